@@ -1,0 +1,81 @@
+//! The function: logging, configuration and keys, then the router behind Lambda's runtime.
+
+use std::process::ExitCode;
+
+use lambda_http::tower::ServiceExt;
+use roompass::config::{Config, ConfigError, Environment, KeySource};
+use roompass::domain::operating_system_randomness;
+use roompass::keys::{Keys, SecretsManager};
+use roompass::{http, lambda, log};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let variable = |name: &str| std::env::var(name).ok();
+    let format = match variable("AWS_LAMBDA_LOG_FORMAT") {
+        Some(format) if format.eq_ignore_ascii_case("text") => log::Format::Text,
+        _ => log::Format::Json,
+    };
+    log::start(format, log::level(variable));
+    let (config, keys) = match wired().await {
+        Ok(wired) => wired,
+        Err(mistake) => {
+            tracing::error!(cause = %mistake, "the configuration can't be used");
+            return ExitCode::FAILURE;
+        }
+    };
+    if config.callers.is_empty() {
+        tracing::warn!(
+            "no caller is configured, so every request is refused: add a [[caller]] and a [[rule]] to roompass.toml, \
+             or give them in ROOMPASS_CONFIG"
+        );
+    }
+    // Now, while the init phase lends a whole processor. A failure is no end: the next request tries again.
+    if let Err(error) = keys.current().await {
+        tracing::error!(cause = %error, "the signing keys are not at hand yet");
+    }
+    let router = http::router(config, keys, operating_system_randomness);
+    match lambda_http::run(router.map_request(lambda::into_http)).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(cause = %error, "the runtime ended");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn wired() -> Result<(Config, Keys), ConfigError> {
+    let environment = Environment::of_this_process()?;
+    let config = Config::load(&environment)?;
+    let keys = match environment.keys {
+        KeySource::Given(_) if environment.server.is_none() => {
+            return Err(unset("LIVEKIT_URL", "must be set too"));
+        }
+        KeySource::Given(keys)
+            if keys.is_development_pair() && std::env::var_os("AWS_SAM_LOCAL").is_none() =>
+        {
+            return Err(unset(
+                "LIVEKIT_API_SECRET",
+                "is LiveKit's public development secret, which only `sam local` may use",
+            ));
+        }
+        KeySource::Given(keys) => Keys::given(keys),
+        KeySource::Secret(id) => Keys::kept_in(
+            Box::new(SecretsManager::from_environment(id).await),
+            environment.server,
+        ),
+        KeySource::Unset => {
+            return Err(unset(
+                "ROOMPASS_SECRET_ID",
+                "must be the name or ARN of the secret in AWS Secrets Manager",
+            ));
+        }
+    };
+    Ok((config, keys))
+}
+
+fn unset(variable: &'static str, problem: &str) -> ConfigError {
+    ConfigError::Variable {
+        variable,
+        problem: problem.to_owned(),
+    }
+}

@@ -1,0 +1,207 @@
+//! `roompass serve`: the whole service on this machine, with nothing installed but Rust.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use roompass::config::{Config, ConfigError, Environment, KeySource};
+use roompass::dialect::standard;
+use roompass::domain::operating_system_randomness;
+use roompass::keys::{Keys, ServerUrl, SigningKeys};
+use roompass::{http, log};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:3000")]
+    listen: SocketAddr,
+    /// How the log is written
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    log: LogFormat,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// Why serving couldn't start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServeError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(
+        "ROOMPASS_SECRET_ID is for the function in Lambda: set LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET here"
+    )]
+    SecretOnLaptop,
+    #[error("{address} can't be listened on ({reason}): stop what uses it, or choose another with --listen")]
+    Listen {
+        address: SocketAddr,
+        reason: std::io::Error,
+    },
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+pub(crate) fn run(options: &Options) -> Result<(), ServeError> {
+    let format = match options.log {
+        LogFormat::Text => log::Format::Text,
+        LogFormat::Json => log::Format::Json,
+    };
+    log::start(format, log::level(|name| std::env::var(name).ok()));
+    let environment = Environment::of_this_process()?;
+    let mut config = Config::load(&environment)?;
+    let open = config.callers.is_empty();
+    if open {
+        let cors = if config.cors.origins.is_empty() {
+            None
+        } else {
+            Some(config.cors.clone())
+        };
+        let development = Config::parse(DEVELOPMENT, "development.toml")?;
+        config.callers = development.callers;
+        config.rules = development.rules;
+        config.cors = cors.unwrap_or(development.cors);
+    }
+    let keys = match environment.keys {
+        KeySource::Given(keys) => keys,
+        KeySource::Secret(_) => return Err(ServeError::SecretOnLaptop),
+        KeySource::Unset => {
+            let (key, secret) = SigningKeys::DEVELOPMENT_PAIR;
+            let server = environment.server.unwrap_or_else(ServerUrl::development);
+            SigningKeys::new(server, key.into(), secret.into()).map_err(ConfigError::from)?
+        }
+    };
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(serve(options, config, keys, open))
+}
+
+async fn serve(options: &Options, config: Config, keys: SigningKeys, open: bool) -> Result<(), ServeError> {
+    let listener = TcpListener::bind(options.listen)
+        .await
+        .map_err(|reason| ServeError::Listen {
+            address: options.listen,
+            reason,
+        })?;
+    let address = listener.local_addr()?;
+    let notes = Notes {
+        address,
+        base_path: config.http.base_path.as_str().to_owned(),
+        open,
+        keys: keys.clone(),
+    };
+    match options.log {
+        LogFormat::Text => notes.print(),
+        LogFormat::Json => notes.log(),
+    }
+    let router = http::router(config, Keys::given(keys), operating_system_randomness);
+    let (ending, ended) = tokio::sync::watch::channel(());
+    let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
+        asked_to_end().await;
+        drop(ending);
+    });
+    tokio::select! {
+        served = serving => served?,
+        () = overdue(ended) => {}
+    }
+    tracing::info!("ended");
+    Ok(())
+}
+
+/// Ctrl-C, or the signal that service managers send.
+async fn asked_to_end() {
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+/// Two seconds after the end was asked for, for a client that keeps its request half sent.
+async fn overdue(mut ended: tokio::sync::watch::Receiver<()>) {
+    while ended.changed().await.is_ok() {}
+    tokio::time::sleep(Duration::from_secs(2)).await;
+}
+
+/// What a person wants to know when it has started.
+struct Notes {
+    address: SocketAddr,
+    base_path: String,
+    open: bool,
+    keys: SigningKeys,
+}
+
+impl Notes {
+    fn print(&self) {
+        let Self {
+            address,
+            base_path,
+            keys,
+            ..
+        } = self;
+        let [path, other] = standard::PATHS;
+        println!(
+            "Roompass {} listens on http://{address}{base_path}",
+            env!("CARGO_PKG_VERSION")
+        );
+        println!("  POST {path} or {other} answers a LiveKit token, GET /healthz says whether it can");
+        println!(
+            "  tokens are for {}, signed with the key {}",
+            keys.server.as_str(),
+            keys.api_key
+        );
+        if let Some(warning) = self.warning() {
+            println!("Warning: {warning}");
+        }
+        println!("Try it:");
+        println!("  {}", self.curl());
+        println!("Ctrl-C ends it.");
+    }
+
+    fn log(&self) {
+        if let Some(warning) = self.warning() {
+            tracing::warn!("{warning}");
+        }
+        tracing::info!(
+            address = %self.address,
+            server = self.keys.server.as_str(),
+            key = self.keys.api_key,
+            try_it = self.curl(),
+            "listening"
+        );
+    }
+
+    fn curl(&self) -> String {
+        let Self {
+            address, base_path, ..
+        } = self;
+        let [path, _] = standard::PATHS;
+        format!(
+            "curl -X POST http://{address}{base_path}{path} -H 'Content-Type: application/json' -d '{{\"room_name\": \"hello\", \"participant_name\": \"Ada\"}}'"
+        )
+    }
+
+    /// One, whatever there is to be warned of.
+    fn warning(&self) -> Option<String> {
+        let callers = "lets anyone in as whoever they say, because no [[caller]] is configured";
+        let keys = "signs with LiveKit's public development key, because LIVEKIT_API_KEY isn't set";
+        let why = match (self.open, self.keys.is_development_pair()) {
+            (true, true) => format!("{callers}, and {keys}"),
+            (true, false) => callers.to_owned(),
+            (false, true) => keys.to_owned(),
+            (false, false) => return None,
+        };
+        Some(format!("development mode: it {why}. Not for the internet."))
+    }
+}
+
+const DEVELOPMENT: &str = include_str!("development.toml");

@@ -1,0 +1,209 @@
+//! The wiring: what the environment variables say. An empty variable counts as absent.
+
+use std::path::PathBuf;
+
+use super::{ConfigError, Origin};
+use crate::keys::{API_KEY, API_SECRET, MalformedSecret, ServerUrl, SigningKeys, URL};
+
+/// What the environment says.
+#[derive(Debug)]
+pub struct Environment {
+    /// `ROOMPASS_CONFIG`: a file's path, or TOML itself, in place of the configuration compiled in.
+    pub config: ConfigSource,
+    /// `ROOMPASS_CORS_ORIGINS`: in place of `[cors] origins`, separated by commas.
+    pub cors_origins: Option<Vec<Origin>>,
+    /// `LIVEKIT_URL`: where clients connect, in place of the secret's own.
+    pub server: Option<ServerUrl>,
+    /// Where the keys come from.
+    pub keys: KeySource,
+}
+
+/// Where the configuration comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConfigSource {
+    /// From `roompass.toml` when the program was built.
+    CompiledIn,
+    /// From TOML in the variable itself.
+    Inline(String),
+    /// From a file.
+    File(PathBuf),
+}
+
+/// Where the keys come from.
+#[derive(Debug)]
+pub enum KeySource {
+    /// `LIVEKIT_API_KEY` and `LIVEKIT_API_SECRET`, with `LIVEKIT_URL`.
+    Given(SigningKeys),
+    /// `ROOMPASS_SECRET_ID`: the name or ARN of a secret in AWS Secrets Manager.
+    Secret(String),
+    /// Nowhere.
+    Unset,
+}
+
+impl Environment {
+    /// Reads the variables by `lookup`, such as [`Environment::of_this_process`] does.
+    ///
+    /// # Errors
+    /// Where a variable can't be used.
+    pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let variable = |name: &str| lookup(name).filter(|text| !text.is_empty());
+        let server = variable(URL).map(|url| ServerUrl::parse(&url)).transpose()?;
+        let keys = match (variable(API_KEY), variable(API_SECRET), variable(SECRET_ID)) {
+            (Some(key), Some(secret), _) => {
+                let server = server.clone().unwrap_or_else(ServerUrl::development);
+                KeySource::Given(SigningKeys::new(server, key, secret)?)
+            }
+            (Some(_), None, _) => return Err(missing(API_SECRET, API_KEY)),
+            (None, Some(_), _) => return Err(missing(API_KEY, API_SECRET)),
+            (None, None, Some(id)) => KeySource::Secret(id),
+            (None, None, None) => KeySource::Unset,
+        };
+        Ok(Self {
+            config: variable(CONFIG).map_or(ConfigSource::CompiledIn, source),
+            cors_origins: variable(CORS_ORIGINS).map(|list| origins(&list)).transpose()?,
+            server,
+            keys,
+        })
+    }
+
+    /// The variables of this process.
+    ///
+    /// # Errors
+    /// Where a variable can't be used.
+    pub fn of_this_process() -> Result<Self, ConfigError> {
+        Self::read(|name| std::env::var(name).ok())
+    }
+}
+
+/// A file's path is one line without an equals sign or a bracket; TOML that says anything has one of them.
+fn source(text: String) -> ConfigSource {
+    if text.contains(['\n', '=', '[']) {
+        ConfigSource::Inline(text)
+    } else {
+        ConfigSource::File(text.into())
+    }
+}
+
+fn origins(list: &str) -> Result<Vec<Origin>, ConfigError> {
+    list.split(',')
+        .map(|origin| origin.trim().to_owned().try_into())
+        .collect::<Result<_, _>>()
+        .map_err(|error| ConfigError::Variable {
+            variable: CORS_ORIGINS,
+            problem: format!("each origin {error}"),
+        })
+}
+
+impl From<MalformedSecret> for ConfigError {
+    fn from(error: MalformedSecret) -> Self {
+        Self::Variable {
+            variable: error.member,
+            problem: error.problem,
+        }
+    }
+}
+
+fn missing(variable: &'static str, other: &'static str) -> ConfigError {
+    ConfigError::Variable {
+        variable,
+        problem: format!("must be set too, as {other} is"),
+    }
+}
+
+const CONFIG: &str = "ROOMPASS_CONFIG";
+const CORS_ORIGINS: &str = "ROOMPASS_CORS_ORIGINS";
+const SECRET_ID: &str = "ROOMPASS_SECRET_ID";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(variables: &[(&str, &str)]) -> Result<Environment, ConfigError> {
+        Environment::read(|name| {
+            variables
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    fn mistake(variables: &[(&str, &str)]) -> String {
+        environment(variables).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_empty_variable_counts_as_absent() {
+        let empty = environment(&[
+            (CONFIG, ""),
+            (URL, ""),
+            (API_KEY, ""),
+            (API_SECRET, ""),
+            (SECRET_ID, ""),
+        ])
+        .unwrap();
+        assert_eq!(empty.config, ConfigSource::CompiledIn);
+        assert!(matches!(empty.keys, KeySource::Unset));
+    }
+
+    #[test]
+    fn keys_given_win_over_a_secret() {
+        let given = environment(&[
+            (API_KEY, "k"),
+            (API_SECRET, "s"),
+            (SECRET_ID, "id"),
+            (URL, "wss://a"),
+        ])
+        .unwrap();
+        assert!(matches!(given.keys, KeySource::Given(keys) if keys.server.as_str() == "wss://a"));
+        assert!(
+            matches!(environment(&[(SECRET_ID, "id")]).unwrap().keys, KeySource::Secret(id) if id == "id")
+        );
+    }
+
+    #[test]
+    fn the_configuration_is_a_path_or_toml() {
+        let config = |text| environment(&[(CONFIG, text)]).unwrap().config;
+        assert_eq!(
+            config("conf/roompass.toml"),
+            ConfigSource::File("conf/roompass.toml".into())
+        );
+        assert_eq!(config("[http]"), ConfigSource::Inline("[http]".into()));
+        assert_eq!(
+            config("limits.max_token_size = 2048"),
+            ConfigSource::Inline("limits.max_token_size = 2048".into())
+        );
+    }
+
+    #[test]
+    fn a_mistake_names_the_variable_and_never_shows_a_secret() {
+        assert_eq!(
+            mistake(&[(API_KEY, "k")]),
+            "LIVEKIT_API_SECRET: must be set too, as LIVEKIT_API_KEY is"
+        );
+        assert_eq!(
+            mistake(&[(API_SECRET, "canary")]),
+            "LIVEKIT_API_KEY: must be set too, as LIVEKIT_API_SECRET is"
+        );
+        assert_eq!(
+            mistake(&[(API_KEY, "k"), (API_SECRET, "canary ")]),
+            "LIVEKIT_API_SECRET: has white space around it"
+        );
+        assert_eq!(
+            mistake(&[(URL, "localhost")]),
+            "LIVEKIT_URL: must be a URL such as wss://my-project.livekit.cloud"
+        );
+        assert!(
+            mistake(&[(CORS_ORIGINS, "https://a,b")])
+                .starts_with("ROOMPASS_CORS_ORIGINS: each origin must be")
+        );
+    }
+
+    #[test]
+    fn the_environments_origins_are_separated_by_commas() {
+        let origins = environment(&[(CORS_ORIGINS, "https://a, https://b")])
+            .unwrap()
+            .cors_origins
+            .unwrap();
+        assert_eq!(origins.len(), 2);
+    }
+}

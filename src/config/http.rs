@@ -1,0 +1,69 @@
+//! Where the endpoint is served.
+
+use serde::Deserialize;
+
+/// `[http]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Http {
+    /// `base_path`: what stands in front of every path, for a proxy or a custom domain that passes its prefix on.
+    /// Nothing unless set. A gateway's stage is taken off without it.
+    pub base_path: BasePath,
+}
+
+/// A prefix such as `/calls`, or nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct BasePath(String);
+
+impl BasePath {
+    /// The prefix, without a slash at its end.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A text that isn't a prefix.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "must be empty or like \"/calls\": a slash before each part, none at the end, and letters, digits and -._~ in the parts"
+)]
+pub struct InvalidBasePath;
+
+impl TryFrom<String> for BasePath {
+    type Error = InvalidBasePath;
+
+    fn try_from(text: String) -> Result<Self, InvalidBasePath> {
+        let plain = |part: &str| {
+            !part.is_empty()
+                && part
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
+        };
+        let sound = match text.strip_prefix('/') {
+            None => text.is_empty(),
+            Some(parts) => parts.split('/').all(plain),
+        };
+        if sound {
+            Ok(Self(text))
+        } else {
+            Err(InvalidBasePath)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_path_is_a_plain_prefix() {
+        for text in ["", "/calls", "/v1/calls", "/a-b_c.d~e"] {
+            assert_eq!(BasePath::try_from(text.to_owned()).unwrap().as_str(), text);
+        }
+        for text in ["/", "calls", "/calls/", "//", "/{id}", "/a b", "/*"] {
+            assert!(BasePath::try_from(text.to_owned()).is_err(), "{text}");
+        }
+    }
+}

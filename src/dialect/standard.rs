@@ -1,0 +1,228 @@
+//! LiveKit's standard token endpoint, which every client SDK speaks (`TokenSource.endpoint`): six optional fields in,
+//! a server URL and a token out.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::BadRequest;
+use crate::domain::{
+    Attributes, Identity, InvalidField, Limits, Metadata, ParticipantName, PassRequest, RoomConfig, RoomName,
+};
+use crate::json;
+use crate::keys::ServerUrl;
+use crate::mint::Token;
+
+/// Where the standard endpoint answers, below the base path. Both are in use: the first in LiveKit's documentation,
+/// the second in its starter applications.
+pub const PATHS: [&str; 2] = ["/getToken", "/api/token"];
+
+/// Reads a request body. Absent, null and empty are the same; unknown members are ignored; a member may be written in
+/// snake or, as older clients do, in camel case.
+///
+/// # Errors
+/// Where the body isn't a JSON object, or a field has the wrong type, is too long, or would put a secret in the token.
+pub fn parse(body: &[u8], limits: &Limits) -> Result<PassRequest, BadRequest> {
+    let mut members = if body.is_empty() {
+        Map::new()
+    } else {
+        json::object(body)?
+    };
+    let mut field = |snake: &'static str, camel: &str| take(&mut members, snake, camel);
+    let room = text(RoomName::FIELD, field(RoomName::FIELD, "roomName")?)?;
+    let identity = text(Identity::FIELD, field(Identity::FIELD, "participantIdentity")?)?;
+    let name = text(
+        ParticipantName::FIELD,
+        field(ParticipantName::FIELD, "participantName")?,
+    )?;
+    let metadata = text(Metadata::FIELD, field(Metadata::FIELD, "participantMetadata")?)?;
+    let attributes = field(Attributes::FIELD, "participantAttributes")?
+        .map(texts)
+        .transpose()?;
+    let room_config = field(RoomConfig::FIELD, "roomConfig")?;
+    Ok(PassRequest {
+        room: room.map(|text| RoomName::parse(text, limits)).transpose()?,
+        identity: identity.map(|text| Identity::parse(text, limits)).transpose()?,
+        name: name
+            .map(|text| ParticipantName::parse(text, limits))
+            .transpose()?,
+        metadata: metadata.map(|text| Metadata::parse(text, limits)).transpose()?,
+        attributes: attributes
+            .map(|pairs| Attributes::parse(pairs, limits))
+            .transpose()?
+            .flatten(),
+        room_config: room_config.map(RoomConfig::parse).transpose()?.flatten(),
+    })
+}
+
+/// The answer's body: exactly two members.
+#[must_use]
+pub fn answer(server: &ServerUrl, token: &Token) -> Vec<u8> {
+    json!({ "server_url": server.as_str(), "participant_token": token.expose() })
+        .to_string()
+        .into_bytes()
+}
+
+/// The one value that a field has in its two spellings, if it has one.
+fn take(
+    members: &mut Map<String, Value>,
+    snake: &'static str,
+    camel: &str,
+) -> Result<Option<Value>, InvalidField> {
+    let given = |value: &Value| !value.is_null() && value != "";
+    let first = members.remove(snake).filter(given);
+    let second = members.remove(camel).filter(given);
+    match (first, second) {
+        (Some(first), Some(second)) if first != second => Err(InvalidField::new(
+            snake,
+            format!("is given twice, also as {camel}, with another value"),
+        )),
+        (first, second) => Ok(first.or(second)),
+    }
+}
+
+fn text(field: &'static str, value: Option<Value>) -> Result<Option<String>, InvalidField> {
+    match value {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(InvalidField::wrong_type(field, "a string")),
+    }
+}
+
+/// A map of strings; a null in it is absent.
+fn texts(value: Value) -> Result<BTreeMap<String, String>, InvalidField> {
+    let Value::Object(members) = value else {
+        return Err(InvalidField::wrong_type(
+            Attributes::FIELD,
+            "an object whose values are strings",
+        ));
+    };
+    members
+        .into_iter()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(key, value)| match value {
+            Value::String(text) => Ok((key, text)),
+            _ => Err(InvalidField::wrong_type(
+                format!("{}.{key}", Attributes::FIELD),
+                "a string",
+            )),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parsed(body: &Value) -> PassRequest {
+        parse(body.to_string().as_bytes(), &Limits::default()).unwrap()
+    }
+
+    fn refused(body: &str) -> String {
+        parse(body.as_bytes(), &Limits::default())
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn absent_null_and_empty_are_not_given() {
+        assert_eq!(parse(b"", &Limits::default()), Ok(PassRequest::default()));
+        for body in [
+            json!({}),
+            json!({"room_name": null, "participant_identity": null, "participant_name": null,
+                   "participant_metadata": null, "participant_attributes": null, "room_config": null}),
+            json!({"room_name": "", "participantIdentity": "", "participant_name": "", "participantMetadata": "",
+                   "participant_attributes": {}, "room_config": {}}),
+            json!({"room_config": {"agents": [{}]}, "participant_attributes": {"left_out": null}}),
+            json!({"something": "else", "roomname": "x", "RoomName": "y"}),
+        ] {
+            assert_eq!(parsed(&body), PassRequest::default(), "{body}");
+        }
+    }
+
+    #[test]
+    fn both_spellings_mean_the_same() {
+        let snake = json!({"room_name": "r", "participant_identity": "i", "participant_name": "n",
+            "participant_metadata": "m", "participant_attributes": {"k": "v"},
+            "room_config": {"max_participants": 2}});
+        let camel = json!({"roomName": "r", "participantIdentity": "i", "participantName": "n",
+            "participantMetadata": "m", "participantAttributes": {"k": "v"},
+            "roomConfig": {"maxParticipants": 2}});
+        assert_eq!(parsed(&snake), parsed(&camel));
+        assert_eq!(parsed(&snake).room.unwrap().as_str(), "r");
+    }
+
+    #[test]
+    fn both_spellings_at_once_must_agree() {
+        assert_eq!(
+            parsed(&json!({"room_name": "r", "roomName": "r"}))
+                .room
+                .unwrap()
+                .as_str(),
+            "r"
+        );
+        assert_eq!(
+            parsed(&json!({"room_name": "", "roomName": "r"}))
+                .room
+                .unwrap()
+                .as_str(),
+            "r"
+        );
+        assert_eq!(
+            refused(r#"{"room_name": "r", "roomName": "q"}"#),
+            "The field room_name is given twice, also as roomName, with another value."
+        );
+    }
+
+    #[test]
+    fn a_wrong_type_is_named_and_never_echoed() {
+        for (body, message) in [
+            (r#"{"room_name": 5}"#, "The field room_name must be a string."),
+            (r#"{"roomName": ["x"]}"#, "The field room_name must be a string."),
+            (
+                r#"{"participant_name": {}}"#,
+                "The field participant_name must be a string.",
+            ),
+            (
+                r#"{"participant_attributes": []}"#,
+                "The field participant_attributes must be an object whose values are strings.",
+            ),
+            (
+                r#"{"participant_attributes": {"age": 5}}"#,
+                "The field participant_attributes.age must be a string.",
+            ),
+            (
+                r#"{"room_config": "x"}"#,
+                "The field room_config must be an object.",
+            ),
+            ("[]", "The body must be a JSON object."),
+            (
+                "{\"room_name\":\n5",
+                "The body is not valid JSON with unique member names (line 2, column 1).",
+            ),
+        ] {
+            assert_eq!(refused(body), message);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_asked_for_is_read_byte_for_byte(room in any_text(256), identity in any_text(256), metadata in any_text(2000)) {
+            let request = parsed(&json!({"room_name": room, "participantIdentity": identity, "participant_metadata": metadata}));
+            prop_assert_eq!(request.room.as_ref().map(RoomName::as_str), Some(room.as_str()));
+            prop_assert_eq!(request.identity.as_ref().map(Identity::as_str), Some(identity.as_str()));
+            prop_assert_eq!(request.metadata.as_ref().map(Metadata::as_str), Some(metadata.as_str()));
+        }
+
+        #[test]
+        fn any_body_is_read_or_refused(body in proptest::collection::vec(any::<u8>(), 0..400)) {
+            let _ = parse(&body, &Limits::default());
+        }
+    }
+
+    fn any_text(bytes: usize) -> impl Strategy<Value = String> {
+        proptest::collection::vec(any::<char>(), 1..=bytes / 4).prop_map(|chars| chars.into_iter().collect())
+    }
+}

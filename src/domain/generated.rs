@@ -1,0 +1,46 @@
+//! Names for what nobody named: unique, unguessable, and readable aloud.
+
+/// Where random bytes come from: fills the whole slice.
+pub type Randomness = fn(&mut [u8]);
+
+/// The operating system's own source, for everything but tests.
+///
+/// # Panics
+/// Where the operating system has none; no input reaches that.
+pub fn operating_system_randomness(bytes: &mut [u8]) {
+    getrandom::fill(bytes).expect("the operating system has a source of randomness");
+}
+
+/// Twenty characters, five random bits each.
+pub(crate) fn readable(randomness: Randomness) -> String {
+    let mut bytes = [0; 20];
+    randomness(&mut bytes);
+    bytes
+        .iter()
+        .map(|byte| char::from(ALPHABET[usize::from(byte % 32)]))
+        .collect()
+}
+
+/// Crockford's base 32: without the letters i, l, o and u, which are mistaken for others.
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_random_bit_counts() {
+        assert_eq!(readable(|bytes| bytes.fill(0)), "00000000000000000000");
+        assert_eq!(readable(|bytes| bytes.fill(255)), "zzzzzzzzzzzzzzzzzzzz");
+    }
+
+    #[test]
+    fn ten_thousand_are_all_different() {
+        let names: HashSet<_> = (0..10_000)
+            .map(|_| readable(operating_system_randomness))
+            .collect();
+        assert_eq!(names.len(), 10_000);
+    }
+}

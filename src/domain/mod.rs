@@ -1,0 +1,23 @@
+//! The words the stages share. Each is built only by a `parse` that enforces its limits, so that a [`Pass`] that
+//! exists is a valid one and nobody checks again.
+
+mod attributes;
+mod field;
+mod generated;
+mod grants;
+mod limits;
+mod pass;
+mod room_config;
+mod text;
+mod ttl;
+
+pub use attributes::Attributes;
+pub use field::InvalidField;
+pub(crate) use generated::readable;
+pub use generated::{Randomness, operating_system_randomness};
+pub use grants::{Grants, TrackSource};
+pub use limits::Limits;
+pub use pass::{Pass, PassRequest};
+pub use room_config::RoomConfig;
+pub use text::{Identity, Metadata, ParticipantName, RoomName};
+pub use ttl::Ttl;

@@ -1,0 +1,261 @@
+//! How a room is set up when the first person joins it, as the client may ask.
+//!
+//! A token can be read by whoever holds it, so a setting that carries a secret (storage credentials, the address of a
+//! stream with its key) is refused here, whoever asks: LiveKit's own Go builder refuses to sign such a token.
+
+use livekit_protocol::{RoomAgentDispatch, RoomConfiguration, RoomEgress};
+use serde_json::Value;
+
+use super::InvalidField;
+
+/// Room settings that differ from the defaults and carry no secret.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RoomConfig(RoomConfiguration);
+
+impl RoomConfig {
+    /// The field's name in a request.
+    pub const FIELD: &str = "room_config";
+
+    /// Reads LiveKit's `RoomConfiguration`, in protobuf's JSON with either casing. Members that this version doesn't
+    /// know are dropped (servers before 1.12 refuse a token with one they don't know); what says nothing beyond the
+    /// defaults, an agent without a name or settings included, is absent.
+    ///
+    /// # Errors
+    /// Where a value has the wrong type, or would put a secret into the token.
+    pub fn parse(mut value: Value) -> Result<Option<Self>, InvalidField> {
+        if !value.is_object() {
+            return Err(InvalidField::wrong_type(Self::FIELD, "an object"));
+        }
+        if let Some(path) = value.get("egress").and_then(secret_below) {
+            return Err(InvalidField::new(
+                format!("{}.egress{path}", Self::FIELD),
+                "is not allowed: whoever holds the token could read the credentials or the stream's address",
+            ));
+        }
+        remove_nulls(&mut value);
+        let mut config: RoomConfiguration =
+            serde_path_to_error::deserialize(value).map_err(|error| wrong_type(&error))?;
+        config
+            .agents
+            .retain(|agent| *agent != RoomAgentDispatch::default());
+        config.egress = config.egress.filter(|egress| *egress != RoomEgress::default());
+        Ok((config != RoomConfiguration::default()).then_some(Self(config)))
+    }
+
+    /// The first member that asks for egress (recording or streaming the room), if one does.
+    #[must_use]
+    pub fn egress(&self) -> Option<&'static str> {
+        let egress = self.0.egress.as_ref()?;
+        Some(match egress {
+            RoomEgress { room: Some(_), .. } => "room_config.egress.room",
+            RoomEgress {
+                participant: Some(_), ..
+            } => "room_config.egress.participant",
+            _ => "room_config.egress.tracks",
+        })
+    }
+
+    /// LiveKit's own type, for the token.
+    #[must_use]
+    pub fn as_livekit(&self) -> &RoomConfiguration {
+        &self.0
+    }
+}
+
+/// Where, below `value`, the first member is that names a storage or a stream and isn't empty.
+fn secret_below(value: &Value) -> Option<String> {
+    match value {
+        Value::Object(members) => members.iter().find_map(|(name, inner)| {
+            if names_a_secret(name) && says_something(inner) {
+                return Some(format!(".{name}"));
+            }
+            secret_below(inner).map(|rest| format!(".{name}{rest}"))
+        }),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .find_map(|(index, inner)| secret_below(inner).map(|rest| format!("[{index}]{rest}"))),
+        _ => None,
+    }
+}
+
+/// In either casing of protobuf's JSON.
+fn names_a_secret(member: &str) -> bool {
+    SECRETS.contains(&member.to_ascii_lowercase().replace('_', "").as_str())
+}
+
+fn says_something(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Object(members) => !members.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        _ => true,
+    }
+}
+
+/// In protobuf's JSON a null is the default, as if it weren't there.
+fn remove_nulls(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|_, inner| !inner.is_null());
+            members.values_mut().for_each(remove_nulls);
+        }
+        Value::Array(items) => {
+            items.retain(|item| !item.is_null());
+            items.iter_mut().for_each(remove_nulls);
+        }
+        _ => {}
+    }
+}
+
+/// Names the member, and what it should have been. Only the end of the decoder's own message is shown: what it
+/// expected, which is never the client's text.
+fn wrong_type(error: &serde_path_to_error::Error<serde_json::Error>) -> InvalidField {
+    let field = match error.path().to_string().as_str() {
+        "." => RoomConfig::FIELD.to_owned(),
+        path => format!("{}.{path}", RoomConfig::FIELD),
+    };
+    let message = error.inner().to_string();
+    if message.starts_with("duplicate field") {
+        return InvalidField::new(field, "has a member in both casings");
+    }
+    match message.rsplit_once("expected ") {
+        Some((_, expected)) => InvalidField::wrong_type(field, expected),
+        None => InvalidField::wrong_type(field, "a value that LiveKit's RoomConfiguration allows there"),
+    }
+}
+
+/// Members of an egress request that hold credentials or a stream's secret address, without their underscores.
+const SECRETS: [&str; 7] = [
+    "s3",
+    "gcp",
+    "azure",
+    "alioss",
+    "storage",
+    "stream",
+    "streamoutputs",
+];
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn livekit(value: Value) -> Value {
+        serde_json::to_value(RoomConfig::parse(value).unwrap().unwrap().as_livekit()).unwrap()
+    }
+
+    fn refused(value: Value) -> String {
+        RoomConfig::parse(value).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_says_nothing_is_absent() {
+        for value in [
+            json!({}),
+            json!({"agents": []}),
+            json!({"agents": [{}]}),
+            json!({"agents": [{"agent_name": "", "metadata": null}, null]}),
+            json!({"tags": {}, "metadata": "", "max_participants": 0, "name": null}),
+            json!({"egress": null}),
+            json!({"egress": {}}),
+            json!({"a_field_of_tomorrow": {"s3": 1}}),
+        ] {
+            assert_eq!(RoomConfig::parse(value.clone()), Ok(None), "{value}");
+        }
+    }
+
+    #[test]
+    fn only_what_differs_from_the_defaults_goes_on() {
+        assert_eq!(
+            livekit(json!({
+                "agents": [{"agent_name": "a", "metadata": "m", "deployment": "d", "new": 1}, {}],
+                "empty_timeout": 30, "maxParticipants": "2", "tags": {}, "sync_streams": false,
+            })),
+            json!({
+                "agents": [{"agentName": "a", "metadata": "m", "deployment": "d"}],
+                "emptyTimeout": 30, "maxParticipants": 2,
+            })
+        );
+    }
+
+    #[test]
+    fn a_member_of_the_wrong_type_is_named_with_what_it_should_be() {
+        assert_eq!(
+            refused(json!({"metadata": 5})),
+            "room_config.metadata must be a string"
+        );
+        assert_eq!(
+            refused(json!({"agents": [{"agent_name": "a"}, {"agent_name": ["expected gold"]}]})),
+            "room_config.agents[1].agent_name must be a string"
+        );
+        assert_eq!(
+            refused(json!({"agents": [{"restart_policy": "JRP_ALWAYS"}]})),
+            "room_config.agents[0].restart_policy must be `JRP_ON_FAILURE` or `JRP_NEVER`"
+        );
+        assert_eq!(
+            refused(json!({"empty_timeout": 1, "emptyTimeout": 2})),
+            "room_config has a member in both casings"
+        );
+        assert_eq!(refused(json!([])), "room_config must be an object");
+        assert_eq!(
+            refused(json!({"max_participants": -1})),
+            "room_config.max_participants must be a value that LiveKit's RoomConfiguration allows there"
+        );
+    }
+
+    #[test]
+    fn a_secret_would_be_readable_in_the_token_and_is_refused_by_its_path() {
+        for (egress, path) in [
+            (
+                json!({"room": {"file_outputs": [{"filepath": "x"}, {"s3": {"secret": "k"}}]}}),
+                "room.file_outputs[1].s3",
+            ),
+            (
+                json!({"participant": {"segmentOutputs": [{"gcp": {"credentials": "k"}}]}}),
+                "participant.segmentOutputs[0].gcp",
+            ),
+            (json!({"tracks": {"azure": {"account_key": "k"}}}), "tracks.azure"),
+            (json!({"tracks": {"aliOSS": {"secret": "k"}}}), "tracks.aliOSS"),
+            (
+                json!({"room": {"streamOutputs": [{"urls": ["rtmp://x/key"]}]}}),
+                "room.streamOutputs",
+            ),
+            (
+                json!({"room": {"stream": {"urls": ["rtmp://x/key"]}}}),
+                "room.stream",
+            ),
+            (json!({"room": {"S3": "k"}}), "room.S3"),
+        ] {
+            assert_eq!(
+                refused(json!({"egress": egress})),
+                format!(
+                    "room_config.egress.{path} is not allowed: whoever holds the token could read the credentials or the stream's address"
+                )
+            );
+        }
+    }
+
+    #[test]
+    fn names_of_storages_elsewhere_are_only_words() {
+        let config =
+            json!({"tags": {"s3": "yes"}, "agents": [{"agentName": "a", "attributes": {"stream": "on"}}]});
+        assert_eq!(livekit(config.clone()), config);
+    }
+
+    #[test]
+    fn egress_without_a_secret_is_for_the_policy_to_judge() {
+        let config = RoomConfig::parse(json!({"egress": {"tracks": {"filepath": "x"}}}))
+            .unwrap()
+            .unwrap();
+        assert_eq!(config.egress(), Some("room_config.egress.tracks"));
+        assert_eq!(
+            RoomConfig::parse(json!({"metadata": "m"}))
+                .unwrap()
+                .unwrap()
+                .egress(),
+            None
+        );
+    }
+}

@@ -1,0 +1,130 @@
+//! Texts with a limit: the names of rooms and participants, and metadata. The one way to have one is to parse it.
+
+use super::generated::{Randomness, readable};
+use super::{InvalidField, Limits};
+
+macro_rules! bounded_text {
+    ($(#[$doc:meta])* $name:ident, field: $field:literal, limit: $limit:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct $name(String);
+
+        impl $name {
+            /// The field's name in a request.
+            pub const FIELD: &str = $field;
+
+            /// Any text that isn't empty and keeps to the limit, taken as it is.
+            ///
+            /// # Errors
+            /// Where it's empty or too long.
+            pub fn parse(text: impl Into<String>, limits: &Limits) -> Result<Self, InvalidField> {
+                let text = text.into();
+                if text.is_empty() {
+                    return Err(InvalidField::new($field, "must not be empty"));
+                }
+                if text.len() > limits.$limit {
+                    return Err(InvalidField::too_long($field, text.len(), limits.$limit));
+                }
+                Ok(Self(text))
+            }
+
+            /// The text, byte for byte as it was given.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+
+bounded_text!(
+    /// The room a pass opens. Never empty (LiveKit reads an empty grant as "any room"), at most 256 bytes
+    /// (`limit.max_room_name_length` on the server).
+    RoomName, field: "room_name", limit: max_room_name_length
+);
+bounded_text!(
+    /// Who somebody is in a room, unique there: a second participant with the same identity ends the first one's
+    /// connection. Never empty, at most 256 bytes (`limit.max_participant_identity_length` on the server).
+    Identity, field: "participant_identity", limit: max_participant_identity_length
+);
+bounded_text!(
+    /// The name shown to others in the room. At most 256 bytes (`limit.max_participant_name_length` on the server,
+    /// which checks it on later updates only, so it's checked here).
+    ParticipantName, field: "participant_name", limit: max_participant_name_length
+);
+bounded_text!(
+    /// Free text that everybody in the room sees with a participant. At most 512 KiB (`limit.max_metadata_size` on the
+    /// server).
+    Metadata, field: "participant_metadata", limit: max_metadata_size
+);
+
+impl RoomName {
+    /// A room nobody has been in and nobody can guess: `room-` and 100 random bits.
+    #[must_use]
+    pub fn generated(randomness: Randomness) -> Self {
+        Self(format!("room-{}", readable(randomness)))
+    }
+}
+
+impl Identity {
+    /// An identity nobody else has: `user-` and 100 random bits.
+    #[must_use]
+    pub fn generated(randomness: Randomness) -> Self {
+        Self(format!("user-{}", readable(randomness)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_name_is_never_a_name() {
+        assert_eq!(
+            RoomName::parse("", &Limits::default()).unwrap_err().to_string(),
+            "room_name must not be empty"
+        );
+        assert!(Identity::parse("", &Limits::default()).is_err());
+    }
+
+    #[test]
+    fn limits_count_bytes_not_characters() {
+        let limits = Limits::default();
+        assert!(RoomName::parse("é".repeat(128), &limits).is_ok());
+        assert_eq!(
+            RoomName::parse("é".repeat(128) + "x", &limits)
+                .unwrap_err()
+                .to_string(),
+            "room_name is 257 bytes long in UTF-8; at most 256 are allowed"
+        );
+        assert!(Metadata::parse("x".repeat(512 * 1024), &limits).is_ok());
+        assert!(Metadata::parse("x".repeat(512 * 1024 + 1), &limits).is_err());
+    }
+
+    #[test]
+    fn a_lowered_limit_is_kept() {
+        let limits = Limits {
+            max_participant_name_length: 3,
+            ..Limits::default()
+        };
+        assert!(ParticipantName::parse("abc", &limits).is_ok());
+        assert!(ParticipantName::parse("abcd", &limits).is_err());
+    }
+
+    #[test]
+    fn what_is_generated_keeps_to_the_lowest_limit() {
+        let lowest = 32;
+        assert!(
+            RoomName::generated(super::super::operating_system_randomness)
+                .as_str()
+                .len()
+                <= lowest
+        );
+        assert!(
+            Identity::generated(super::super::operating_system_randomness)
+                .as_str()
+                .len()
+                <= lowest
+        );
+    }
+}

@@ -1,0 +1,75 @@
+//! How long a token opens its door.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// From when a token is minted to when nobody can join with it any more: whole seconds, 1 second to 24 hours. Once
+/// somebody is in, LiveKit renews their token itself. Clients treat a token as stale 60 seconds before its end, so a
+/// TTL of a minute or less defeats their cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Ttl(Duration);
+
+impl Ttl {
+    /// 10 minutes: what a rule gives that names none.
+    pub const DEFAULT: Self = Self(Duration::from_mins(10));
+    const MOST: Duration = Duration::from_hours(24);
+
+    /// The lifetime as a duration of whole seconds.
+    #[must_use]
+    pub fn duration(self) -> Duration {
+        self.0
+    }
+}
+
+/// A text that isn't a lifetime.
+#[derive(Debug, thiserror::Error)]
+#[error("must be a whole number of seconds, minutes or hours from \"1s\" to \"24h\", such as \"10m\"")]
+pub struct InvalidTtl;
+
+impl TryFrom<String> for Ttl {
+    type Error = InvalidTtl;
+
+    fn try_from(text: String) -> Result<Self, InvalidTtl> {
+        let duration = humantime::parse_duration(&text).map_err(|_| InvalidTtl)?;
+        let whole = duration.subsec_nanos() == 0;
+        if whole && (Duration::from_secs(1)..=Self::MOST).contains(&duration) {
+            Ok(Self(duration))
+        } else {
+            Err(InvalidTtl)
+        }
+    }
+}
+
+impl fmt::Display for Ttl {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        humantime::format_duration(self.0).fmt(formatter)
+    }
+}
+
+impl Default for Ttl {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lifetime_is_written_with_its_unit() {
+        for (text, seconds) in [("10m", 600), ("90s", 90), ("24h", 86_400), ("1h 30m", 5_400)] {
+            assert_eq!(
+                Ttl::try_from(text.to_owned()).unwrap().duration().as_secs(),
+                seconds,
+                "{text}"
+            );
+        }
+        for text in ["", "10", "0s", "500ms", "25h", "-1s", "1y", "forever"] {
+            assert!(Ttl::try_from(text.to_owned()).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! CORS, as the Fetch standard has it: which web pages may read the answers. Credentials (cookies) are never allowed;
+//! a bearer token needs none.
+
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::Response;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use super::request_id;
+use crate::config::{Cors, Origin};
+
+/// Answers a preflight before anybody is asked who they are, and marks every answer, errors too.
+pub(super) fn layer(cors: &Cors) -> CorsLayer {
+    let headers = ALLOWED_HEADERS
+        .into_iter()
+        .chain(cors.headers.iter().map(|header| header.0.clone()));
+    CorsLayer::new()
+        .allow_origin(origins(&cors.origins))
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers(headers.collect::<Vec<_>>())
+        .expose_headers([request_id::HEADER, RETRY_AFTER])
+        .max_age(Duration::from_mins(10))
+}
+
+/// A preflight's answer has no content, and says so.
+pub(super) async fn preflight_without_content(request: Request, next: Next) -> Response {
+    let preflight = request.method() == Method::OPTIONS;
+    let mut response = next.run(request).await;
+    if preflight && response.status() == StatusCode::OK {
+        *response.status_mut() = StatusCode::NO_CONTENT;
+    }
+    response
+}
+
+fn origins(configured: &[Origin]) -> AllowOrigin {
+    let exact: Option<Vec<HeaderValue>> = configured
+        .iter()
+        .map(|origin| match origin {
+            Origin::Any => None,
+            Origin::Exactly(origin) => Some(origin.clone()),
+        })
+        .collect();
+    exact.map_or_else(AllowOrigin::any, AllowOrigin::list)
+}
+
+const ALLOWED_HEADERS: [HeaderName; 4] = [
+    AUTHORIZATION,
+    CONTENT_TYPE,
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("x-sandbox-id"),
+];

@@ -1,0 +1,29 @@
+//! The one path from a request to a token. Every dialect goes through it.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+use super::outcome::Minted;
+use super::{Refusal, Stages, body};
+use crate::dialect::standard as dialect;
+use crate::mint;
+
+/// LiveKit's standard token endpoint.
+pub(super) async fn standard(
+    State(stages): State<Arc<Stages>>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let (head, body) = request.into_parts();
+    body::must_be_json(&head.headers)?;
+    let caller = stages.callers.identify(&head)?;
+    let request = dialect::parse(&body::read(body).await?, &stages.limits)?;
+    let pass = stages.policy.decide(&caller, request)?;
+    let keys = stages.keys.current().await?;
+    let token = mint::livekit(&pass, &keys, &stages.limits)?;
+    let answer = dialect::answer(&keys.server, &token);
+    let minted = axum::Extension(Minted::new(&pass, &token));
+    Ok((StatusCode::CREATED, body::JSON, minted, answer).into_response())
+}

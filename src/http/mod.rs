@@ -1,0 +1,79 @@
+//! One router, one ordered list of layers, and one place that turns errors into responses. Knows nothing of how
+//! anything is decided.
+
+mod body;
+mod cors;
+mod endpoint;
+mod outcome;
+mod refusal;
+mod request_id;
+
+use std::any::Any;
+use std::sync::Arc;
+
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Router, extract::State};
+use tower_http::catch_panic::CatchPanicLayer;
+
+pub use refusal::Refusal;
+pub use request_id::RequestId;
+
+use crate::auth::Callers;
+use crate::config::Config;
+use crate::dialect::standard;
+use crate::domain::{Limits, Randomness};
+use crate::keys::Keys;
+use crate::policy::Policy;
+
+/// The stages that a request passes, as configured.
+pub(crate) struct Stages {
+    callers: Callers,
+    policy: Policy,
+    keys: Keys,
+    limits: Limits,
+}
+
+/// The whole service: the same in Lambda, on a laptop and in tests.
+pub fn router(config: Config, keys: Keys, randomness: Randomness) -> Router {
+    let Config {
+        http,
+        cors,
+        limits,
+        callers,
+        rules,
+    } = config;
+    let stages = Arc::new(Stages {
+        callers: Callers::new(callers),
+        policy: Policy::new(rules, randomness),
+        keys,
+        limits,
+    });
+    let below = |path: &str| format!("{}{path}", http.base_path.as_str());
+
+    let mut routes = Router::new().route(&below("/healthz"), get(health));
+    for path in standard::PATHS {
+        routes = routes.route(&below(path), post(endpoint::standard));
+    }
+    // The last layer is the outermost: what leaves has been through all of them.
+    routes
+        .fallback(async || Refusal::NotFound)
+        .method_not_allowed_fallback(async || Refusal::MethodNotAllowed)
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(cors::layer(&cors))
+        .layer(from_fn(cors::preflight_without_content))
+        .layer(from_fn_with_state(randomness, outcome::told))
+        .with_state(stages)
+}
+
+/// Says whether passes can be signed: 200 with the version, or 503.
+async fn health(State(stages): State<Arc<Stages>>) -> Result<Response, Refusal> {
+    stages.keys.current().await?;
+    let body = serde_json::json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") });
+    Ok((body::JSON, body.to_string()).into_response())
+}
+
+fn panicked(_: Box<dyn Any + Send>) -> Response {
+    Refusal::Panicked.into_response()
+}

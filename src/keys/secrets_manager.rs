@@ -1,0 +1,74 @@
+//! AWS Secrets Manager, through the AWS SDK.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use aws_config::BehaviorVersion;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::error::{DisplayErrorContext, ProvideErrorMetadata};
+use secrecy::SecretString;
+
+use super::{SecretStore, StoreError};
+
+/// One secret in AWS Secrets Manager: its value with the stage `AWSCURRENT`.
+pub struct SecretsManager {
+    client: Client,
+    id: String,
+}
+
+impl SecretsManager {
+    /// Region, credentials and endpoint come from the AWS variables. `id` is the secret's name or ARN.
+    pub async fn from_environment(id: String) -> Self {
+        let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(ATTEMPT)
+                    .operation_attempt_timeout(ATTEMPT)
+                    .operation_timeout(OPERATION)
+                    .build(),
+            )
+            .retry_config(
+                RetryConfig::standard()
+                    .with_max_attempts(3)
+                    .with_initial_backoff(BACKOFF),
+            )
+            .load()
+            .await;
+        Self {
+            client: Client::new(&config),
+            id,
+        }
+    }
+
+    async fn get(&self) -> Result<SecretString, StoreError> {
+        let answer = self.client.get_secret_value().secret_id(&self.id).send().await;
+        let value = answer.map_err(|error| {
+            let reason = DisplayErrorContext(&error).to_string();
+            match error.code() {
+                Some("ResourceNotFoundException" | "InvalidRequestException") => StoreError::Missing(reason),
+                Some(code) if code.contains("AccessDenied") || code == "DecryptionFailure" => {
+                    StoreError::Denied(reason)
+                }
+                _ => StoreError::Unavailable(reason),
+            }
+        })?;
+        let text = value
+            .secret_string
+            .ok_or_else(|| StoreError::Missing("it holds bytes, not text".into()))?;
+        Ok(text.into())
+    }
+}
+
+impl SecretStore for SecretsManager {
+    fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<SecretString, StoreError>> + Send + '_>> {
+        Box::pin(self.get())
+    }
+}
+
+/// The SDK has no time-outs of its own. A function's init phase has 10 seconds in all.
+const ATTEMPT: Duration = Duration::from_secs(1);
+const OPERATION: Duration = Duration::from_millis(2_500);
+const BACKOFF: Duration = Duration::from_millis(100);

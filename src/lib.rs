@@ -1,0 +1,37 @@
+//! Roompass hands people their pass into a realtime room: it checks who is asking, decides by a written policy what
+//! they may have, and mints a join token.
+//!
+//! There is one way through, front to back, and no other path to a token:
+//!
+//! ```text
+//! HTTP event ─ dialect ─► PassRequest ─ auth ─► Caller ─ policy ─► Pass ─ mint (with keys) ─► token ─ dialect ─► HTTP response
+//! ```
+//!
+//! | module | its one job |
+//! |---|---|
+//! | [`http`] | the router, its layers in order, and the one place that turns a refusal into a response |
+//! | [`lambda`] | what AWS puts around a request, taken off: stage prefixes and request ids |
+//! | [`dialect`] | a wire format to a [`domain::PassRequest`], and a token back to that wire format |
+//! | [`auth`] | a request's head to a [`auth::Caller`] |
+//! | [`policy`] | a caller and what it asks for to a [`domain::Pass`], or a denial |
+//! | [`keys`] | the secret store to the keys that sign |
+//! | [`mint`] | a pass and keys to a token |
+//! | [`domain`] | the words the stages share, each built only by a `parse` that enforces its limits |
+//! | [`config`] | `roompass.toml` and the environment |
+//! | [`json`] | JSON in which no member appears twice |
+//! | [`log`] | the log, for people and for machines |
+//!
+//! A stage never reaches back, and knows nothing of the stages beyond its neighbours. The head of a request is judged
+//! before its body is read, so that a stranger costs next to nothing.
+
+pub mod auth;
+pub mod config;
+pub mod dialect;
+pub mod domain;
+pub mod http;
+pub mod json;
+pub mod keys;
+pub mod lambda;
+pub mod log;
+pub mod mint;
+pub mod policy;

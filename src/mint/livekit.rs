@@ -1,0 +1,244 @@
+//! LiveKit's token: a JWT signed with HS256, built with `livekit-api`.
+
+use livekit_api::access_token::{AccessToken, Claims, VideoGrants};
+use serde::Serialize;
+
+use super::{MintError, Token};
+use crate::domain::{
+    Attributes, Grants, Identity, Limits, Metadata, ParticipantName, Pass, RoomConfig, RoomName, TrackSource,
+};
+use crate::keys::SigningKeys;
+
+/// Signs what a pass says. The clock is the library's own, the system's: `nbf` is now, and `exp` the pass's lifetime
+/// later.
+///
+/// # Errors
+/// Where the token would be too large, which is known before it's signed.
+pub fn livekit(pass: &Pass, keys: &SigningKeys, limits: &Limits) -> Result<Token, MintError> {
+    let claims = claims(pass, &keys.api_key);
+    must_fit(&claims, limits.max_token_size)?;
+    let mut token = AccessToken::with_api_key(&keys.api_key, keys.expose_secret())
+        .with_ttl(pass.ttl.duration())
+        .with_identity(&claims.sub)
+        .with_name(&claims.name)
+        .with_metadata(&claims.metadata)
+        .with_attributes(claims.attributes)
+        .with_grants(claims.video);
+    if let Some(config) = claims.room_config {
+        token = token.with_room_config(config);
+    }
+    let signed = token
+        .to_jwt()
+        .map_err(|error| MintError::Signing(error.to_string()))?;
+    Ok(Token(signed.into()))
+}
+
+/// What the token says, but for its times, which stand for any time until the year 2286.
+fn claims(pass: &Pass, api_key: &str) -> Claims {
+    Claims {
+        iss: api_key.to_owned(),
+        sub: pass.identity.as_str().to_owned(),
+        name: pass
+            .name
+            .as_ref()
+            .map_or_else(String::new, |name| name.as_str().to_owned()),
+        metadata: pass
+            .metadata
+            .as_ref()
+            .map_or_else(String::new, |metadata| metadata.as_str().to_owned()),
+        attributes: pass
+            .attributes
+            .iter()
+            .flat_map(Attributes::iter)
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect(),
+        video: video_grants(&pass.room, &pass.grants),
+        room_config: pass
+            .room_config
+            .as_ref()
+            .map(|config| config.as_livekit().clone()),
+        exp: TEN_DIGITS,
+        nbf: TEN_DIGITS,
+        ..Claims::default()
+    }
+}
+
+fn video_grants(room: &RoomName, grants: &Grants) -> VideoGrants {
+    VideoGrants {
+        room_join: true,
+        room: room.as_str().to_owned(),
+        can_publish: grants.can_publish,
+        can_subscribe: grants.can_subscribe,
+        can_publish_data: grants.can_publish_data,
+        can_publish_sources: grants
+            .can_publish_sources
+            .iter()
+            .map(|source| TrackSource::as_str(*source).into())
+            .collect(),
+        can_update_own_metadata: grants.can_update_own_metadata,
+        room_admin: grants.room_admin,
+        room_create: grants.room_create,
+        room_list: grants.room_list,
+        room_record: grants.room_record,
+        ingress_admin: grants.ingress_admin,
+        hidden: grants.hidden,
+        recorder: grants.recorder,
+        agent: grants.agent,
+        destination_room: String::new(),
+    }
+}
+
+fn must_fit(claims: &Claims, limit: usize) -> Result<(), MintError> {
+    let size = signed_size(json_size(claims));
+    if size <= limit {
+        return Ok(());
+    }
+    let mut fields = [
+        (RoomName::FIELD, json_size(&claims.video.room)),
+        (Identity::FIELD, json_size(&claims.sub)),
+        (ParticipantName::FIELD, json_size(&claims.name)),
+        (Metadata::FIELD, json_size(&claims.metadata)),
+        (Attributes::FIELD, json_size(&claims.attributes)),
+        (
+            RoomConfig::FIELD,
+            claims.room_config.as_ref().map_or(0, json_size),
+        ),
+    ];
+    fields.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
+    Err(MintError::TooLarge {
+        size,
+        limit,
+        largest: fields[..2].to_vec(),
+    })
+}
+
+/// A JWT is three parts in base64 without padding: the header, the claims, and 32 bytes of signature.
+fn signed_size(claims: usize) -> usize {
+    let base64 = |bytes: usize| (bytes * 4).div_ceil(3);
+    base64(HEADER.len()) + 1 + base64(claims) + 1 + base64(32)
+}
+
+fn json_size(value: &impl Serialize) -> usize {
+    serde_json::to_vec(value).map_or(0, |json| json.len())
+}
+
+const HEADER: &str = r#"{"typ":"JWT","alg":"HS256"}"#;
+const TEN_DIGITS: usize = 9_999_999_999;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use livekit_api::access_token::TokenVerifier;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::Ttl;
+    use crate::keys::ServerUrl;
+
+    fn keys() -> SigningKeys {
+        SigningKeys::new(
+            ServerUrl::parse("wss://x").unwrap(),
+            "key".into(),
+            "a secret of thirty-two bytes or more".into(),
+        )
+        .unwrap()
+    }
+
+    fn pass(room: &str, identity: &str, metadata: &str, attributes: BTreeMap<String, String>) -> Pass {
+        let limits = Limits::default();
+        Pass {
+            caller: "anyone".into(),
+            rule: "open".into(),
+            room: RoomName::parse(room, &limits).unwrap(),
+            identity: Identity::parse(identity, &limits).unwrap(),
+            name: None,
+            metadata: Metadata::parse(metadata, &limits).ok(),
+            attributes: Attributes::parse(attributes, &limits).unwrap(),
+            room_config: RoomConfig::parse(json!({"max_participants": 2})).unwrap(),
+            grants: Grants {
+                can_publish_sources: vec![TrackSource::ScreenShareAudio],
+                hidden: true,
+                ..Grants::default()
+            },
+            ttl: Ttl::DEFAULT,
+        }
+    }
+
+    fn any_text(chars: usize) -> impl Strategy<Value = String> {
+        proptest::collection::vec(any::<char>(), 1..chars).prop_map(|chars| chars.into_iter().collect())
+    }
+
+    proptest! {
+        #[test]
+        fn the_token_says_what_the_pass_says_and_is_as_large_as_foreseen(
+            room in any_text(64), identity in any_text(64), metadata in any_text(300),
+            attributes in proptest::collection::btree_map(any_text(20), any_text(20), 0..4),
+        ) {
+            let pass = pass(&room, &identity, &metadata, attributes.clone());
+            let token = livekit(&pass, &keys(), &Limits::default()).unwrap();
+            let said = TokenVerifier::with_api_key("key", keys().expose_secret()).verify(token.expose()).unwrap();
+            prop_assert_eq!(said.video.room, room);
+            prop_assert_eq!(said.sub, identity);
+            prop_assert_eq!(said.metadata, metadata);
+            prop_assert_eq!(said.attributes.into_iter().collect::<BTreeMap<_, _>>(), attributes);
+            prop_assert!((600..=601).contains(&(said.exp - said.nbf)), "the library reads the clock twice");
+            prop_assert_eq!(token.expose().len(), signed_size(json_size(&claims(&pass, "key"))));
+        }
+    }
+
+    #[test]
+    fn a_token_over_the_cap_is_not_signed_and_its_largest_fields_are_named() {
+        let attributes = BTreeMap::from([("key".to_owned(), "v".repeat(2_000))]);
+        let error = livekit(
+            &pass("r", "i", &"m".repeat(20_000), attributes),
+            &keys(),
+            &Limits::default(),
+        )
+        .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "The token would be 29713 bytes long; at most 16384 are allowed. The largest fields are \
+             participant_metadata (20002 bytes) and participant_attributes (2010 bytes)."
+        );
+    }
+
+    #[test]
+    fn the_cap_is_exact() {
+        let pass = pass("r", "i", "m", BTreeMap::new());
+        let size = livekit(&pass, &keys(), &Limits::default())
+            .unwrap()
+            .expose()
+            .len();
+        assert!(
+            livekit(
+                &pass,
+                &keys(),
+                &Limits {
+                    max_token_size: size,
+                    ..Limits::default()
+                }
+            )
+            .is_ok()
+        );
+        assert!(
+            livekit(
+                &pass,
+                &keys(),
+                &Limits {
+                    max_token_size: size - 1,
+                    ..Limits::default()
+                }
+            )
+            .is_err()
+        );
+    }
+
+    #[test]
+    fn a_token_is_shown_only_by_its_fingerprint() {
+        let token = livekit(&pass("r", "i", "m", BTreeMap::new()), &keys(), &Limits::default()).unwrap();
+        assert_eq!(format!("{token:?}"), format!("Token({})", token.fingerprint()));
+        assert_eq!(token.fingerprint().len(), 16);
+    }
+}

@@ -1,0 +1,65 @@
+//! A pass and keys to a token. Knows nothing of HTTP and callers.
+
+mod livekit;
+
+use std::fmt;
+
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+
+pub use livekit::livekit;
+
+/// A signed token. Whoever holds it is let in, so it's shown to its client alone.
+#[derive(Clone)]
+pub struct Token(SecretString);
+
+impl Token {
+    /// The token itself, for the answer to the client.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+
+    /// The first 16 hexadecimal digits of the token's SHA-256, for the log: enough to find a token again that one
+    /// holds, nothing to make one from.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let digest = Sha256::digest(self.expose().as_bytes());
+        digest
+            .iter()
+            .take(8)
+            .fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Token({})", self.fingerprint())
+    }
+}
+
+/// Why a pass doesn't become a token.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MintError {
+    /// The token would be longer than configured.
+    #[error("The token would be {size} bytes long; at most {limit} are allowed. The largest fields are {}.", list(.largest))]
+    TooLarge {
+        /// Its size, in bytes.
+        size: usize,
+        /// The largest size allowed, in bytes.
+        limit: usize,
+        /// The fields that take the most room and their sizes in the token's JSON, the largest first.
+        largest: Vec<(&'static str, usize)>,
+    },
+    /// The library refused to sign. For the log alone.
+    #[error("the token could not be signed: {0}")]
+    Signing(String),
+}
+
+fn list(fields: &[(&'static str, usize)]) -> String {
+    let fields: Vec<_> = fields
+        .iter()
+        .map(|(field, size)| format!("{field} ({size} bytes)"))
+        .collect();
+    fields.join(" and ")
+}
