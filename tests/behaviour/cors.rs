@@ -1,0 +1,110 @@
+//! CORS: which web pages may read the answers.
+
+use crate::support::{Answer, OPEN, request, send, service};
+use axum::http::{Method, StatusCode};
+
+const APP: &str = "https://app.example.com";
+
+fn for_app() -> axum::Router {
+    service(&format!(
+        "[cors]\norigins = [\"{APP}\", \"http://localhost:5173\"]\nheaders = [\"x-tenant\"]\n{OPEN}"
+    ))
+}
+
+async fn preflight(service: &axum::Router, path: &str, origin: &str) -> Answer {
+    let headers = [
+        ("origin", origin),
+        ("access-control-request-method", "POST"),
+        ("access-control-request-headers", "authorization,content-type"),
+    ];
+    send(service, request(Method::OPTIONS, path, &headers, "")).await
+}
+
+#[tokio::test]
+async fn a_preflight_is_answered_before_anybody_is_asked_who_they_are() {
+    let nobody_is_let_in = service(&format!("[cors]\norigins = [\"{APP}\"]"));
+    for service in [for_app(), nobody_is_let_in] {
+        let answer = preflight(&service, "/getToken", APP).await;
+        assert_eq!(answer.status, StatusCode::NO_CONTENT);
+        assert!(answer.body.is_empty());
+        assert_eq!(answer.header("access-control-allow-origin"), APP);
+        assert!(
+            answer
+                .header("access-control-allow-headers")
+                .contains("authorization,content-type,x-api-key,x-sandbox-id")
+        );
+        assert_eq!(answer.header("access-control-allow-methods"), "GET,POST");
+        assert_eq!(answer.header("access-control-max-age"), "600");
+        assert!(answer.header("vary").to_lowercase().contains("origin"));
+    }
+    assert!(
+        preflight(&for_app(), "/getToken", APP)
+            .await
+            .header("access-control-allow-headers")
+            .ends_with("x-tenant")
+    );
+}
+
+#[tokio::test]
+async fn an_allowed_origin_is_echoed_on_answers_and_on_errors() {
+    for (method, path, body, status) in [
+        (Method::POST, "/getToken", "", 201),
+        (Method::POST, "/getToken", "{", 400),
+        (Method::GET, "/getToken", "", 405),
+        (Method::POST, "/nowhere", "", 404),
+        (Method::GET, "/healthz", "", 200),
+    ] {
+        let answer = send(
+            &for_app(),
+            request(method, path, &[("origin", "http://localhost:5173")], body),
+        )
+        .await;
+        assert_eq!(answer.status.as_u16(), status);
+        assert_eq!(
+            answer.header("access-control-allow-origin"),
+            "http://localhost:5173"
+        );
+        assert_eq!(
+            answer.header("access-control-expose-headers"),
+            "x-request-id,retry-after"
+        );
+        assert!(answer.header("vary").to_lowercase().contains("origin"));
+        assert_eq!(answer.header("access-control-allow-credentials"), "");
+    }
+}
+
+#[tokio::test]
+async fn no_other_origin_is_granted_anything() {
+    for origin in [
+        "null",
+        "https://app.example.com.evil.example",
+        "https://evil-app.example.com",
+        "https://app.example.com:8443",
+        "http://app.example.com",
+        "https://APP.example.com",
+        "https://app.example.com/",
+        "https://example.com",
+        "*",
+        "",
+    ] {
+        let answer = preflight(&for_app(), "/getToken", origin).await;
+        assert_eq!(answer.status, StatusCode::NO_CONTENT, "{origin}");
+        assert_eq!(answer.header("access-control-allow-origin"), "", "{origin}");
+        let answer = send(
+            &for_app(),
+            request(Method::POST, "/getToken", &[("origin", origin)], ""),
+        )
+        .await;
+        assert_eq!(answer.header("access-control-allow-origin"), "", "{origin}");
+    }
+    let nobody = preflight(&service(OPEN), "/getToken", APP).await;
+    assert_eq!(nobody.header("access-control-allow-origin"), "");
+}
+
+#[tokio::test]
+async fn any_origin_never_comes_with_credentials() {
+    let service = service(&format!("[cors]\norigins = [\"*\"]\n{OPEN}"));
+    let answer = preflight(&service, "/getToken", "https://anything.example").await;
+    assert_eq!(answer.header("access-control-allow-origin"), "*");
+    assert_eq!(answer.header("access-control-allow-credentials"), "");
+}

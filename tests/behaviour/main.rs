@@ -1,0 +1,10 @@
+//! The public behaviour: through the router, through whole Lambda events, and of the program on a laptop.
+
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
+
+mod cors;
+mod endpoint;
+mod lambda_events;
+mod local_files;
+mod serve;
+mod support;
