@@ -33,10 +33,7 @@ pub fn object(text: &[u8]) -> Result<Map<String, Value>, JsonError> {
     let value = Unique
         .deserialize(&mut deserializer)
         .and_then(|value| deserializer.end().map(|()| value))
-        .map_err(|error| JsonError::Syntax {
-            line: error.line(),
-            column: error.column(),
-        })?;
+        .map_err(|error| JsonError::Syntax { line: error.line(), column: error.column() })?;
     match value {
         Value::Object(members) => Ok(members),
         _ => Err(JsonError::NotAnObject),
@@ -118,15 +115,8 @@ mod tests {
 
     #[test]
     fn a_member_that_appears_twice_is_refused_at_any_depth() {
-        for text in [
-            r#"{"a":1,"a":1}"#,
-            r#"{"a":{"b":1,"b":2}}"#,
-            r#"{"a":[{"b":1,"\u0062":2}]}"#,
-        ] {
-            assert!(
-                matches!(object(text.as_bytes()), Err(JsonError::Syntax { .. })),
-                "{text}"
-            );
+        for text in [r#"{"a":1,"a":1}"#, r#"{"a":{"b":1,"b":2}}"#, r#"{"a":[{"b":1,"\u0062":2}]}"#] {
+            assert!(matches!(object(text.as_bytes()), Err(JsonError::Syntax { .. })), "{text}");
         }
     }
 
@@ -144,10 +134,7 @@ mod tests {
             "{a:1}",
             "{\"a\":NaN}",
         ] {
-            assert!(
-                matches!(object(text.as_bytes()), Err(JsonError::Syntax { .. })),
-                "{text}"
-            );
+            assert!(matches!(object(text.as_bytes()), Err(JsonError::Syntax { .. })), "{text}");
         }
         for text in ["[]", "null", "\"{}\"", "1", "true"] {
             assert_eq!(object(text.as_bytes()), Err(JsonError::NotAnObject), "{text}");

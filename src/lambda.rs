@@ -14,9 +14,7 @@ use crate::http::RequestId;
 #[must_use]
 pub fn into_http(event: lambda_http::Request) -> Request {
     let path = served_path(&event).parse::<PathAndQuery>();
-    let id = event
-        .lambda_context_ref()
-        .map(|context| RequestId(context.request_id.clone()));
+    let id = event.lambda_context_ref().map(|context| RequestId(context.request_id.clone()));
     let (mut head, body) = event.into_parts();
     if let Ok(path) = path {
         head.uri = Uri::from(path);

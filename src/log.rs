@@ -22,18 +22,11 @@ pub enum Format {
 /// Starts the log of this process. A panic is logged by its place alone, since its message may hold what was being
 /// worked on.
 pub fn start(format: Format, level: LevelFilter) {
-    let ours_alone = Targets::new()
-        .with_default(level.min(LevelFilter::WARN))
-        .with_target("roompass", level);
+    let ours_alone = Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("roompass", level);
     let registry = tracing_subscriber::registry().with(ours_alone);
     match format {
         Format::Text => registry
-            .with(
-                fmt::layer()
-                    .compact()
-                    .with_target(false)
-                    .with_ansi(io::stdout().is_terminal()),
-            )
+            .with(fmt::layer().compact().with_target(false).with_ansi(io::stdout().is_terminal()))
             .init(),
         Format::Json => registry
             .with(
@@ -61,11 +54,7 @@ pub fn level(lookup: impl Fn(&str) -> Option<String>) -> LevelFilter {
         .filter_map(lookup)
         .filter(|word| !word.is_empty())
         .find_map(|word| {
-            if word.eq_ignore_ascii_case("fatal") {
-                Some(LevelFilter::ERROR)
-            } else {
-                word.parse().ok()
-            }
+            if word.eq_ignore_ascii_case("fatal") { Some(LevelFilter::ERROR) } else { word.parse().ok() }
         })
         .unwrap_or(LevelFilter::INFO)
 }
@@ -77,22 +66,11 @@ mod tests {
     #[test]
     fn the_level_is_one_word() {
         let level = |variables: &[(&str, &str)]| {
-            level(|name| {
-                variables
-                    .iter()
-                    .find(|(key, _)| *key == name)
-                    .map(|(_, word)| (*word).to_owned())
-            })
+            level(|name| variables.iter().find(|(key, _)| *key == name).map(|(_, word)| (*word).to_owned()))
         };
         assert_eq!(level(&[]), LevelFilter::INFO);
-        assert_eq!(
-            level(&[("RUST_LOG", "debug"), ("AWS_LAMBDA_LOG_LEVEL", "ERROR")]),
-            LevelFilter::DEBUG
-        );
-        assert_eq!(
-            level(&[("RUST_LOG", ""), ("AWS_LAMBDA_LOG_LEVEL", "WARN")]),
-            LevelFilter::WARN
-        );
+        assert_eq!(level(&[("RUST_LOG", "debug"), ("AWS_LAMBDA_LOG_LEVEL", "ERROR")]), LevelFilter::DEBUG);
+        assert_eq!(level(&[("RUST_LOG", ""), ("AWS_LAMBDA_LOG_LEVEL", "WARN")]), LevelFilter::WARN);
         assert_eq!(level(&[("AWS_LAMBDA_LOG_LEVEL", "FATAL")]), LevelFilter::ERROR);
         assert_eq!(level(&[("RUST_LOG", "hyper=trace")]), LevelFilter::INFO);
     }

@@ -58,9 +58,7 @@ impl Callers {
     pub fn identify(&self, _head: &Parts) -> Result<Caller, AuthError> {
         let first = self.0.first().ok_or(AuthError::NoCallers)?;
         match first.kind {
-            CallerKind::Anonymous => Ok(Caller {
-                name: first.name.clone(),
-            }),
+            CallerKind::Anonymous => Ok(Caller { name: first.name.clone() }),
         }
     }
 }
@@ -80,15 +78,7 @@ mod tests {
 
     #[test]
     fn an_anonymous_caller_is_whoever_asks() {
-        let callers = Callers::new(vec![CallerConfig {
-            name: "anyone".into(),
-            kind: CallerKind::Anonymous,
-        }]);
-        assert_eq!(
-            callers.identify(&head()),
-            Ok(Caller {
-                name: "anyone".into()
-            })
-        );
+        let callers = Callers::new(vec![CallerConfig { name: "anyone".into(), kind: CallerKind::Anonymous }]);
+        assert_eq!(callers.identify(&head()), Ok(Caller { name: "anyone".into() }));
     }
 }

@@ -59,10 +59,9 @@ async fn wired() -> Result<(Config, Keys), ConfigError> {
             ));
         }
         KeySource::Given(keys) => Keys::given(keys),
-        KeySource::Secret(id) => Keys::kept_in(
-            Box::new(SecretsManager::from_environment(id).await),
-            environment.server,
-        ),
+        KeySource::Secret(id) => {
+            Keys::kept_in(Box::new(SecretsManager::from_environment(id).await), environment.server)
+        }
         KeySource::Unset => {
             return Err(unset(
                 "ROOMPASS_SECRET_ID",
@@ -74,8 +73,5 @@ async fn wired() -> Result<(Config, Keys), ConfigError> {
 }
 
 fn unset(variable: &'static str, problem: &str) -> ConfigError {
-    ConfigError::Variable {
-        variable,
-        problem: problem.to_owned(),
-    }
+    ConfigError::Variable { variable, problem: problem.to_owned() }
 }

@@ -46,9 +46,7 @@ impl TryFrom<String> for Origin {
         if written != text || text.contains(['@', '*']) {
             return Err(InvalidOrigin);
         }
-        HeaderValue::try_from(text)
-            .map(Self::Exactly)
-            .map_err(|_| InvalidOrigin)
+        HeaderValue::try_from(text).map(Self::Exactly).map_err(|_| InvalidOrigin)
     }
 }
 

@@ -77,37 +77,23 @@ impl Environment {
 
 /// A file's path is one line without an equals sign or a bracket; TOML that says anything has one of them.
 fn source(text: String) -> ConfigSource {
-    if text.contains(['\n', '=', '[']) {
-        ConfigSource::Inline(text)
-    } else {
-        ConfigSource::File(text.into())
-    }
+    if text.contains(['\n', '=', '[']) { ConfigSource::Inline(text) } else { ConfigSource::File(text.into()) }
 }
 
 fn origins(list: &str) -> Result<Vec<Origin>, ConfigError> {
-    list.split(',')
-        .map(|origin| origin.trim().to_owned().try_into())
-        .collect::<Result<_, _>>()
-        .map_err(|error| ConfigError::Variable {
-            variable: CORS_ORIGINS,
-            problem: format!("each origin {error}"),
-        })
+    list.split(',').map(|origin| origin.trim().to_owned().try_into()).collect::<Result<_, _>>().map_err(
+        |error| ConfigError::Variable { variable: CORS_ORIGINS, problem: format!("each origin {error}") },
+    )
 }
 
 impl From<MalformedSecret> for ConfigError {
     fn from(error: MalformedSecret) -> Self {
-        Self::Variable {
-            variable: error.member,
-            problem: error.problem,
-        }
+        Self::Variable { variable: error.member, problem: error.problem }
     }
 }
 
 fn missing(variable: &'static str, other: &'static str) -> ConfigError {
-    ConfigError::Variable {
-        variable,
-        problem: format!("must be set too, as {other} is"),
-    }
+    ConfigError::Variable { variable, problem: format!("must be set too, as {other} is") }
 }
 
 const CONFIG: &str = "ROOMPASS_CONFIG";
@@ -120,10 +106,7 @@ mod tests {
 
     fn environment(variables: &[(&str, &str)]) -> Result<Environment, ConfigError> {
         Environment::read(|name| {
-            variables
-                .iter()
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| (*value).to_owned())
+            variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
         })
     }
 
@@ -133,27 +116,16 @@ mod tests {
 
     #[test]
     fn an_empty_variable_counts_as_absent() {
-        let empty = environment(&[
-            (CONFIG, ""),
-            (URL, ""),
-            (API_KEY, ""),
-            (API_SECRET, ""),
-            (SECRET_ID, ""),
-        ])
-        .unwrap();
+        let empty = environment(&[(CONFIG, ""), (URL, ""), (API_KEY, ""), (API_SECRET, ""), (SECRET_ID, "")])
+            .unwrap();
         assert_eq!(empty.config, ConfigSource::CompiledIn);
         assert!(matches!(empty.keys, KeySource::Unset));
     }
 
     #[test]
     fn keys_given_win_over_a_secret() {
-        let given = environment(&[
-            (API_KEY, "k"),
-            (API_SECRET, "s"),
-            (SECRET_ID, "id"),
-            (URL, "wss://a"),
-        ])
-        .unwrap();
+        let given =
+            environment(&[(API_KEY, "k"), (API_SECRET, "s"), (SECRET_ID, "id"), (URL, "wss://a")]).unwrap();
         assert!(matches!(given.keys, KeySource::Given(keys) if keys.server.as_str() == "wss://a"));
         assert!(
             matches!(environment(&[(SECRET_ID, "id")]).unwrap().keys, KeySource::Secret(id) if id == "id")
@@ -163,10 +135,7 @@ mod tests {
     #[test]
     fn the_configuration_is_a_path_or_toml() {
         let config = |text| environment(&[(CONFIG, text)]).unwrap().config;
-        assert_eq!(
-            config("conf/roompass.toml"),
-            ConfigSource::File("conf/roompass.toml".into())
-        );
+        assert_eq!(config("conf/roompass.toml"), ConfigSource::File("conf/roompass.toml".into()));
         assert_eq!(config("[http]"), ConfigSource::Inline("[http]".into()));
         assert_eq!(
             config("limits.max_token_size = 2048"),
@@ -176,10 +145,7 @@ mod tests {
 
     #[test]
     fn a_mistake_names_the_variable_and_never_shows_a_secret() {
-        assert_eq!(
-            mistake(&[(API_KEY, "k")]),
-            "LIVEKIT_API_SECRET: must be set too, as LIVEKIT_API_KEY is"
-        );
+        assert_eq!(mistake(&[(API_KEY, "k")]), "LIVEKIT_API_SECRET: must be set too, as LIVEKIT_API_KEY is");
         assert_eq!(
             mistake(&[(API_SECRET, "canary")]),
             "LIVEKIT_API_KEY: must be set too, as LIVEKIT_API_SECRET is"
@@ -200,10 +166,7 @@ mod tests {
 
     #[test]
     fn the_environments_origins_are_separated_by_commas() {
-        let origins = environment(&[(CORS_ORIGINS, "https://a, https://b")])
-            .unwrap()
-            .cors_origins
-            .unwrap();
+        let origins = environment(&[(CORS_ORIGINS, "https://a, https://b")]).unwrap().cors_origins.unwrap();
         assert_eq!(origins.len(), 2);
     }
 }

@@ -37,19 +37,13 @@ impl TryFrom<String> for BasePath {
     fn try_from(text: String) -> Result<Self, InvalidBasePath> {
         let plain = |part: &str| {
             !part.is_empty()
-                && part
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
+                && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
         };
         let sound = match text.strip_prefix('/') {
             None => text.is_empty(),
             Some(parts) => parts.split('/').all(plain),
         };
-        if sound {
-            Ok(Self(text))
-        } else {
-            Err(InvalidBasePath)
-        }
+        if sound { Ok(Self(text)) } else { Err(InvalidBasePath) }
     }
 }
 

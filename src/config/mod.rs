@@ -102,18 +102,10 @@ impl Config {
         let mistake = |span: Range<usize>, message: &str| at(text, file, &span, message);
         let read: File =
             toml::from_str(text).map_err(|error| mistake(error.span().unwrap_or(0..0), error.message()))?;
-        let callers: HashSet<&str> = read
-            .callers
-            .iter()
-            .map(|caller| caller.get_ref().name.as_str())
-            .collect();
+        let callers: HashSet<&str> =
+            read.callers.iter().map(|caller| caller.get_ref().name.as_str()).collect();
         for (position, rule) in read.rules.iter().enumerate() {
-            let Rule {
-                name,
-                callers: named,
-                rooms,
-                ..
-            } = rule.get_ref();
+            let Rule { name, callers: named, rooms, .. } = rule.get_ref();
             if let Some(unknown) = named.iter().find(|name| !callers.contains(name.as_str())) {
                 return Err(mistake(
                     rule.span(),
@@ -132,14 +124,8 @@ impl Config {
                     &format!("rule {name:?} opens no room: rooms must hold a pattern, such as \"*\""),
                 ));
             }
-            if read.rules[..position]
-                .iter()
-                .any(|earlier| earlier.get_ref().name == *name)
-            {
-                return Err(mistake(
-                    rule.span(),
-                    &format!("there are two rules called {name:?}"),
-                ));
+            if read.rules[..position].iter().any(|earlier| earlier.get_ref().name == *name) {
+                return Err(mistake(rule.span(), &format!("there are two rules called {name:?}")));
             }
         }
         if let Some(second) = read.callers.get(1) {
@@ -182,12 +168,7 @@ fn at(text: &str, file: &str, span: &Range<usize>, message: &str) -> ConfigError
         line: before.matches('\n').count() + 1,
         column: before[line_start..].chars().count() + 1,
         message: message.replace('\n', ", "),
-        text: text[line_start..]
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .to_owned(),
+        text: text[line_start..].lines().next().unwrap_or_default().trim().to_owned(),
     }
 }
 
@@ -238,14 +219,8 @@ mod tests {
                 "[[caller]]\nname = \"a\"\nkind = \"open\"",
                 "x.toml:3:8: unknown variant `open`, expected `anonymous` (in `kind = \"open\"`)",
             ),
-            (
-                "[[caller]]\nname = \"a\"",
-                "x.toml:1:1: missing field `kind` (in `[[caller]]`)",
-            ),
-            (
-                "a = = b",
-                "x.toml:1:5: extra `=`, expected nothing (in `a = = b`)",
-            ),
+            ("[[caller]]\nname = \"a\"", "x.toml:1:1: missing field `kind` (in `[[caller]]`)"),
+            ("a = = b", "x.toml:1:5: extra `=`, expected nothing (in `a = = b`)"),
         ] {
             assert_eq!(mistake(text), message);
         }
@@ -274,10 +249,7 @@ mod tests {
                 "callers = [\"a\"]\nrooms = [\"*\"]\nttl = \"2d\"",
                 "x.toml:8:7: must be a whole number of seconds, minutes or hours from \"1s\" to \"24h\", such as \"10m\" (in `ttl = \"2d\"`)",
             ),
-            (
-                "callers = [\"a\"]\nrooms = [\"*\"]\ngrants.can_fly = true",
-                "x.toml:8:8: unknown field",
-            ),
+            ("callers = [\"a\"]\nrooms = [\"*\"]\ngrants.can_fly = true", "x.toml:8:8: unknown field"),
         ] {
             let text = format!("{CALLER}[[rule]]\nname = \"r\"\n{rule}");
             assert!(mistake(&text).starts_with(message), "{}", mistake(&text));

@@ -23,34 +23,20 @@ pub const PATHS: [&str; 2] = ["/getToken", "/api/token"];
 /// # Errors
 /// Where the body isn't a JSON object, or a field has the wrong type, is too long, or would put a secret in the token.
 pub fn parse(body: &[u8], limits: &Limits) -> Result<PassRequest, BadRequest> {
-    let mut members = if body.is_empty() {
-        Map::new()
-    } else {
-        json::object(body)?
-    };
+    let mut members = if body.is_empty() { Map::new() } else { json::object(body)? };
     let mut field = |snake: &'static str, camel: &str| take(&mut members, snake, camel);
     let room = text(RoomName::FIELD, field(RoomName::FIELD, "roomName")?)?;
     let identity = text(Identity::FIELD, field(Identity::FIELD, "participantIdentity")?)?;
-    let name = text(
-        ParticipantName::FIELD,
-        field(ParticipantName::FIELD, "participantName")?,
-    )?;
+    let name = text(ParticipantName::FIELD, field(ParticipantName::FIELD, "participantName")?)?;
     let metadata = text(Metadata::FIELD, field(Metadata::FIELD, "participantMetadata")?)?;
-    let attributes = field(Attributes::FIELD, "participantAttributes")?
-        .map(texts)
-        .transpose()?;
+    let attributes = field(Attributes::FIELD, "participantAttributes")?.map(texts).transpose()?;
     let room_config = field(RoomConfig::FIELD, "roomConfig")?;
     Ok(PassRequest {
         room: room.map(|text| RoomName::parse(text, limits)).transpose()?,
         identity: identity.map(|text| Identity::parse(text, limits)).transpose()?,
-        name: name
-            .map(|text| ParticipantName::parse(text, limits))
-            .transpose()?,
+        name: name.map(|text| ParticipantName::parse(text, limits)).transpose()?,
         metadata: metadata.map(|text| Metadata::parse(text, limits)).transpose()?,
-        attributes: attributes
-            .map(|pairs| Attributes::parse(pairs, limits))
-            .transpose()?
-            .flatten(),
+        attributes: attributes.map(|pairs| Attributes::parse(pairs, limits)).transpose()?.flatten(),
         room_config: room_config.map(RoomConfig::parse).transpose()?.flatten(),
     })
 }
@@ -58,9 +44,7 @@ pub fn parse(body: &[u8], limits: &Limits) -> Result<PassRequest, BadRequest> {
 /// The answer's body: exactly two members.
 #[must_use]
 pub fn answer(server: &ServerUrl, token: &Token) -> Vec<u8> {
-    json!({ "server_url": server.as_str(), "participant_token": token.expose() })
-        .to_string()
-        .into_bytes()
+    json!({ "server_url": server.as_str(), "participant_token": token.expose() }).to_string().into_bytes()
 }
 
 /// The one value that a field has in its two spellings, if it has one.
@@ -73,10 +57,9 @@ fn take(
     let first = members.remove(snake).filter(given);
     let second = members.remove(camel).filter(given);
     match (first, second) {
-        (Some(first), Some(second)) if first != second => Err(InvalidField::new(
-            snake,
-            format!("is given twice, also as {camel}, with another value"),
-        )),
+        (Some(first), Some(second)) if first != second => {
+            Err(InvalidField::new(snake, format!("is given twice, also as {camel}, with another value")))
+        }
         (first, second) => Ok(first.or(second)),
     }
 }
@@ -92,20 +75,14 @@ fn text(field: &'static str, value: Option<Value>) -> Result<Option<String>, Inv
 /// A map of strings; a null in it is absent.
 fn texts(value: Value) -> Result<BTreeMap<String, String>, InvalidField> {
     let Value::Object(members) = value else {
-        return Err(InvalidField::wrong_type(
-            Attributes::FIELD,
-            "an object whose values are strings",
-        ));
+        return Err(InvalidField::wrong_type(Attributes::FIELD, "an object whose values are strings"));
     };
     members
         .into_iter()
         .filter(|(_, value)| !value.is_null())
         .map(|(key, value)| match value {
             Value::String(text) => Ok((key, text)),
-            _ => Err(InvalidField::wrong_type(
-                format!("{}.{key}", Attributes::FIELD),
-                "a string",
-            )),
+            _ => Err(InvalidField::wrong_type(format!("{}.{key}", Attributes::FIELD), "a string")),
         })
         .collect()
 }
@@ -121,9 +98,7 @@ mod tests {
     }
 
     fn refused(body: &str) -> String {
-        parse(body.as_bytes(), &Limits::default())
-            .unwrap_err()
-            .to_string()
+        parse(body.as_bytes(), &Limits::default()).unwrap_err().to_string()
     }
 
     #[test]
@@ -156,20 +131,8 @@ mod tests {
 
     #[test]
     fn both_spellings_at_once_must_agree() {
-        assert_eq!(
-            parsed(&json!({"room_name": "r", "roomName": "r"}))
-                .room
-                .unwrap()
-                .as_str(),
-            "r"
-        );
-        assert_eq!(
-            parsed(&json!({"room_name": "", "roomName": "r"}))
-                .room
-                .unwrap()
-                .as_str(),
-            "r"
-        );
+        assert_eq!(parsed(&json!({"room_name": "r", "roomName": "r"})).room.unwrap().as_str(), "r");
+        assert_eq!(parsed(&json!({"room_name": "", "roomName": "r"})).room.unwrap().as_str(), "r");
         assert_eq!(
             refused(r#"{"room_name": "r", "roomName": "q"}"#),
             "The field room_name is given twice, also as roomName, with another value."
@@ -181,10 +144,7 @@ mod tests {
         for (body, message) in [
             (r#"{"room_name": 5}"#, "The field room_name must be a string."),
             (r#"{"roomName": ["x"]}"#, "The field room_name must be a string."),
-            (
-                r#"{"participant_name": {}}"#,
-                "The field participant_name must be a string.",
-            ),
+            (r#"{"participant_name": {}}"#, "The field participant_name must be a string."),
             (
                 r#"{"participant_attributes": []}"#,
                 "The field participant_attributes must be an object whose values are strings.",
@@ -193,15 +153,9 @@ mod tests {
                 r#"{"participant_attributes": {"age": 5}}"#,
                 "The field participant_attributes.age must be a string.",
             ),
-            (
-                r#"{"room_config": "x"}"#,
-                "The field room_config must be an object.",
-            ),
+            (r#"{"room_config": "x"}"#, "The field room_config must be an object."),
             ("[]", "The body must be a JSON object."),
-            (
-                "{\"room_name\":\n5",
-                "The body is not valid JSON with unique member names (line 2, column 1).",
-            ),
+            ("{\"room_name\":\n5", "The body is not valid JSON with unique member names (line 2, column 1)."),
         ] {
             assert_eq!(refused(body), message);
         }

@@ -23,16 +23,9 @@ impl Attributes {
         if attributes.is_empty() {
             return Ok(None);
         }
-        let size = attributes
-            .iter()
-            .map(|(key, value)| key.len() + value.len())
-            .sum();
+        let size = attributes.iter().map(|(key, value)| key.len() + value.len()).sum();
         if size > limits.max_attributes_size {
-            return Err(InvalidField::too_long(
-                Self::FIELD,
-                size,
-                limits.max_attributes_size,
-            ));
+            return Err(InvalidField::too_long(Self::FIELD, size, limits.max_attributes_size));
         }
         Ok(Some(Self(attributes)))
     }
@@ -48,10 +41,7 @@ mod tests {
     use super::*;
 
     fn of(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        pairs
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-            .collect()
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
     }
 
     #[test]
@@ -61,15 +51,10 @@ mod tests {
 
     #[test]
     fn keys_and_values_count_together() {
-        let limits = Limits {
-            max_attributes_size: 6,
-            ..Limits::default()
-        };
+        let limits = Limits { max_attributes_size: 6, ..Limits::default() };
         assert!(Attributes::parse(of(&[("ab", "c"), ("d", "ef")]), &limits).is_ok());
         assert_eq!(
-            Attributes::parse(of(&[("ab", "c"), ("d", "efg")]), &limits)
-                .unwrap_err()
-                .to_string(),
+            Attributes::parse(of(&[("ab", "c"), ("d", "efg")]), &limits).unwrap_err().to_string(),
             "participant_attributes is 7 bytes long in UTF-8; at most 6 are allowed"
         );
     }

@@ -13,10 +13,7 @@ pub struct InvalidField {
 impl InvalidField {
     /// A field and its problem.
     pub fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self {
-            field: field.into(),
-            problem: problem.into(),
-        }
+        Self { field: field.into(), problem: problem.into() }
     }
 
     /// The field holds a value of a type that isn't `expected`.
@@ -26,9 +23,6 @@ impl InvalidField {
 
     /// The field is `size` bytes long, where `limit` are allowed.
     pub fn too_long(field: impl Into<String>, size: usize, limit: usize) -> Self {
-        Self::new(
-            field,
-            format!("is {size} bytes long in UTF-8; at most {limit} are allowed"),
-        )
+        Self::new(field, format!("is {size} bytes long in UTF-8; at most {limit} are allowed"))
     }
 }

@@ -15,10 +15,7 @@ pub fn operating_system_randomness(bytes: &mut [u8]) {
 pub(crate) fn readable(randomness: Randomness) -> String {
     let mut bytes = [0; 20];
     randomness(&mut bytes);
-    bytes
-        .iter()
-        .map(|byte| char::from(ALPHABET[usize::from(byte % 32)]))
-        .collect()
+    bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect()
 }
 
 /// Crockford's base 32: without the letters i, l, o and u, which are mistaken for others.
@@ -38,9 +35,7 @@ mod tests {
 
     #[test]
     fn ten_thousand_are_all_different() {
-        let names: HashSet<_> = (0..10_000)
-            .map(|_| readable(operating_system_randomness))
-            .collect();
+        let names: HashSet<_> = (0..10_000).map(|_| readable(operating_system_randomness)).collect();
         assert_eq!(names.len(), 10_000);
     }
 }

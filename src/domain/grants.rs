@@ -6,10 +6,7 @@ use serde::{Deserialize, Serialize};
 /// has LiveKit's default: publish, subscribe and data yes, everything else no.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "LiveKit's own list of permissions, each on or off"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "LiveKit's own list of permissions, each on or off")]
 pub struct Grants {
     /// `can_publish`: send tracks. Yes unless set.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -35,9 +35,7 @@ impl RoomConfig {
         remove_nulls(&mut value);
         let mut config: RoomConfiguration =
             serde_path_to_error::deserialize(value).map_err(|error| wrong_type(&error))?;
-        config
-            .agents
-            .retain(|agent| *agent != RoomAgentDispatch::default());
+        config.agents.retain(|agent| *agent != RoomAgentDispatch::default());
         config.egress = config.egress.filter(|egress| *egress != RoomEgress::default());
         Ok((config != RoomConfiguration::default()).then_some(Self(config)))
     }
@@ -48,9 +46,7 @@ impl RoomConfig {
         let egress = self.0.egress.as_ref()?;
         Some(match egress {
             RoomEgress { room: Some(_), .. } => "room_config.egress.room",
-            RoomEgress {
-                participant: Some(_), ..
-            } => "room_config.egress.participant",
+            RoomEgress { participant: Some(_), .. } => "room_config.egress.participant",
             _ => "room_config.egress.tracks",
         })
     }
@@ -126,15 +122,7 @@ fn wrong_type(error: &serde_path_to_error::Error<serde_json::Error>) -> InvalidF
 }
 
 /// Members of an egress request that hold credentials or a stream's secret address, without their underscores.
-const SECRETS: [&str; 7] = [
-    "s3",
-    "gcp",
-    "azure",
-    "alioss",
-    "storage",
-    "stream",
-    "streamoutputs",
-];
+const SECRETS: [&str; 7] = ["s3", "gcp", "azure", "alioss", "storage", "stream", "streamoutputs"];
 
 #[cfg(test)]
 mod tests {
@@ -182,10 +170,7 @@ mod tests {
 
     #[test]
     fn a_member_of_the_wrong_type_is_named_with_what_it_should_be() {
-        assert_eq!(
-            refused(json!({"metadata": 5})),
-            "room_config.metadata must be a string"
-        );
+        assert_eq!(refused(json!({"metadata": 5})), "room_config.metadata must be a string");
         assert_eq!(
             refused(json!({"agents": [{"agent_name": "a"}, {"agent_name": ["expected gold"]}]})),
             "room_config.agents[1].agent_name must be a string"
@@ -218,14 +203,8 @@ mod tests {
             ),
             (json!({"tracks": {"azure": {"account_key": "k"}}}), "tracks.azure"),
             (json!({"tracks": {"aliOSS": {"secret": "k"}}}), "tracks.aliOSS"),
-            (
-                json!({"room": {"streamOutputs": [{"urls": ["rtmp://x/key"]}]}}),
-                "room.streamOutputs",
-            ),
-            (
-                json!({"room": {"stream": {"urls": ["rtmp://x/key"]}}}),
-                "room.stream",
-            ),
+            (json!({"room": {"streamOutputs": [{"urls": ["rtmp://x/key"]}]}}), "room.streamOutputs"),
+            (json!({"room": {"stream": {"urls": ["rtmp://x/key"]}}}), "room.stream"),
             (json!({"room": {"S3": "k"}}), "room.S3"),
         ] {
             assert_eq!(
@@ -246,16 +225,8 @@ mod tests {
 
     #[test]
     fn egress_without_a_secret_is_for_the_policy_to_judge() {
-        let config = RoomConfig::parse(json!({"egress": {"tracks": {"filepath": "x"}}}))
-            .unwrap()
-            .unwrap();
+        let config = RoomConfig::parse(json!({"egress": {"tracks": {"filepath": "x"}}})).unwrap().unwrap();
         assert_eq!(config.egress(), Some("room_config.egress.tracks"));
-        assert_eq!(
-            RoomConfig::parse(json!({"metadata": "m"}))
-                .unwrap()
-                .unwrap()
-                .egress(),
-            None
-        );
+        assert_eq!(RoomConfig::parse(json!({"metadata": "m"})).unwrap().unwrap().egress(), None);
     }
 }

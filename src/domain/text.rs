@@ -92,9 +92,7 @@ mod tests {
         let limits = Limits::default();
         assert!(RoomName::parse("é".repeat(128), &limits).is_ok());
         assert_eq!(
-            RoomName::parse("é".repeat(128) + "x", &limits)
-                .unwrap_err()
-                .to_string(),
+            RoomName::parse("é".repeat(128) + "x", &limits).unwrap_err().to_string(),
             "room_name is 257 bytes long in UTF-8; at most 256 are allowed"
         );
         assert!(Metadata::parse("x".repeat(512 * 1024), &limits).is_ok());
@@ -103,10 +101,7 @@ mod tests {
 
     #[test]
     fn a_lowered_limit_is_kept() {
-        let limits = Limits {
-            max_participant_name_length: 3,
-            ..Limits::default()
-        };
+        let limits = Limits { max_participant_name_length: 3, ..Limits::default() };
         assert!(ParticipantName::parse("abc", &limits).is_ok());
         assert!(ParticipantName::parse("abcd", &limits).is_err());
     }
@@ -114,17 +109,7 @@ mod tests {
     #[test]
     fn what_is_generated_keeps_to_the_lowest_limit() {
         let lowest = 32;
-        assert!(
-            RoomName::generated(super::super::operating_system_randomness)
-                .as_str()
-                .len()
-                <= lowest
-        );
-        assert!(
-            Identity::generated(super::super::operating_system_randomness)
-                .as_str()
-                .len()
-                <= lowest
-        );
+        assert!(RoomName::generated(super::super::operating_system_randomness).as_str().len() <= lowest);
+        assert!(Identity::generated(super::super::operating_system_randomness).as_str().len() <= lowest);
     }
 }

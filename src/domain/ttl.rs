@@ -62,11 +62,7 @@ mod tests {
     #[test]
     fn a_lifetime_is_written_with_its_unit() {
         for (text, seconds) in [("10m", 600), ("90s", 90), ("24h", 86_400), ("1h 30m", 5_400)] {
-            assert_eq!(
-                Ttl::try_from(text.to_owned()).unwrap().duration().as_secs(),
-                seconds,
-                "{text}"
-            );
+            assert_eq!(Ttl::try_from(text.to_owned()).unwrap().duration().as_secs(), seconds, "{text}");
         }
         for text in ["", "10", "0s", "500ms", "25h", "-1s", "1y", "forever"] {
             assert!(Ttl::try_from(text.to_owned()).is_err(), "{text}");

@@ -8,10 +8,8 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use super::Refusal;
 
 /// The header of a JSON answer. Older Dart reads JSON as Latin-1 unless the character set is named.
-pub(super) const JSON: [(HeaderName, HeaderValue); 1] = [(
-    CONTENT_TYPE,
-    HeaderValue::from_static("application/json; charset=utf-8"),
-)];
+pub(super) const JSON: [(HeaderName, HeaderValue); 1] =
+    [(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"))];
 
 /// The largest body that is read, in bytes: LiveKit's 512 KiB of metadata and 64 KiB of attributes fit, with room for
 /// their JSON escapes.
@@ -44,8 +42,5 @@ pub(super) async fn read(body: Body) -> Result<Bytes, Refusal> {
 
 /// Each value of a header that may be a list; one that isn't text is like no other.
 fn values<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
-    headers
-        .get_all(name)
-        .iter()
-        .flat_map(|value| value.to_str().unwrap_or("?").split(','))
+    headers.get_all(name).iter().flat_map(|value| value.to_str().unwrap_or("?").split(','))
 }

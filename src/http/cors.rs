@@ -15,9 +15,7 @@ use crate::config::{Cors, Origin};
 
 /// Answers a preflight before anybody is asked who they are, and marks every answer, errors too.
 pub(super) fn layer(cors: &Cors) -> CorsLayer {
-    let headers = ALLOWED_HEADERS
-        .into_iter()
-        .chain(cors.headers.iter().map(|header| header.0.clone()));
+    let headers = ALLOWED_HEADERS.into_iter().chain(cors.headers.iter().map(|header| header.0.clone()));
     CorsLayer::new()
         .allow_origin(origins(&cors.origins))
         .allow_methods([Method::GET, Method::POST])

@@ -37,13 +37,7 @@ pub(crate) struct Stages {
 
 /// The whole service: the same in Lambda, on a laptop and in tests.
 pub fn router(config: Config, keys: Keys, randomness: Randomness) -> Router {
-    let Config {
-        http,
-        cors,
-        limits,
-        callers,
-        rules,
-    } = config;
+    let Config { http, cors, limits, callers, rules } = config;
     let stages = Arc::new(Stages {
         callers: Callers::new(callers),
         policy: Policy::new(rules, randomness),

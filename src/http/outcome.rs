@@ -47,10 +47,7 @@ impl Minted {
 /// be stored or guessed at, and writes one line.
 pub(super) async fn told(State(randomness): State<Randomness>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let id = request
-        .extensions_mut()
-        .remove()
-        .unwrap_or_else(|| RequestId(readable(randomness)));
+    let id = request.extensions_mut().remove().unwrap_or_else(|| RequestId(readable(randomness)));
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
 

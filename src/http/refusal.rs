@@ -154,15 +154,7 @@ impl Refusal {
     pub(super) fn problem<'a>(&'a self, RequestId(request_id): &'a RequestId) -> Problem<'a> {
         let (status, code, title, detail) = self.shown();
         let kind = format!("urn:roompass:problem:{code}");
-        Problem {
-            kind,
-            title,
-            status: status.as_u16(),
-            detail,
-            code,
-            field: self.field(),
-            request_id,
-        }
+        Problem { kind, title, status: status.as_u16(), detail, code, field: self.field(), request_id }
     }
 
     /// The field that is to blame, if one is.

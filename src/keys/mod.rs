@@ -59,21 +59,13 @@ impl Keys {
     /// Keys that were given to the process and never change.
     #[must_use]
     pub fn given(keys: SigningKeys) -> Self {
-        Self {
-            current: OnceCell::new_with(Some(Arc::new(keys))),
-            store: None,
-            server: None,
-        }
+        Self { current: OnceCell::new_with(Some(Arc::new(keys))), store: None, server: None }
     }
 
     /// Keys from a store. `server`, where given, stands in place of the secret's own `LIVEKIT_URL`.
     #[must_use]
     pub fn kept_in(store: Box<dyn SecretStore>, server: Option<ServerUrl>) -> Self {
-        Self {
-            current: OnceCell::new(),
-            store: Some(store),
-            server,
-        }
+        Self { current: OnceCell::new(), store: Some(store), server }
     }
 
     /// The keys to sign with now.
@@ -89,10 +81,7 @@ impl Keys {
             return Err(StoreError::Missing("no store is configured".into()).into());
         };
         let secret = store.fetch().await?;
-        Ok(Arc::new(SigningKeys::from_secret(
-            secret.expose_secret(),
-            self.server.clone(),
-        )?))
+        Ok(Arc::new(SigningKeys::from_secret(secret.expose_secret(), self.server.clone())?))
     }
 }
 
@@ -124,16 +113,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_failure_is_not_kept() {
-        let answers = vec![
-            Ok(GOOD),
-            Ok("{}"),
-            Err(StoreError::Unavailable("timed out".into())),
-        ];
+        let answers = vec![Ok(GOOD), Ok("{}"), Err(StoreError::Unavailable("timed out".into()))];
         let keys = Keys::kept_in(Box::new(Answers(answers.into())), None);
-        assert!(matches!(
-            keys.current().await,
-            Err(KeysError::Store(StoreError::Unavailable(_)))
-        ));
+        assert!(matches!(keys.current().await, Err(KeysError::Store(StoreError::Unavailable(_)))));
         assert!(matches!(keys.current().await, Err(KeysError::Malformed(_))));
         assert!(keys.current().await.is_ok());
     }

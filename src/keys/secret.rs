@@ -28,10 +28,7 @@ pub struct MalformedSecret {
 
 impl MalformedSecret {
     fn new(member: &'static str, problem: impl Into<String>) -> Self {
-        Self {
-            member,
-            problem: problem.into(),
-        }
+        Self { member, problem: problem.into() }
     }
 }
 
@@ -52,11 +49,7 @@ impl SigningKeys {
                 return Err(MalformedSecret::new(member, "has white space around it"));
             }
         }
-        Ok(Self {
-            server,
-            api_key,
-            api_secret: api_secret.into(),
-        })
+        Ok(Self { server, api_key, api_secret: api_secret.into() })
     }
 
     /// Reads the secret's JSON. `server`, where given, stands in place of its `LIVEKIT_URL`.
@@ -70,11 +63,7 @@ impl SigningKeys {
             Some(server) => server,
             None => ServerUrl::parse(string(&members, URL)?)?,
         };
-        Self::new(
-            server,
-            string(&members, API_KEY)?.to_owned(),
-            string(&members, API_SECRET)?.to_owned(),
-        )
+        Self::new(server, string(&members, API_KEY)?.to_owned(), string(&members, API_SECRET)?.to_owned())
     }
 
     /// Whether this is the pair that everybody knows.
@@ -107,21 +96,13 @@ impl ServerUrl {
     /// # Errors
     /// Where it isn't one, or has another scheme.
     pub fn parse(text: &str) -> Result<Self, MalformedSecret> {
-        let url = text
-            .parse::<Uri>()
-            .ok()
-            .filter(|url| url.host().is_some_and(|host| !host.is_empty()));
+        let url = text.parse::<Uri>().ok().filter(|url| url.host().is_some_and(|host| !host.is_empty()));
         let connects = |url: &Uri| matches!(url.scheme_str(), Some("ws" | "wss" | "http" | "https"));
-        let has_password = |url: &Uri| {
-            url.authority()
-                .is_some_and(|authority| authority.as_str().contains('@'))
-        };
+        let has_password =
+            |url: &Uri| url.authority().is_some_and(|authority| authority.as_str().contains('@'));
         match url {
             Some(url) if connects(&url) && !has_password(&url) => Ok(Self(text.to_owned())),
-            _ => Err(MalformedSecret::new(
-                URL,
-                "must be a URL such as wss://my-project.livekit.cloud",
-            )),
+            _ => Err(MalformedSecret::new(URL, "must be a URL such as wss://my-project.livekit.cloud")),
         }
     }
 
@@ -154,14 +135,8 @@ mod tests {
     #[test]
     fn a_malformed_secret_says_what_is_wrong_and_never_what_it_holds() {
         for (text, message) in [
-            (
-                "",
-                "it is not valid JSON with unique member names (line 1, column 0)",
-            ),
-            (
-                "canary",
-                "it is not valid JSON with unique member names (line 1, column 1)",
-            ),
+            ("", "it is not valid JSON with unique member names (line 1, column 0)"),
+            ("canary", "it is not valid JSON with unique member names (line 1, column 1)"),
             ("\"canary\"", "it must be a JSON object"),
             ("{}", "LIVEKIT_URL is missing"),
             (
@@ -169,14 +144,8 @@ mod tests {
                 "LIVEKIT_URL must be a URL such as wss://my-project.livekit.cloud",
             ),
             (r#"{"LIVEKIT_URL": "wss://a"}"#, "LIVEKIT_API_KEY is missing"),
-            (
-                r#"{"LIVEKIT_URL": "wss://a", "LIVEKIT_API_KEY": 5}"#,
-                "LIVEKIT_API_KEY must be a string",
-            ),
-            (
-                r#"{"LIVEKIT_URL": "wss://a", "LIVEKIT_API_KEY": "k"}"#,
-                "LIVEKIT_API_SECRET is missing",
-            ),
+            (r#"{"LIVEKIT_URL": "wss://a", "LIVEKIT_API_KEY": 5}"#, "LIVEKIT_API_KEY must be a string"),
+            (r#"{"LIVEKIT_URL": "wss://a", "LIVEKIT_API_KEY": "k"}"#, "LIVEKIT_API_SECRET is missing"),
             (
                 r#"{"LIVEKIT_URL": "wss://a", "LIVEKIT_API_KEY": "k", "LIVEKIT_API_SECRET": "canary\n"}"#,
                 "LIVEKIT_API_SECRET has white space around it",
@@ -203,24 +172,14 @@ mod tests {
 
     #[test]
     fn a_server_is_somewhere_a_client_can_connect_to() {
-        for url in [
-            "ws://localhost:7880",
-            "wss://x.livekit.cloud",
-            "https://x.example/livekit",
-            "http://[::1]:7880",
-        ] {
+        for url in
+            ["ws://localhost:7880", "wss://x.livekit.cloud", "https://x.example/livekit", "http://[::1]:7880"]
+        {
             assert_eq!(ServerUrl::parse(url).unwrap().as_str(), url);
         }
-        for url in [
-            "",
-            "localhost:7880",
-            "//x",
-            "ftp://x",
-            "wss://",
-            "wss://a b",
-            "wss://user:canary@x",
-            " wss://x",
-        ] {
+        for url in
+            ["", "localhost:7880", "//x", "ftp://x", "wss://", "wss://a b", "wss://user:canary@x", " wss://x"]
+        {
             assert!(ServerUrl::parse(url).is_err(), "{url}");
         }
     }

@@ -1,6 +1,8 @@
 //! AWS Secrets Manager, through the AWS SDK.
 
+use std::error::Error;
 use std::future::Future;
+use std::iter::successors;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -8,7 +10,8 @@ use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::error::{DisplayErrorContext, ProvideErrorMetadata};
+use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use secrecy::SecretString;
 
 use super::{SecretStore, StoreError};
@@ -30,23 +33,16 @@ impl SecretsManager {
                     .operation_timeout(OPERATION)
                     .build(),
             )
-            .retry_config(
-                RetryConfig::standard()
-                    .with_max_attempts(3)
-                    .with_initial_backoff(BACKOFF),
-            )
+            .retry_config(RetryConfig::standard().with_max_attempts(3).with_initial_backoff(BACKOFF))
             .load()
             .await;
-        Self {
-            client: Client::new(&config),
-            id,
-        }
+        Self { client: Client::new(&config), id }
     }
 
     async fn get(&self) -> Result<SecretString, StoreError> {
         let answer = self.client.get_secret_value().secret_id(&self.id).send().await;
         let value = answer.map_err(|error| {
-            let reason = DisplayErrorContext(&error).to_string();
+            let reason = reason(&error);
             match error.code() {
                 Some("ResourceNotFoundException" | "InvalidRequestException") => StoreError::Missing(reason),
                 Some(code) if code.contains("AccessDenied") || code == "DecryptionFailure" => {
@@ -55,9 +51,8 @@ impl SecretsManager {
                 _ => StoreError::Unavailable(reason),
             }
         })?;
-        let text = value
-            .secret_string
-            .ok_or_else(|| StoreError::Missing("it holds bytes, not text".into()))?;
+        let text =
+            value.secret_string.ok_or_else(|| StoreError::Missing("it holds bytes, not text".into()))?;
         Ok(text.into())
     }
 }
@@ -65,6 +60,21 @@ impl SecretsManager {
 impl SecretStore for SecretsManager {
     fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<SecretString, StoreError>> + Send + '_>> {
         Box::pin(self.get())
+    }
+}
+
+/// What went wrong, without the answer itself: the SDK's own texts for an answer that it can't read quote from it, and
+/// the secret may be in there.
+fn reason(error: &SdkError<GetSecretValueError>) -> String {
+    if let Some(code) = error.code() {
+        return format!("{code}: {}", error.message().unwrap_or("no reason given"));
+    }
+    match error {
+        SdkError::ServiceError(_) | SdkError::ResponseError(_) => "its answer can't be read".to_owned(),
+        _ => successors(Some(error as &dyn Error), |&cause| cause.source())
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(": "),
     }
 }
 

@@ -27,9 +27,7 @@ pub fn livekit(pass: &Pass, keys: &SigningKeys, limits: &Limits) -> Result<Token
     if let Some(config) = claims.room_config {
         token = token.with_room_config(config);
     }
-    let signed = token
-        .to_jwt()
-        .map_err(|error| MintError::Signing(error.to_string()))?;
+    let signed = token.to_jwt().map_err(|error| MintError::Signing(error.to_string()))?;
     Ok(Token(signed.into()))
 }
 
@@ -38,14 +36,8 @@ fn claims(pass: &Pass, api_key: &str) -> Claims {
     Claims {
         iss: api_key.to_owned(),
         sub: pass.identity.as_str().to_owned(),
-        name: pass
-            .name
-            .as_ref()
-            .map_or_else(String::new, |name| name.as_str().to_owned()),
-        metadata: pass
-            .metadata
-            .as_ref()
-            .map_or_else(String::new, |metadata| metadata.as_str().to_owned()),
+        name: pass.name.as_ref().map_or_else(String::new, |name| name.as_str().to_owned()),
+        metadata: pass.metadata.as_ref().map_or_else(String::new, |metadata| metadata.as_str().to_owned()),
         attributes: pass
             .attributes
             .iter()
@@ -53,10 +45,7 @@ fn claims(pass: &Pass, api_key: &str) -> Claims {
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect(),
         video: video_grants(&pass.room, &pass.grants),
-        room_config: pass
-            .room_config
-            .as_ref()
-            .map(|config| config.as_livekit().clone()),
+        room_config: pass.room_config.as_ref().map(|config| config.as_livekit().clone()),
         exp: TEN_DIGITS,
         nbf: TEN_DIGITS,
         ..Claims::default()
@@ -99,17 +88,10 @@ fn must_fit(claims: &Claims, limit: usize) -> Result<(), MintError> {
         (ParticipantName::FIELD, json_size(&claims.name)),
         (Metadata::FIELD, json_size(&claims.metadata)),
         (Attributes::FIELD, json_size(&claims.attributes)),
-        (
-            RoomConfig::FIELD,
-            claims.room_config.as_ref().map_or(0, json_size),
-        ),
+        (RoomConfig::FIELD, claims.room_config.as_ref().map_or(0, json_size)),
     ];
     fields.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
-    Err(MintError::TooLarge {
-        size,
-        limit,
-        largest: fields[..2].to_vec(),
-    })
+    Err(MintError::TooLarge { size, limit, largest: fields[..2].to_vec() })
 }
 
 /// A JWT is three parts in base64 without padding: the header, the claims, and 32 bytes of signature.
@@ -191,12 +173,8 @@ mod tests {
     #[test]
     fn a_token_over_the_cap_is_not_signed_and_its_largest_fields_are_named() {
         let attributes = BTreeMap::from([("key".to_owned(), "v".repeat(2_000))]);
-        let error = livekit(
-            &pass("r", "i", &"m".repeat(20_000), attributes),
-            &keys(),
-            &Limits::default(),
-        )
-        .unwrap_err();
+        let error = livekit(&pass("r", "i", &"m".repeat(20_000), attributes), &keys(), &Limits::default())
+            .unwrap_err();
         assert_eq!(
             error.to_string(),
             "The token would be 29713 bytes long; at most 16384 are allowed. The largest fields are \
@@ -207,32 +185,9 @@ mod tests {
     #[test]
     fn the_cap_is_exact() {
         let pass = pass("r", "i", "m", BTreeMap::new());
-        let size = livekit(&pass, &keys(), &Limits::default())
-            .unwrap()
-            .expose()
-            .len();
-        assert!(
-            livekit(
-                &pass,
-                &keys(),
-                &Limits {
-                    max_token_size: size,
-                    ..Limits::default()
-                }
-            )
-            .is_ok()
-        );
-        assert!(
-            livekit(
-                &pass,
-                &keys(),
-                &Limits {
-                    max_token_size: size - 1,
-                    ..Limits::default()
-                }
-            )
-            .is_err()
-        );
+        let size = livekit(&pass, &keys(), &Limits::default()).unwrap().expose().len();
+        assert!(livekit(&pass, &keys(), &Limits { max_token_size: size, ..Limits::default() }).is_ok());
+        assert!(livekit(&pass, &keys(), &Limits { max_token_size: size - 1, ..Limits::default() }).is_err());
     }
 
     #[test]

@@ -25,10 +25,7 @@ impl Token {
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let digest = Sha256::digest(self.expose().as_bytes());
-        digest
-            .iter()
-            .take(8)
-            .fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+        digest.iter().take(8).fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
     }
 }
 
@@ -57,9 +54,6 @@ pub enum MintError {
 }
 
 fn list(fields: &[(&'static str, usize)]) -> String {
-    let fields: Vec<_> = fields
-        .iter()
-        .map(|(field, size)| format!("{field} ({size} bytes)"))
-        .collect();
+    let fields: Vec<_> = fields.iter().map(|(field, size)| format!("{field} ({size} bytes)")).collect();
     fields.join(" and ")
 }

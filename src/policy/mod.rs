@@ -54,14 +54,8 @@ impl Policy {
     /// Where no rule matches, or the one that does doesn't allow what is asked for.
     pub fn decide(&self, caller: &Caller, request: PassRequest) -> Result<Pass, Denial> {
         let asked_for = Asked::by(&request);
-        let room = request
-            .room
-            .unwrap_or_else(|| RoomName::generated(self.randomness));
-        let rule = self
-            .rules
-            .iter()
-            .find(|rule| rule.is_for(caller, &room))
-            .ok_or(Denial::NoRule)?;
+        let room = request.room.unwrap_or_else(|| RoomName::generated(self.randomness));
+        let rule = self.rules.iter().find(|rule| rule.is_for(caller, &room)).ok_or(Denial::NoRule)?;
         asked_for.must_be_allowed_by(rule)?;
         if let Some(field) = request.room_config.as_ref().and_then(RoomConfig::egress) {
             return Err(Denial::EgressNotAllowed { field });
@@ -70,9 +64,7 @@ impl Policy {
             caller: caller.name.clone(),
             rule: rule.name.clone(),
             room,
-            identity: request
-                .identity
-                .unwrap_or_else(|| Identity::generated(self.randomness)),
+            identity: request.identity.unwrap_or_else(|| Identity::generated(self.randomness)),
             name: request.name,
             metadata: request.metadata,
             attributes: request.attributes,
@@ -95,20 +87,13 @@ impl Asked {
             (request.attributes.is_some(), ClientField::ParticipantAttributes),
             (request.room_config.is_some(), ClientField::RoomConfig),
         ];
-        Self(
-            set.into_iter()
-                .filter_map(|(given, field)| given.then_some(field))
-                .collect(),
-        )
+        Self(set.into_iter().filter_map(|(given, field)| given.then_some(field)).collect())
     }
 
     fn must_be_allowed_by(&self, rule: &Rule) -> Result<(), Denial> {
         match self.0.iter().find(|field| !rule.client_may_set.contains(field)) {
             None => Ok(()),
-            Some(field) => Err(Denial::FieldNotAllowed {
-                field: field.name(),
-                rule: rule.name.clone(),
-            }),
+            Some(field) => Err(Denial::FieldNotAllowed { field: field.name(), rule: rule.name.clone() }),
         }
     }
 }
@@ -129,9 +114,7 @@ mod tests {
     }
 
     fn anyone() -> Caller {
-        Caller {
-            name: "anyone".into(),
-        }
+        Caller { name: "anyone".into() }
     }
 
     fn room(name: &str) -> PassRequest {
@@ -174,9 +157,7 @@ mod tests {
             rooms = ["hall-*"]
         "#;
         let rule_for = |caller: &str, name: &str| {
-            policy(rules)
-                .decide(&Caller { name: caller.into() }, room(name))
-                .map(|pass| pass.rule)
+            policy(rules).decide(&Caller { name: caller.into() }, room(name)).map(|pass| pass.rule)
         };
         assert_eq!(rule_for("anyone", "lobby").unwrap(), "lobby");
         assert_eq!(rule_for("anyone", "lobby-2").unwrap(), "lobby");
@@ -189,38 +170,19 @@ mod tests {
     #[test]
     fn a_generated_room_keeps_to_the_patterns_too() {
         let rules = "[[rule]]\nname = \"lobby\"\ncallers = [\"anyone\"]\nrooms = [\"lobby\"]";
-        assert_eq!(
-            policy(rules).decide(&anyone(), PassRequest::default()),
-            Err(Denial::NoRule)
-        );
+        assert_eq!(policy(rules).decide(&anyone(), PassRequest::default()), Err(Denial::NoRule));
     }
 
     #[test]
     fn a_field_that_the_rule_does_not_list_is_refused_by_name() {
         let limits = Limits::default();
-        let named = PassRequest {
-            name: Some(ParticipantName::parse("Ada", &limits).unwrap()),
-            ..room("r")
-        };
-        assert_eq!(
-            policy(OPEN)
-                .decide(&anyone(), named)
-                .unwrap()
-                .name
-                .unwrap()
-                .as_str(),
-            "Ada"
-        );
-        let identified = PassRequest {
-            identity: Some(Identity::parse("ada", &limits).unwrap()),
-            ..room("r")
-        };
+        let named = PassRequest { name: Some(ParticipantName::parse("Ada", &limits).unwrap()), ..room("r") };
+        assert_eq!(policy(OPEN).decide(&anyone(), named).unwrap().name.unwrap().as_str(), "Ada");
+        let identified =
+            PassRequest { identity: Some(Identity::parse("ada", &limits).unwrap()), ..room("r") };
         assert_eq!(
             policy(OPEN).decide(&anyone(), identified),
-            Err(Denial::FieldNotAllowed {
-                field: "participant_identity",
-                rule: "open".into()
-            })
+            Err(Denial::FieldNotAllowed { field: "participant_identity", rule: "open".into() })
         );
     }
 
@@ -228,16 +190,8 @@ mod tests {
     fn egress_is_refused_even_where_room_config_may_be_set() {
         let room_config = RoomConfig::parse(json!({"egress": {"tracks": {"filepath": "x"}}})).unwrap();
         assert_eq!(
-            policy(OPEN).decide(
-                &anyone(),
-                PassRequest {
-                    room_config,
-                    ..room("r")
-                }
-            ),
-            Err(Denial::EgressNotAllowed {
-                field: "room_config.egress.tracks"
-            })
+            policy(OPEN).decide(&anyone(), PassRequest { room_config, ..room("r") }),
+            Err(Denial::EgressNotAllowed { field: "room_config.egress.tracks" })
         );
     }
 }

@@ -22,9 +22,7 @@ impl TryFrom<String> for RoomPattern {
         if pattern.is_empty() {
             return Err(EmptyPattern);
         }
-        Ok(Self {
-            literals: pattern.split('*').map(str::to_owned).collect(),
-        })
+        Ok(Self { literals: pattern.split('*').map(str::to_owned).collect() })
     }
 }
 

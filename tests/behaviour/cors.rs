@@ -54,20 +54,11 @@ async fn an_allowed_origin_is_echoed_on_answers_and_on_errors() {
         (Method::POST, "/nowhere", "", 404),
         (Method::GET, "/healthz", "", 200),
     ] {
-        let answer = send(
-            &for_app(),
-            request(method, path, &[("origin", "http://localhost:5173")], body),
-        )
-        .await;
+        let answer =
+            send(&for_app(), request(method, path, &[("origin", "http://localhost:5173")], body)).await;
         assert_eq!(answer.status.as_u16(), status);
-        assert_eq!(
-            answer.header("access-control-allow-origin"),
-            "http://localhost:5173"
-        );
-        assert_eq!(
-            answer.header("access-control-expose-headers"),
-            "x-request-id,retry-after"
-        );
+        assert_eq!(answer.header("access-control-allow-origin"), "http://localhost:5173");
+        assert_eq!(answer.header("access-control-expose-headers"), "x-request-id,retry-after");
         assert!(answer.header("vary").to_lowercase().contains("origin"));
         assert_eq!(answer.header("access-control-allow-credentials"), "");
     }
@@ -90,11 +81,7 @@ async fn no_other_origin_is_granted_anything() {
         let answer = preflight(&for_app(), "/getToken", origin).await;
         assert_eq!(answer.status, StatusCode::NO_CONTENT, "{origin}");
         assert_eq!(answer.header("access-control-allow-origin"), "", "{origin}");
-        let answer = send(
-            &for_app(),
-            request(Method::POST, "/getToken", &[("origin", origin)], ""),
-        )
-        .await;
+        let answer = send(&for_app(), request(Method::POST, "/getToken", &[("origin", origin)], "")).await;
         assert_eq!(answer.header("access-control-allow-origin"), "", "{origin}");
     }
     let nobody = preflight(&service(OPEN), "/getToken", APP).await;

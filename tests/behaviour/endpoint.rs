@@ -15,11 +15,9 @@ use std::pin::Pin;
 #[tokio::test]
 async fn the_answer_is_exactly_what_the_standard_says() {
     for path in ["/getToken", "/api/token"] {
-        let answer = send(
-            &service(OPEN),
-            request(Method::POST, path, &[("content-type", "application/json")], "{}"),
-        )
-        .await;
+        let answer =
+            send(&service(OPEN), request(Method::POST, path, &[("content-type", "application/json")], "{}"))
+                .await;
         assert_eq!(answer.status, StatusCode::CREATED);
         assert_eq!(answer.header("content-type"), "application/json; charset=utf-8");
         assert_eq!(answer.header("cache-control"), "no-store");
@@ -43,14 +41,8 @@ async fn what_is_asked_for_is_in_the_token_and_nothing_else_is() {
     )
     .await;
     let mut claims = answer.claims();
-    let (exp, nbf) = (
-        claims["exp"].take().as_u64().unwrap(),
-        claims["nbf"].take().as_u64().unwrap(),
-    );
-    assert!(
-        (600..=601).contains(&(exp - nbf)),
-        "ten minutes; the library reads the clock twice"
-    );
+    let (exp, nbf) = (claims["exp"].take().as_u64().unwrap(), claims["nbf"].take().as_u64().unwrap());
+    assert!((600..=601).contains(&(exp - nbf)), "ten minutes; the library reads the clock twice");
     assert_eq!(
         claims,
         json!({
@@ -68,15 +60,9 @@ async fn what_is_left_out_is_generated_and_different_each_time() {
     let mut seen = HashSet::new();
     for body in ["", "{}", r#"{"room_name": "", "participant_identity": null}"#] {
         let claims = post(&service, body).await.claims();
-        let (room, identity) = (
-            claims["video"]["room"].as_str().unwrap(),
-            claims["sub"].as_str().unwrap(),
-        );
+        let (room, identity) = (claims["video"]["room"].as_str().unwrap(), claims["sub"].as_str().unwrap());
         assert!(room.starts_with("room-") && room.len() == 25, "{room}");
-        assert!(
-            identity.starts_with("user-") && identity.len() == 25,
-            "{identity}"
-        );
+        assert!(identity.starts_with("user-") && identity.len() == 25, "{identity}");
         for absent in ["name", "metadata", "attributes", "roomConfig"] {
             assert!(claims.get(absent).is_none(), "{absent}");
         }
@@ -110,9 +96,7 @@ async fn every_sdks_wire_body_gets_a_pass() {
             read.insert(path.file_stem().unwrap().to_str().unwrap().to_owned(), fixture);
         }
     }
-    for sdk in [
-        "js", "swift", "android", "flutter", "unity", "cpp", "rust", "esp32",
-    ] {
+    for sdk in ["js", "swift", "android", "flutter", "unity", "cpp", "rust", "esp32"] {
         assert!(
             read.contains_key(&format!("{sdk}-nothing")) && read.contains_key(&format!("{sdk}-everything")),
             "{sdk}"
@@ -121,14 +105,9 @@ async fn every_sdks_wire_body_gets_a_pass() {
     for (name, fixture) in read {
         let headers = [("content-type", fixture["content_type"].as_str().unwrap())];
         let body = fixture["body"].to_string();
-        let claims = send(&service(OPEN), request(Method::POST, "/getToken", &headers, body))
-            .await
-            .claims();
+        let claims = send(&service(OPEN), request(Method::POST, "/getToken", &headers, body)).await.claims();
         if !name.ends_with("-everything") {
-            assert!(
-                claims["video"]["room"].as_str().unwrap().starts_with("room-"),
-                "{name}"
-            );
+            assert!(claims["video"]["room"].as_str().unwrap().starts_with("room-"), "{name}");
             assert!(claims.get("roomConfig").is_none(), "{name}");
             continue;
         }
@@ -186,11 +165,7 @@ async fn a_field_that_cannot_be_used_is_named_and_nothing_is_minted() {
             "participant_attributes.k",
             "The field participant_attributes.k must be a string.",
         ),
-        (
-            json!({"room_name": {"canary": 1}}),
-            "room_name",
-            "The field room_name must be a string.",
-        ),
+        (json!({"room_name": {"canary": 1}}), "room_name", "The field room_name must be a string."),
         (
             json!({"room_config": {"agents": [{"metadata": 1}]}}),
             "room_config.agents[0].metadata",
@@ -203,10 +178,7 @@ async fn a_field_that_cannot_be_used_is_named_and_nothing_is_minted() {
         ),
     ] {
         let problem = post(&service, &body).await.refused(400, "invalid_field");
-        assert_eq!(
-            (&problem["field"], &problem["detail"]),
-            (&field.into(), &detail.into())
-        );
+        assert_eq!((&problem["field"], &problem["detail"]), (&field.into(), &detail.into()));
         assert!(!problem.to_string().contains("canary"));
     }
 }
@@ -214,26 +186,15 @@ async fn a_field_that_cannot_be_used_is_named_and_nothing_is_minted() {
 #[tokio::test]
 async fn a_body_that_is_not_a_json_object_is_refused() {
     let service = service(OPEN);
-    for body in [
-        "{",
-        "[]",
-        "null",
-        "\"x\"",
-        "{\"a\":1,\"a\":2}",
-        "{\"room_name\":\"\\ud800\"}",
-        " ",
-        "{}{}",
-    ] {
+    for body in ["{", "[]", "null", "\"x\"", "{\"a\":1,\"a\":2}", "{\"room_name\":\"\\ud800\"}", " ", "{}{}"]
+    {
         post(&service, body).await.refused(400, "invalid_body");
     }
     let headers = [("content-type", "application/json")];
     let invalid_utf8 = b"{\"room_name\":\"\xff\"}".to_vec();
-    send(
-        &service,
-        request(Method::POST, "/getToken", &headers, invalid_utf8),
-    )
-    .await
-    .refused(400, "invalid_body");
+    send(&service, request(Method::POST, "/getToken", &headers, invalid_utf8))
+        .await
+        .refused(400, "invalid_body");
 }
 
 #[tokio::test]
@@ -248,25 +209,17 @@ async fn a_token_that_would_be_too_long_for_a_url_is_refused_before_it_is_signed
         detail.contains("participant_metadata (20002 bytes) and participant_attributes (508 bytes)"),
         "{detail}"
     );
-    post(&service, json!({"participant_metadata": "m".repeat(11_000)}))
-        .await
-        .claims();
+    post(&service, json!({"participant_metadata": "m".repeat(11_000)})).await.claims();
 }
 
 #[tokio::test]
 async fn limits_can_be_lowered() {
     let lower = |limit: &str| service(&format!("[limits]\n{limit}\n{OPEN}"));
     let name = json!({"participant_name": "Ada Lovelace"});
-    post(&lower("max_participant_name_length = 12"), &name)
-        .await
-        .claims();
-    post(&lower("max_participant_name_length = 11"), &name)
-        .await
-        .refused(400, "invalid_field");
+    post(&lower("max_participant_name_length = 12"), &name).await.claims();
+    post(&lower("max_participant_name_length = 11"), &name).await.refused(400, "invalid_field");
     let metadata = json!({"participant_metadata": "m".repeat(1000)});
-    post(&lower("max_token_size = 1024"), &metadata)
-        .await
-        .refused(400, "token_too_large");
+    post(&lower("max_token_size = 1024"), &metadata).await.refused(400, "token_too_large");
 }
 
 #[tokio::test]
@@ -283,25 +236,17 @@ async fn what_the_rule_does_not_allow_is_refused_by_name() {
         client_may_set = ["participant_name", "room_config"]
         "#,
     );
-    post(
-        &service,
-        json!({"room_name": "demo-1", "participant_name": "Ada"}),
-    )
-    .await
-    .claims();
+    post(&service, json!({"room_name": "demo-1", "participant_name": "Ada"})).await.claims();
     post(&service, "").await.claims();
-    post(&service, json!({"room_name": "board"}))
-        .await
-        .refused(403, "no_rule");
+    post(&service, json!({"room_name": "board"})).await.refused(403, "no_rule");
     for field in ["participant_identity", "participant_metadata"] {
         let problem = post(&service, json!({"room_name": "demo-1", field: "x"}))
             .await
             .refused(403, "field_not_allowed");
         assert_eq!(problem["field"], field);
     }
-    let problem = post(&service, json!({"participant_attributes": {"a": "b"}}))
-        .await
-        .refused(403, "field_not_allowed");
+    let problem =
+        post(&service, json!({"participant_attributes": {"a": "b"}})).await.refused(403, "field_not_allowed");
     assert_eq!(problem["field"], "participant_attributes");
     let egress = json!({"room_config": {"egress": {"tracks": {"filepath": "x"}}}});
     let problem = post(&service, egress).await.refused(403, "field_not_allowed");
@@ -319,42 +264,23 @@ async fn with_no_callers_configured_every_request_is_refused() {
 
 #[tokio::test]
 async fn another_method_is_told_which_are_allowed() {
-    for (path, allow) in [
-        ("/getToken", "POST"),
-        ("/api/token", "POST"),
-        ("/healthz", "GET,HEAD"),
-    ] {
+    for (path, allow) in [("/getToken", "POST"), ("/api/token", "POST"), ("/healthz", "GET,HEAD")] {
         for method in [Method::PUT, Method::DELETE, Method::PATCH] {
             let answer = send(&service(OPEN), request(method, path, &[], "")).await;
             answer.refused(405, "method_not_allowed");
             assert_eq!(answer.header("allow"), allow);
         }
     }
-    send(
-        &service(OPEN),
-        request(Method::GET, "/getToken?room_name=r", &[], ""),
-    )
-    .await
-    .refused(405, "method_not_allowed");
-    send(&service(OPEN), request(Method::POST, "/healthz", &[], ""))
+    send(&service(OPEN), request(Method::GET, "/getToken?room_name=r", &[], ""))
         .await
         .refused(405, "method_not_allowed");
+    send(&service(OPEN), request(Method::POST, "/healthz", &[], "")).await.refused(405, "method_not_allowed");
 }
 
 #[tokio::test]
 async fn another_path_is_not_found() {
-    for path in [
-        "/",
-        "/gettoken",
-        "/getToken/",
-        "/getToken/x",
-        "/api",
-        "/api/token2",
-        "/%67etToken%00",
-    ] {
-        send(&service(OPEN), request(Method::POST, path, &[], "{}"))
-            .await
-            .refused(404, "not_found");
+    for path in ["/", "/gettoken", "/getToken/", "/getToken/x", "/api", "/api/token2", "/%67etToken%00"] {
+        send(&service(OPEN), request(Method::POST, path, &[], "{}")).await.refused(404, "not_found");
     }
 }
 
@@ -362,20 +288,14 @@ async fn another_path_is_not_found() {
 async fn a_base_path_stands_in_front_of_every_path() {
     let service = service(&format!("[http]\nbase_path = \"/v1/calls\"\n{OPEN}"));
     for path in ["/v1/calls/getToken", "/v1/calls/api/token"] {
-        send(&service, request(Method::POST, path, &[], ""))
-            .await
-            .claims();
+        send(&service, request(Method::POST, path, &[], "")).await.claims();
     }
     assert_eq!(
-        send(&service, request(Method::GET, "/v1/calls/healthz", &[], ""))
-            .await
-            .status,
+        send(&service, request(Method::GET, "/v1/calls/healthz", &[], "")).await.status,
         StatusCode::OK
     );
     for path in ["/getToken", "/v1/getToken", "/healthz"] {
-        send(&service, request(Method::POST, path, &[], ""))
-            .await
-            .refused(404, "not_found");
+        send(&service, request(Method::POST, path, &[], "")).await.refused(404, "not_found");
     }
 }
 
@@ -389,16 +309,11 @@ async fn the_media_type_must_be_json() {
         "application/json ; charset=\"utf-8\"",
         "application/json, application/json",
     ] {
-        send(
-            &service,
-            request(Method::POST, "/getToken", &[("content-type", media_type)], "{}"),
-        )
-        .await
-        .claims();
+        send(&service, request(Method::POST, "/getToken", &[("content-type", media_type)], "{}"))
+            .await
+            .claims();
     }
-    send(&service, request(Method::POST, "/getToken", &[], "{}"))
-        .await
-        .claims();
+    send(&service, request(Method::POST, "/getToken", &[], "{}")).await.claims();
     for media_type in [
         "text/plain",
         "application/x-www-form-urlencoded",
@@ -406,31 +321,17 @@ async fn the_media_type_must_be_json() {
         "",
         "application/json, text/plain",
     ] {
-        send(
-            &service,
-            request(Method::POST, "/getToken", &[("content-type", media_type)], "{}"),
-        )
-        .await
-        .refused(415, "unsupported_media_type");
+        send(&service, request(Method::POST, "/getToken", &[("content-type", media_type)], "{}"))
+            .await
+            .refused(415, "unsupported_media_type");
     }
-    send(
-        &service,
-        request(
-            Method::POST,
-            "/getToken",
-            &[("content-encoding", "identity")],
-            "{}",
-        ),
-    )
-    .await
-    .claims();
-    for coding in ["gzip", "br", "identity, gzip"] {
-        send(
-            &service,
-            request(Method::POST, "/getToken", &[("content-encoding", coding)], "{}"),
-        )
+    send(&service, request(Method::POST, "/getToken", &[("content-encoding", "identity")], "{}"))
         .await
-        .refused(415, "unsupported_content_encoding");
+        .claims();
+    for coding in ["gzip", "br", "identity, gzip"] {
+        send(&service, request(Method::POST, "/getToken", &[("content-encoding", coding)], "{}"))
+            .await
+            .refused(415, "unsupported_content_encoding");
     }
 }
 
@@ -440,9 +341,7 @@ async fn a_body_over_a_mebibyte_is_refused_unread() {
     let body = |size: usize| format!("{{\"unknown\":\"{}\"}}", "x".repeat(size - 14));
     assert_eq!(body(1_048_576).len(), 1_048_576);
     post(&service, body(1_048_576)).await.claims();
-    post(&service, body(1_048_577))
-        .await
-        .refused(413, "body_too_large");
+    post(&service, body(1_048_577)).await.refused(413, "body_too_large");
 }
 
 #[tokio::test]
@@ -465,11 +364,7 @@ async fn errors_are_one_shape() {
 
 /// A service whose every random byte is a seven.
 fn pinned() -> axum::Router {
-    router(
-        Config::parse(OPEN, "test.toml").unwrap(),
-        crate::support::keys(),
-        |bytes| bytes.fill(7),
-    )
+    router(Config::parse(OPEN, "test.toml").unwrap(), crate::support::keys(), |bytes| bytes.fill(7))
 }
 
 #[tokio::test]
@@ -497,15 +392,10 @@ async fn without_keys_nobody_gets_a_pass_and_everybody_may_try_again() {
         || Ok("{\"LIVEKIT_URL\": \"canary\"}".into()),
     ] {
         let keys = Keys::kept_in(Box::new(Store(answer)), None);
-        let service = router(
-            Config::parse(OPEN, "test.toml").unwrap(),
-            keys,
-            operating_system_randomness,
-        );
-        for request in [
-            request(Method::POST, "/getToken", &[], ""),
-            request(Method::GET, "/healthz", &[], ""),
-        ] {
+        let service = router(Config::parse(OPEN, "test.toml").unwrap(), keys, operating_system_randomness);
+        for request in
+            [request(Method::POST, "/getToken", &[], ""), request(Method::GET, "/healthz", &[], "")]
+        {
             let answer = send(&service, request).await;
             let problem = answer.refused(503, "keys_unavailable");
             assert_eq!(answer.header("retry-after"), "5");
@@ -519,27 +409,15 @@ async fn health_is_the_version_when_keys_are_at_hand() {
     let answer = send(&service(""), request(Method::GET, "/healthz", &[], "")).await;
     assert_eq!(answer.status, StatusCode::OK);
     assert_eq!(answer.header("content-type"), "application/json; charset=utf-8");
-    assert_eq!(
-        answer.json(),
-        json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")})
-    );
+    assert_eq!(answer.json(), json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}));
 }
 
 #[tokio::test]
 async fn a_defect_of_ours_is_a_500_that_shows_nothing() {
     let keys = Keys::kept_in(Box::new(Store(|| panic!("canary"))), None);
     let config = format!("[cors]\norigins = [\"*\"]\n{OPEN}");
-    let service = router(
-        Config::parse(&config, "test.toml").unwrap(),
-        keys,
-        operating_system_randomness,
-    );
+    let service = router(Config::parse(&config, "test.toml").unwrap(), keys, operating_system_randomness);
     let answer = post(&service, "").await;
-    assert!(
-        !answer
-            .refused(500, "internal_error")
-            .to_string()
-            .contains("canary")
-    );
+    assert!(!answer.refused(500, "internal_error").to_string().contains("canary"));
     assert_eq!(answer.header("access-control-allow-origin"), "*");
 }

@@ -13,9 +13,7 @@ async fn invoke(config: &str, event: &str) -> Value {
     context.request_id = "8476a536-e9f4-11e8-9739-2dfe598c3fcd".into();
     let payload: LambdaRequest = serde_json::from_str(event).unwrap();
     let mut function = Adapter::from(service(config).map_request(roompass::lambda::into_http));
-    let answer = lambda_http::Service::call(&mut function, LambdaEvent { payload, context })
-        .await
-        .unwrap();
+    let answer = lambda_http::Service::call(&mut function, LambdaEvent { payload, context }).await.unwrap();
     serde_json::to_value(answer).unwrap()
 }
 
@@ -49,17 +47,9 @@ async fn every_event_source_gets_a_pass() {
     ] {
         let answer = invoke(OPEN, &event(source)).await;
         assert_eq!(answer["statusCode"], 201, "{source}: {answer}");
-        assert_eq!(
-            header(&answer, "content-type"),
-            "application/json; charset=utf-8",
-            "{source}"
-        );
+        assert_eq!(header(&answer, "content-type"), "application/json; charset=utf-8", "{source}");
         assert_eq!(header(&answer, "cache-control"), "no-store", "{source}");
-        assert_eq!(
-            header(&answer, "x-request-id"),
-            "8476a536-e9f4-11e8-9739-2dfe598c3fcd",
-            "{source}"
-        );
+        assert_eq!(header(&answer, "x-request-id"), "8476a536-e9f4-11e8-9739-2dfe598c3fcd", "{source}");
         let claims = claims(body(&answer)["participant_token"].as_str().unwrap());
         assert_eq!(
             (&claims["video"]["room"], &claims["sub"]),
@@ -85,33 +75,20 @@ async fn every_outcome_is_answered() {
         let answer = invoke(OPEN, &event(name)).await;
         assert_eq!(answer["statusCode"], status, "{name}: {answer}");
         if let Some(code) = code {
-            assert_eq!(
-                header(&answer, "content-type"),
-                "application/problem+json",
-                "{name}"
-            );
+            assert_eq!(header(&answer, "content-type"), "application/problem+json", "{name}");
             assert_eq!(body(&answer)["code"], code, "{name}");
-            assert_eq!(
-                body(&answer)["request_id"],
-                "8476a536-e9f4-11e8-9739-2dfe598c3fcd",
-                "{name}"
-            );
+            assert_eq!(body(&answer)["request_id"], "8476a536-e9f4-11e8-9739-2dfe598c3fcd", "{name}");
         }
     }
 }
 
 #[tokio::test]
 async fn a_preflight_event_is_granted_to_the_configured_origin() {
-    let answer = invoke(
-        &format!("[cors]\norigins = [\"https://app.example.com\"]\n{OPEN}"),
-        &event("preflight"),
-    )
-    .await;
+    let answer =
+        invoke(&format!("[cors]\norigins = [\"https://app.example.com\"]\n{OPEN}"), &event("preflight"))
+            .await;
     assert_eq!(answer["statusCode"], 204);
-    assert_eq!(
-        header(&answer, "access-control-allow-origin"),
-        "https://app.example.com"
-    );
+    assert_eq!(header(&answer, "access-control-allow-origin"), "https://app.example.com");
 }
 
 #[tokio::test]
@@ -120,10 +97,7 @@ async fn every_sample_event_has_its_test() {
     for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/events")).unwrap() {
         let path = file.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap();
-        assert!(
-            name == "README" || tested.contains(&format!("\"{name}\"")),
-            "{name}"
-        );
+        assert!(name == "README" || tested.contains(&format!("\"{name}\"")), "{name}");
     }
 }
 
@@ -169,10 +143,6 @@ async fn the_size_of_a_body_is_measured_after_base64() {
         let mut event: Value = serde_json::from_str(&event("http-api-base64")).unwrap();
         let body = format!("{{\"unknown\":\"{}\"}}", "x".repeat(size - 14));
         event["body"] = json!(BASE64_STANDARD.encode(body));
-        assert_eq!(
-            invoke(OPEN, &event.to_string()).await["statusCode"],
-            status,
-            "{size} bytes"
-        );
+        assert_eq!(invoke(OPEN, &event.to_string()).await["statusCode"], status, "{size} bytes");
     }
 }

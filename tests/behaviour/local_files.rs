@@ -17,36 +17,14 @@ fn sam_local_has_the_policy_that_cargo_run_has() {
 #[test]
 fn no_deployment_reads_the_development_keys() {
     let template = include_str!("../../template.yaml");
-    let environment = template
-        .split("Variables:")
-        .nth(1)
-        .unwrap()
-        .split("Policies:")
-        .next()
-        .unwrap();
-    for variable in [
-        "ROOMPASS_CONFIG",
-        "LIVEKIT_URL",
-        "LIVEKIT_API_KEY",
-        "LIVEKIT_API_SECRET",
-    ] {
-        assert!(
-            environment.contains(&format!("{variable}: \"\"\n")),
-            "{variable} is empty in a deployment"
-        );
+    let environment = template.split("Variables:").nth(1).unwrap().split("Policies:").next().unwrap();
+    for variable in ["ROOMPASS_CONFIG", "LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET"] {
+        assert!(environment.contains(&format!("{variable}: \"\"\n")), "{variable} is empty in a deployment");
     }
-    for (section, named) in [
-        ("[default.deploy.parameters]", false),
-        ("[default.local_invoke.parameters]", true),
-    ] {
-        let settings = include_str!("../../samconfig.toml")
-            .split(section)
-            .nth(1)
-            .unwrap();
-        assert_eq!(
-            settings.split("\n[").next().unwrap().contains("local.env.json"),
-            named,
-            "{section}"
-        );
+    for (section, named) in
+        [("[default.deploy.parameters]", false), ("[default.local_invoke.parameters]", true)]
+    {
+        let settings = include_str!("../../samconfig.toml").split(section).nth(1).unwrap();
+        assert_eq!(settings.split("\n[").next().unwrap().contains("local.env.json"), named, "{section}");
     }
 }

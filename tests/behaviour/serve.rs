@@ -31,37 +31,19 @@ impl Serving {
         let mut program = command.spawn().unwrap();
         let mut output = BufReader::new(program.stdout.take().unwrap());
         let mut started_with = Vec::new();
-        while !started_with
-            .last()
-            .is_some_and(|line: &String| line.contains(last))
-        {
+        while !started_with.last().is_some_and(|line: &String| line.contains(last)) {
             started_with.push(line(&mut output));
         }
-        Self {
-            program,
-            output,
-            started_with,
-        }
+        Self { program, output, started_with }
     }
 
     /// Does what the curl command that it printed does.
     fn as_the_curl_command_says(&self) -> (String, Value) {
-        let curl = self
-            .started_with
-            .iter()
-            .find_map(|line| line.split_once("curl -X POST http://"))
-            .unwrap()
-            .1;
+        let curl =
+            self.started_with.iter().find_map(|line| line.split_once("curl -X POST http://")).unwrap().1;
         let (address, path) = curl.split_once(' ').unwrap().0.split_once('/').unwrap();
         let header = curl.split("-H '").nth(1).unwrap().split('\'').next().unwrap();
-        let body = curl
-            .split("-d '")
-            .nth(1)
-            .unwrap()
-            .split('\'')
-            .next()
-            .unwrap()
-            .replace("\\\"", "\"");
+        let body = curl.split("-d '").nth(1).unwrap().split('\'').next().unwrap().replace("\\\"", "\"");
         let mut connection = TcpStream::connect(address).unwrap();
         let length = body.len();
         let request = format!(
@@ -71,40 +53,25 @@ impl Serving {
         let mut answer = String::new();
         connection.read_to_string(&mut answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (
-            head.lines().next().unwrap().to_owned(),
-            serde_json::from_str(body).unwrap(),
-        )
+        (head.lines().next().unwrap().to_owned(), serde_json::from_str(body).unwrap())
     }
 
     fn end(mut self, signal: &str) -> i32 {
         let kill = format!("kill -{signal} {}", self.program.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
-        self.program
-            .wait()
-            .unwrap()
-            .code()
-            .expect("it ended by itself, not by the signal")
+        self.program.wait().unwrap().code().expect("it ended by itself, not by the signal")
     }
 }
 
 fn line(output: &mut impl BufRead) -> String {
     let mut line = String::new();
-    assert_ne!(
-        output.read_line(&mut line).unwrap(),
-        0,
-        "it ended before its time"
-    );
+    assert_ne!(output.read_line(&mut line).unwrap(), 0, "it ended before its time");
     line.trim_end().to_owned()
 }
 
 /// What it says when it can't start: one line, and that it failed.
 fn complaint(arguments: &[&str], variables: &[(&str, &str)]) -> String {
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = roompass(arguments, variables).output().unwrap();
+    let Output { status, stdout, stderr } = roompass(arguments, variables).output().unwrap();
     assert_eq!(status.code(), Some(1));
     assert!(stdout.is_empty());
     let complaint = String::from_utf8(stderr).unwrap();
@@ -122,25 +89,15 @@ fn it_says_what_it_does_warns_once_and_prints_a_curl_command_that_works() {
         let config = format!("http.base_path = \"{path}\"");
         let mut serving = Serving::start(roompass(&arguments, &[("ROOMPASS_CONFIG", &config)]), "Ctrl-C");
         let printed = serving.started_with.join("\n");
-        assert_eq!(
-            printed.matches("Warning: development mode").count(),
-            1,
-            "{printed}"
-        );
-        assert!(
-            printed.contains("ws://localhost:7880") && printed.contains("devkey"),
-            "{printed}"
-        );
+        assert_eq!(printed.matches("Warning: development mode").count(), 1, "{printed}");
+        assert!(printed.contains("ws://localhost:7880") && printed.contains("devkey"), "{printed}");
 
         let (status, answer) = serving.as_the_curl_command_says();
         assert_eq!(status, "HTTP/1.1 201 Created");
         assert_eq!(answer["server_url"], "ws://localhost:7880");
 
         let logged = line(&mut serving.output);
-        assert!(
-            logged.contains("INFO minted status=201") && logged.contains("room=\"hello\""),
-            "{logged}"
-        );
+        assert!(logged.contains("INFO minted status=201") && logged.contains("room=\"hello\""), "{logged}");
         assert!(!logged.contains(answer["participant_token"].as_str().unwrap()));
         assert_eq!(serving.end("INT"), 0);
     }
@@ -148,16 +105,9 @@ fn it_says_what_it_does_warns_once_and_prints_a_curl_command_that_works() {
 
 #[test]
 fn it_writes_json_when_asked() {
-    let mut serving = Serving::start(
-        roompass(&["--log", "json", "--listen", "127.0.0.1:0"], &[]),
-        "listening",
-    );
-    assert!(
-        serving
-            .started_with
-            .iter()
-            .all(|line| serde_json::from_str::<Value>(line).is_ok())
-    );
+    let mut serving =
+        Serving::start(roompass(&["--log", "json", "--listen", "127.0.0.1:0"], &[]), "listening");
+    assert!(serving.started_with.iter().all(|line| serde_json::from_str::<Value>(line).is_ok()));
     let (_, answer) = serving.as_the_curl_command_says();
     let audit: Value = serde_json::from_str(&line(&mut serving.output)).unwrap();
     for (member, value) in [
@@ -170,16 +120,9 @@ fn it_writes_json_when_asked() {
     ] {
         assert_eq!(audit[member], value);
     }
-    assert_eq!(
-        (&audit["ttl_seconds"], &audit["status"]),
-        (&600.into(), &201.into())
-    );
+    assert_eq!((&audit["ttl_seconds"], &audit["status"]), (&600.into(), &201.into()));
     assert_eq!(audit["token_sha256"].as_str().unwrap().len(), 16);
-    assert!(
-        !audit
-            .to_string()
-            .contains(answer["participant_token"].as_str().unwrap())
-    );
+    assert!(!audit.to_string().contains(answer["participant_token"].as_str().unwrap()));
     assert_eq!(serving.end("TERM"), 0);
 }
 
@@ -193,10 +136,7 @@ fn it_serves_the_policy_and_the_keys_it_is_given_without_a_warning() {
     ];
     let serving = Serving::start(roompass(&["--listen", "127.0.0.1:0"], &variables), "Ctrl-C");
     assert!(!serving.started_with.join("\n").contains("Warning"));
-    assert_eq!(
-        serving.as_the_curl_command_says().1["server_url"],
-        "wss://x.example"
-    );
+    assert_eq!(serving.as_the_curl_command_says().1["server_url"], "wss://x.example");
     assert_eq!(serving.end("INT"), 0);
 }
 
@@ -205,23 +145,14 @@ fn a_taken_port_is_one_clear_line() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let complaint = complaint(&["--listen", &address], &[]);
-    assert!(
-        complaint.starts_with(&format!("roompass: {address} can't be listened on (")),
-        "{complaint}"
-    );
+    assert!(complaint.starts_with(&format!("roompass: {address} can't be listened on (")), "{complaint}");
     assert!(complaint.ends_with("choose another with --listen"), "{complaint}");
 }
 
 #[test]
 fn a_bad_configuration_is_one_clear_line() {
     assert_eq!(
-        complaint(
-            &[],
-            &[(
-                "ROOMPASS_CONFIG",
-                "[[rule]]\nname = \"r\"\ncallers = [\"x\"]\nrooms = [\"*\"]"
-            )]
-        ),
+        complaint(&[], &[("ROOMPASS_CONFIG", "[[rule]]\nname = \"r\"\ncallers = [\"x\"]\nrooms = [\"*\"]")]),
         "roompass: ROOMPASS_CONFIG:1:1: rule \"r\" is for caller \"x\", and no [[caller]] has that name (in `[[rule]]`)"
     );
     let unreadable = complaint(&[], &[("ROOMPASS_CONFIG", "no/such.toml")]);

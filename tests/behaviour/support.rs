@@ -36,11 +36,7 @@ pub(crate) fn keys() -> Keys {
 }
 
 pub(crate) fn service(config: &str) -> Router {
-    router(
-        Config::parse(config, "test.toml").unwrap(),
-        keys(),
-        operating_system_randomness,
-    )
+    router(Config::parse(config, "test.toml").unwrap(), keys(), operating_system_randomness)
 }
 
 /// An answer, whole.
@@ -61,23 +57,13 @@ impl Answer {
 
     /// The claims of the token in it, verified as a LiveKit server does.
     pub(crate) fn claims(&self) -> Value {
-        assert_eq!(
-            self.status,
-            StatusCode::CREATED,
-            "{}",
-            String::from_utf8_lossy(&self.body)
-        );
+        assert_eq!(self.status, StatusCode::CREATED, "{}", String::from_utf8_lossy(&self.body));
         claims(self.json()["participant_token"].as_str().unwrap())
     }
 
     /// Asserts that this is an error in the one shape, and that nothing was minted.
     pub(crate) fn refused(&self, status: u16, code: &str) -> Value {
-        assert_eq!(
-            self.status.as_u16(),
-            status,
-            "{}",
-            String::from_utf8_lossy(&self.body)
-        );
+        assert_eq!(self.status.as_u16(), status, "{}", String::from_utf8_lossy(&self.body));
         assert_eq!(self.header("content-type"), "application/problem+json");
         assert_eq!(self.header("cache-control"), "no-store");
         assert_eq!(self.header("x-content-type-options"), "nosniff");
@@ -89,30 +75,19 @@ impl Answer {
         assert!(
             !problem["title"].as_str().unwrap().is_empty() && !problem["detail"].as_str().unwrap().is_empty()
         );
-        for token_key in [
-            "server_url",
-            "serverUrl",
-            "participant_token",
-            "participantToken",
-            "token",
-        ] {
+        for token_key in ["server_url", "serverUrl", "participant_token", "participantToken", "token"] {
             assert!(
                 problem.get(token_key).is_none(),
                 "a client that never looks at the status would take it"
             );
         }
-        assert!(
-            !String::from_utf8_lossy(&self.body).contains("eyJ"),
-            "nothing was minted"
-        );
+        assert!(!String::from_utf8_lossy(&self.body).contains("eyJ"), "nothing was minted");
         problem
     }
 }
 
 pub(crate) fn claims(token: &str) -> Value {
-    TokenVerifier::with_api_key(API_KEY, API_SECRET)
-        .verify(token)
-        .unwrap();
+    TokenVerifier::with_api_key(API_KEY, API_SECRET).verify(token).unwrap();
     let payload = token.split('.').nth(1).unwrap();
     serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
 }
@@ -121,11 +96,7 @@ pub(crate) async fn send(service: &Router, request: Request<Body>) -> Answer {
     let response = service.clone().oneshot(request).await.unwrap();
     let (head, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes().to_vec();
-    Answer {
-        status: head.status,
-        headers: head.headers,
-        body,
-    }
+    Answer { status: head.status, headers: head.headers, body }
 }
 
 pub(crate) fn request(
@@ -144,9 +115,5 @@ pub(crate) fn request(
 /// The ordinary request of a client SDK.
 pub(crate) async fn post(service: &Router, body: impl ToString) -> Answer {
     let headers = [("content-type", "application/json")];
-    send(
-        service,
-        request(Method::POST, "/getToken", &headers, body.to_string()),
-    )
-    .await
+    send(service, request(Method::POST, "/getToken", &headers, body.to_string())).await
 }

@@ -40,10 +40,7 @@ pub(crate) enum ServeError {
     )]
     SecretOnLaptop,
     #[error("{address} can't be listened on ({reason}): stop what uses it, or choose another with --listen")]
-    Listen {
-        address: SocketAddr,
-        reason: std::io::Error,
-    },
+    Listen { address: SocketAddr, reason: std::io::Error },
     #[error(transparent)]
     Io(#[from] std::io::Error),
 }
@@ -58,11 +55,7 @@ pub(crate) fn run(options: &Options) -> Result<(), ServeError> {
     let mut config = Config::load(&environment)?;
     let open = config.callers.is_empty();
     if open {
-        let cors = if config.cors.origins.is_empty() {
-            None
-        } else {
-            Some(config.cors.clone())
-        };
+        let cors = if config.cors.origins.is_empty() { None } else { Some(config.cors.clone()) };
         let development = Config::parse(DEVELOPMENT, "development.toml")?;
         config.callers = development.callers;
         config.rules = development.rules;
@@ -86,17 +79,10 @@ pub(crate) fn run(options: &Options) -> Result<(), ServeError> {
 async fn serve(options: &Options, config: Config, keys: SigningKeys, open: bool) -> Result<(), ServeError> {
     let listener = TcpListener::bind(options.listen)
         .await
-        .map_err(|reason| ServeError::Listen {
-            address: options.listen,
-            reason,
-        })?;
+        .map_err(|reason| ServeError::Listen { address: options.listen, reason })?;
     let address = listener.local_addr()?;
-    let notes = Notes {
-        address,
-        base_path: config.http.base_path.as_str().to_owned(),
-        open,
-        keys: keys.clone(),
-    };
+    let notes =
+        Notes { address, base_path: config.http.base_path.as_str().to_owned(), open, keys: keys.clone() };
     match options.log {
         LogFormat::Text => notes.print(),
         LogFormat::Json => notes.log(),
@@ -142,23 +128,11 @@ struct Notes {
 
 impl Notes {
     fn print(&self) {
-        let Self {
-            address,
-            base_path,
-            keys,
-            ..
-        } = self;
+        let Self { address, base_path, keys, .. } = self;
         let [path, other] = standard::PATHS;
-        println!(
-            "Roompass {} listens on http://{address}{base_path}",
-            env!("CARGO_PKG_VERSION")
-        );
+        println!("Roompass {} listens on http://{address}{base_path}", env!("CARGO_PKG_VERSION"));
         println!("  POST {path} or {other} answers a LiveKit token, GET /healthz says whether it can");
-        println!(
-            "  tokens are for {}, signed with the key {}",
-            keys.server.as_str(),
-            keys.api_key
-        );
+        println!("  tokens are for {}, signed with the key {}", keys.server.as_str(), keys.api_key);
         if let Some(warning) = self.warning() {
             println!("Warning: {warning}");
         }
@@ -181,9 +155,7 @@ impl Notes {
     }
 
     fn curl(&self) -> String {
-        let Self {
-            address, base_path, ..
-        } = self;
+        let Self { address, base_path, .. } = self;
         let [path, _] = standard::PATHS;
         format!(
             "curl -X POST http://{address}{base_path}{path} -H 'Content-Type: application/json' -d '{{\"room_name\": \"hello\", \"participant_name\": \"Ada\"}}'"

@@ -1,0 +1,43 @@
+// What a page of an application does with LiveKit's client. The test calls these from outside.
+
+import { Room, RoomEvent, TokenSource, Track } from 'livekit-client';
+
+const room = new Room();
+const received = document.createElement('video');
+Object.assign(received, { autoplay: true, muted: true });
+document.body.append(received);
+room.on(RoomEvent.TrackSubscribed, (track) => {
+  if (track.kind === Track.Kind.Video) track.attach(received);
+});
+
+globalThis.call = {
+  /** Gets a pass from the endpoint and joins with it. */
+  async join(endpoint, options) {
+    const { serverUrl, participantToken } = await TokenSource.endpoint(endpoint).fetch(options);
+    await room.connect(serverUrl, participantToken);
+    return room.name;
+  },
+  publishCamera: async () => Boolean(await room.localParticipant.setCameraEnabled(true)),
+  /** How others see a participant; nothing while they aren't there. */
+  seen(identity) {
+    const participant = room.remoteParticipants.get(identity);
+    return participant && { name: participant.name, metadata: participant.metadata, attributes: participant.attributes };
+  },
+  /** How wide and how far along the video is that arrives here. */
+  video: () => ({ width: received.videoWidth, time: received.currentTime }),
+};
+
+globalThis.ask = {
+  /** Asks the endpoint as any script could, and gives what it may read of the answer. */
+  async json(endpoint, body) {
+    return readable(await fetch(endpoint, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body }));
+  },
+  /** The same without a Content-Type, for which a browser sends no preflight. */
+  async untyped(endpoint, body) {
+    return readable(await fetch(endpoint, { method: 'POST', body: new Blob([body]) }));
+  },
+};
+
+async function readable(response) {
+  return { status: response.status, headers: Object.fromEntries(response.headers), body: await response.json() };
+}

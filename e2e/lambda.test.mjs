@@ -1,0 +1,315 @@
+// The function as it's deployed, under Lambda's runtime, with its secret in an emulated Secrets Manager.
+
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { readFileSync, readdirSync } from 'node:fs';
+import { createServer as createHttpServer } from 'node:http';
+import { createServer } from 'node:net';
+import { after, before, describe, test } from 'node:test';
+import { freePort, repo, until } from './lib/programs.mjs';
+import { startBootstrap, startFunction, startSecretsManager } from './lib/services.mjs';
+import { assertSays, payload } from './lib/tokens.mjs';
+
+const OPEN = `
+[cors]
+origins = ["*"]
+[[caller]]
+name = "anyone"
+kind = "anonymous"
+[[rule]]
+name = "open"
+callers = ["anyone"]
+rooms = ["*"]
+client_may_set = ["participant_identity", "participant_name", "participant_metadata", "participant_attributes", "room_config"]
+`;
+const KEYS = { key: 'APIe2e', secret: 'canary-5f0e, a secret of thirty-two bytes or more' };
+const SERVER = 'wss://calls.example';
+const SECRET = JSON.stringify({ LIVEKIT_URL: SERVER, LIVEKIT_API_KEY: KEYS.key, LIVEKIT_API_SECRET: KEYS.secret });
+const UNAVAILABLE = { status: 503, code: 'keys_unavailable', retryAfter: '5' };
+
+const event = (name) => JSON.parse(readFileSync(`${repo}/events/${name}.json`));
+
+let manager;
+before(async () => (manager = await startSecretsManager()));
+after(() => manager?.stop());
+
+describe('every sample event', () => {
+  let lambda;
+  before(async () => {
+    await manager.create('events', SECRET);
+    lambda = await startFunction({ AWS_ENDPOINT_URL: manager.url, ROOMPASS_SECRET_ID: 'events', ROOMPASS_CONFIG: OPEN });
+  });
+  after(() => lambda?.stop());
+
+  const promised = promisedAnswers();
+
+  test('is promised an answer in the table', () => {
+    const samples = readdirSync(`${repo}/events`).filter((name) => name.endsWith('.json'));
+    assert.deepEqual(samples.map((name) => name.replace('.json', '')).sort(), [...promised.keys()].sort());
+  });
+
+  for (const [name, status] of promised) {
+    test(`${name} is answered with ${status}`, async () => {
+      const answer = await lambda.invoke(event(name));
+      assert.equal(answer.status, status);
+      assert.match(answer.headers['x-request-id'], /^[0-9a-f-]{36}$/, "Lambda's own request id");
+      if (status === 201) {
+        const { participant_token: token, ...rest } = answer.body;
+        assert.deepEqual(rest, { server_url: SERVER });
+        assert.equal(answer.headers['content-type'], 'application/json; charset=utf-8');
+        await assertSays(token, asked(event(name), payload(token)), KEYS);
+      } else {
+        assert.ok(!JSON.stringify(answer.body ?? '').includes('token":'), 'no token');
+      }
+      if (status >= 400) {
+        assert.equal(answer.headers['content-type'], 'application/problem+json');
+        assert.equal(answer.body.status, status);
+        assert.equal(answer.body.request_id, answer.headers['x-request-id']);
+      }
+    });
+  }
+
+  test('is answered by one process that was started once', () => {
+    assert.equal(lambda.inits().length, 1);
+  });
+});
+
+describe('the secret', () => {
+  test('may come after the function: it answers 503 until then, and is not started again', async () => {
+    await withFunction({ ROOMPASS_SECRET_ID: 'late' }, async (lambda) => {
+      assert.deepEqual(refusal(await lambda.invoke(event('http-api'))), UNAVAILABLE);
+      const refused = await line(lambda, ({ message }) => message === 'failed');
+      assert.match(refused.cause, /^the secret is missing: /);
+      await manager.create('late', SECRET);
+      const { status, body } = await lambda.invoke(event('http-api'));
+      assert.equal(status, 201);
+      await assertSays(body.participant_token, asked(event('http-api')), KEYS);
+      assert.equal(lambda.inits().length, 1);
+    });
+  });
+
+  test('is told apart when it is malformed, and what it holds is never shown', async () => {
+    const canary = 'canary-0c9d';
+    const malformed = [
+      [canary, 'it is not valid JSON'],
+      [`{"LIVEKIT_API_SECRET": "${canary}", "LIVEKIT_API_SECRET": "${canary}"}`, 'it is not valid JSON'],
+      [`{"LIVEKIT_URL": "${SERVER}", "LIVEKIT_API_SECRET": "${canary}"}`, 'LIVEKIT_API_KEY is missing'],
+      [`{"LIVEKIT_URL": "${canary}", "LIVEKIT_API_KEY": "k", "LIVEKIT_API_SECRET": "${canary}"}`, 'LIVEKIT_URL must be a URL'],
+      [`{"LIVEKIT_URL": "${SERVER}", "LIVEKIT_API_KEY": "k", "LIVEKIT_API_SECRET": "${canary} "}`, 'LIVEKIT_API_SECRET has white space'],
+    ];
+    await manager.create('malformed', malformed[0][0]);
+    await withFunction({ ROOMPASS_SECRET_ID: 'malformed', RUST_LOG: 'trace' }, async (lambda) => {
+      for (const [text, problem] of malformed) {
+        await manager.update('malformed', text);
+        const answer = await lambda.invoke(event('http-api'));
+        assert.deepEqual(refusal(answer), UNAVAILABLE);
+        assert.ok(!JSON.stringify(answer).includes(canary));
+        const { cause } = await line(lambda, ({ request_id: id }) => id === answer.body.request_id);
+        assert.ok(cause.startsWith(`the secret is malformed: ${problem}`), cause);
+      }
+      await manager.update('malformed', SECRET);
+      assert.equal((await lambda.invoke(event('http-api'))).status, 201);
+      assert.ok(!lambda.output().includes(canary));
+    });
+  });
+
+  test('stays out of the log even where the answer that holds it cannot be read', async () => {
+    const canary = 'canary-b17e';
+    const unreadable = [
+      `{"Name": "x", "SecretString": "${canary}", "CreatedDate": "never"}`,
+      `{"Name": "x", "SecretString": "${canary}`,
+      `{"Name": "x", "SecretString": "${canary}\\q"}`,
+      `{"Name": "x", "SecretString": {"${canary}": "${canary}"}}`,
+      `{"Name": "x", "SecretBinary": "${canary}"}`,
+    ];
+    let next;
+    await withStore((_, response) => json(response, 200, next), async (url) => {
+      await withFunction({ AWS_ENDPOINT_URL: url, ROOMPASS_SECRET_ID: 'x', RUST_LOG: 'trace' }, async (lambda) => {
+        for (next of unreadable) {
+          const answer = await lambda.invoke(event('http-api'));
+          assert.deepEqual(refusal(answer), UNAVAILABLE);
+          const { cause } = await line(lambda, ({ request_id: id }) => id === answer.body.request_id);
+          assert.ok(cause, 'the log says why');
+          assert.ok(!lambda.output().includes(canary), `the log holds the secret:\n${lambda.output()}`);
+        }
+      });
+    });
+  });
+
+  test('that may not be read is told apart from one that is missing', async () => {
+    const denied = JSON.stringify({ __type: 'AccessDeniedException', Message: 'User is not authorized' });
+    await withStore((_, response) => json(response, 400, denied), async (url) => {
+      await withFunction({ AWS_ENDPOINT_URL: url, ROOMPASS_SECRET_ID: 'x' }, async (lambda) => {
+        assert.deepEqual(refusal(await lambda.invoke(event('http-api'))), UNAVAILABLE);
+        const { cause } = await line(lambda, ({ message }) => message === 'failed');
+        assert.match(cause, /^the secret may not be read: /);
+      });
+    });
+  });
+});
+
+describe('while the secret store is down', () => {
+  test('and refuses connections, the function starts and soon answers 503', async () => {
+    await answersInTime(`http://127.0.0.1:${await freePort()}`);
+  });
+
+  test('and accepts connections without ever answering, the function starts and soon answers 503', async () => {
+    const sockets = new Set();
+    const silent = createServer((socket) => sockets.add(socket.on('error', () => {}))).listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    try {
+      await answersInTime(`http://127.0.0.1:${silent.address().port}`);
+      assert.ok(sockets.size > 0, 'it was asked');
+    } finally {
+      sockets.forEach((socket) => socket.destroy());
+      silent.close();
+    }
+  });
+
+  async function answersInTime(store) {
+    await withFunction({ AWS_ENDPOINT_URL: store, ROOMPASS_SECRET_ID: 'x' }, async (lambda) => {
+      // The first invocation waits for the init phase too, which Lambda ends after 10 s.
+      assert.deepEqual(refusal(await lambda.invoke(event('http-api'))), UNAVAILABLE);
+      const asked = Date.now();
+      assert.deepEqual(refusal(await lambda.invoke(event('http-api'))), UNAVAILABLE);
+      const took = Date.now() - asked;
+      assert.ok(took < 3_000, `an answer took ${took} ms`);
+      const inits = await until(() => lambda.inits().length && lambda.inits(), { of: "the emulator's word on the init phase" });
+      assert.equal(inits.length, 1);
+      assert.ok(inits[0] < 10_000, `init took ${inits[0]} ms`);
+      const { cause } = await line(lambda, ({ message }) => message === 'failed');
+      assert.match(cause, /^the secret store is unavailable: /);
+    });
+  }
+});
+
+test('without a configured caller every request is refused, and the log says what to set', async () => {
+  await manager.create('nobody', SECRET);
+  await withFunction({ ROOMPASS_SECRET_ID: 'nobody', ROOMPASS_CONFIG: '' }, async (lambda) => {
+    for (const name of ['http-api', 'rest-api', 'function-url', 'alb', 'refused-invalid-json']) {
+      const { status, code } = refusal(await lambda.invoke(event(name)));
+      assert.deepEqual({ status, code }, { status: 403, code: 'no_callers_configured' }, name);
+    }
+    const { message } = await line(lambda, ({ level }) => level === 'WARN');
+    assert.match(message, /add a \[\[caller\]\] and a \[\[rule\]\] to roompass\.toml.*ROOMPASS_CONFIG/);
+  });
+});
+
+describe('the log', () => {
+  before(() => manager.create('log', SECRET));
+
+  for (const level of [{}, { RUST_LOG: 'trace' }, { AWS_LAMBDA_LOG_LEVEL: 'TRACE' }]) {
+    const asked = Object.entries(level).map((pair) => pair.join('=')).join() || 'no level';
+    test(`with ${asked} has one line for a token, and neither the token nor the secret`, async () => {
+      await withFunction({ ROOMPASS_SECRET_ID: 'log', ...level }, async (lambda) => {
+        const minted = await lambda.invoke(event('http-api'));
+        assert.equal(minted.status, 201);
+        // Once a later request is in the log, so is all there will be of the first.
+        const later = await lambda.invoke(event('healthz'));
+        await line(lambda, ({ request_id: id }) => id === later.headers['x-request-id']);
+
+        const id = minted.headers['x-request-id'];
+        const lines = lambda.log().filter(({ request_id: of }) => of === id);
+        assert.equal(lines.length, 1);
+        const [{ timestamp, duration_ms: duration, grants, ...audit }] = lines;
+        const token = minted.body.participant_token;
+        assert.deepEqual(audit, {
+          level: 'INFO',
+          message: 'minted',
+          status: 201,
+          method: 'POST',
+          path: '/getToken',
+          caller: 'anyone',
+          rule: 'open',
+          room: 'standup',
+          identity: 'ada',
+          ttl_seconds: 600,
+          token_sha256: createHash('sha256').update(token).digest('hex').slice(0, 16),
+          request_id: id,
+        });
+        assert.deepEqual(JSON.parse(grants), {});
+        assert.ok(Number.isInteger(duration) && Math.abs(Date.parse(timestamp) - Date.now()) < 60_000);
+
+        const [, claims, signature] = token.split('.');
+        for (const never of [claims, signature, KEYS.secret, 'canary-5f0e']) {
+          assert.ok(!lambda.output().includes(never), `the log holds ${never}`);
+        }
+      });
+    });
+  }
+});
+
+describe("LiveKit's public development pair", () => {
+  const PAIR = { LIVEKIT_URL: SERVER, LIVEKIT_API_KEY: 'devkey', LIVEKIT_API_SECRET: 'secret', ROOMPASS_CONFIG: OPEN };
+
+  test('is refused in a deployed function, which ends with one clear line', async () => {
+    const program = startBootstrap({ ...PAIR, AWS_LAMBDA_RUNTIME_API: '127.0.0.1:9' });
+    try {
+      assert.equal(await program.exited, 1);
+      const lines = program.output().trim().split('\n');
+      assert.equal(lines.length, 1, program.output());
+      const { level, cause } = JSON.parse(lines[0]);
+      assert.equal(level, 'ERROR');
+      assert.equal(cause, "LIVEKIT_API_SECRET: is LiveKit's public development secret, which only `sam local` may use");
+    } finally {
+      await program.stop();
+    }
+  });
+
+  test('signs under `sam local`', async () => {
+    await withFunction({ ...PAIR, AWS_SAM_LOCAL: 'true' }, async (lambda) => {
+      const { status, body } = await lambda.invoke(event('http-api'));
+      assert.equal(status, 201);
+      await assertSays(body.participant_token, asked(event('http-api')));
+    });
+  });
+});
+
+/** A function with the open rule, that ends with `use`. */
+async function withFunction(env, use) {
+  const lambda = await startFunction({ AWS_ENDPOINT_URL: manager.url, ROOMPASS_CONFIG: OPEN, ...env });
+  try {
+    await use(lambda);
+  } finally {
+    await lambda.stop();
+  }
+}
+
+/** A secret store that answers every request in one way. */
+async function withStore(answer, use) {
+  const server = createHttpServer(answer).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  try {
+    await use(`http://127.0.0.1:${server.address().port}`);
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+}
+
+const json = (response, status, body) => response.writeHead(status, { 'Content-Type': 'application/x-amz-json-1.1' }).end(body);
+
+/** The first line of the function's log that fits, once it's there. */
+const line = (lambda, fits) => until(() => lambda.log().find(fits), { of: 'a line of the log', program: lambda });
+
+/** What a client may act on in a refusal. */
+const refusal = ({ status, headers, body }) => ({ status, code: body.code, retryAfter: headers['retry-after'] });
+
+/** The claims that an event's body asks for; what it leaves out is taken from `generated`. */
+function asked({ body, isBase64Encoded }, generated) {
+  const { room_name: room, participant_identity: sub, participant_name: name } =
+    JSON.parse(Buffer.from(body || (isBase64Encoded ? 'e30=' : '{}'), isBase64Encoded ? 'base64' : 'utf8'));
+  return {
+    sub: sub ?? generated.sub,
+    ...(name && { name }),
+    video: { roomJoin: true, room: room ?? generated.video.room },
+  };
+}
+
+/** Each sample event and its status, by the table in events/README.md. */
+function promisedAnswers() {
+  const rows = readFileSync(`${repo}/events/README.md`, 'utf8').matchAll(/^\| (`.*`) \|.*\| (\d{3}) \|$/gm);
+  return new Map([...rows].flatMap(([, names, status]) =>
+    [...names.matchAll(/`([^`]+)`/g)].map(([, name]) => [name, Number(status)])));
+}

@@ -1,0 +1,114 @@
+// The real parts: Roompass itself, a LiveKit server, an emulated Secrets Manager, and Lambda's runtime.
+
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { clean, e2e, freePort, freePorts, repo, start, until } from './programs.mjs';
+
+/** LiveKit's development key pair, which `server --dev` trusts and `roompass` signs with unless told otherwise. */
+export const DEVELOPMENT_KEYS = { key: 'devkey', secret: 'secret' };
+
+/** The `roompass` command: `url` is where it listens, `endpoint` where it answers tokens. */
+export async function startRoompass(env = {}) {
+  const binary = process.env.ROOMPASS_BIN || `${repo}/target/release/roompass`;
+  const program = start(binary, ['--listen', '127.0.0.1:0'], { env: clean(env) });
+  const url = await ready(program, () => program.output().match(/listens on (http:\S+)/)?.[1]);
+  await ready(program, async () => (await fetch(`${url}/healthz`)).ok);
+  return Object.assign(program, { url, endpoint: `${url}/getToken` });
+}
+
+/** A LiveKit server with the development keys, on ports of its own. `url` is for clients, `http` for its HTTP API. */
+export async function startLiveKit() {
+  const [port, tcp, udp] = await freePorts(3);
+  const config = `port: ${port}\nrtc:\n  tcp_port: ${tcp}\n  udp_port: ${udp}\n  enable_loopback_candidate: true\n`;
+  const program = start(`${e2e}/.tools/bin/server`, ['--dev', '--bind', '127.0.0.1', '--node-ip', '127.0.0.1'], {
+    env: clean({ LIVEKIT_CONFIG: config }),
+  });
+  const http = `http://127.0.0.1:${port}`;
+  await ready(program, async () => (await (await fetch(http)).text()) === 'OK');
+  return Object.assign(program, { http, url: `ws://127.0.0.1:${port}` });
+}
+
+/** moto's Secrets Manager, which speaks AWS's own protocol. */
+export async function startSecretsManager() {
+  const port = await freePort();
+  const program = start(`${e2e}/.tools/python/bin/moto_server`, ['-H', '127.0.0.1', '-p', `${port}`], { env: clean() });
+  const url = `http://127.0.0.1:${port}`;
+  // It takes seconds to load on a busy machine.
+  await ready(program, async () => (await fetch(`${url}/moto-api/`)).ok, { within: 60_000, every: 100 });
+  const call = async (action, body) => {
+    const response = await fetch(url, {
+      method: 'POST',
+      headers: {
+        'Content-Type': 'application/x-amz-json-1.1',
+        'X-Amz-Target': `secretsmanager.${action}`,
+        // moto tells the service by the credential's scope, and checks no signature.
+        Authorization: `AWS4-HMAC-SHA256 Credential=test/20260101/${REGION}/secretsmanager/aws4_request, SignedHeaders=host, Signature=0`,
+      },
+      body: JSON.stringify(body),
+    });
+    if (!response.ok) throw new Error(`${action}: ${response.status} ${await response.text()}`);
+    return response.json();
+  };
+  return Object.assign(program, {
+    url,
+    create: (name, text) => call('CreateSecret', { Name: name, SecretString: text }),
+    update: (name, text) => call('PutSecretValue', { SecretId: name, SecretString: text }),
+  });
+}
+
+/**
+ * The `roompass-lambda` function under Lambda's runtime interface emulator, as AWS runs it. The emulator starts the
+ * function at the first invocation.
+ */
+export async function startFunction(env = {}) {
+  const [invocations, runtime] = await freePorts(2);
+  const addresses = ['--runtime-interface-emulator-address', `127.0.0.1:${invocations}`, '--runtime-api-address', `127.0.0.1:${runtime}`];
+  const account = { AWS_REGION: REGION, AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test', AWS_EC2_METADATA_DISABLED: 'true' };
+  const program = start(emulator(), ['--log-level', 'debug', ...addresses, bootstrap()], { env: clean({ ...account, ...env }) });
+  const url = `http://127.0.0.1:${invocations}`;
+  // Any answer at all: the emulator has no path for this.
+  await ready(program, () => fetch(url));
+  return Object.assign(program, {
+    /** What the function answers to an event: its status, its headers, and its body read as JSON if it has one. */
+    invoke: async (event) => {
+      const path = '/2015-03-31/functions/function/invocations';
+      const response = await fetch(url + path, { method: 'POST', body: JSON.stringify(event) });
+      const answer = JSON.parse(await response.text());
+      assert.ok(answer.statusCode, `an HTTP answer, not ${JSON.stringify(answer)}`);
+      assert.equal(answer.isBase64Encoded, false);
+      const several = Object.entries(answer.multiValueHeaders ?? {}).map(([name, values]) => [name, values.join()]);
+      return {
+        status: answer.statusCode,
+        headers: { ...answer.headers, ...Object.fromEntries(several) },
+        body: answer.body ? JSON.parse(answer.body) : undefined,
+      };
+    },
+    /** The function's own log lines so far, each one JSON object. */
+    log: () => program.output().split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line)),
+    /** How long each of its init phases took, in milliseconds. */
+    inits: () => [...program.output().matchAll(/INIT REPORT\(durationMs: ([\d.]+)/g)].map(([, duration]) => Number(duration)),
+  });
+}
+
+/** The function's own program, without the emulator. */
+export const startBootstrap = (env) => start(bootstrap(), [], { env: clean(env) });
+
+export const REGION = 'eu-central-1';
+
+const bootstrap = () => process.env.ROOMPASS_BOOTSTRAP || `${repo}/target/lambda/roompass-lambda/bootstrap`;
+
+/** AWS's emulator ships inside the SAM command line. */
+function emulator() {
+  const [version] = readdirSync(`${e2e}/.tools/python/lib`);
+  return `${e2e}/.tools/python/lib/${version}/site-packages/samcli/local/rapid/aws-lambda-rie-x86_64`;
+}
+
+/** Waits for a program's sign that it's up; a program that gives none doesn't stay. */
+async function ready(program, sign, options) {
+  try {
+    return await until(sign, { of: `${program.name} to be up`, program, ...options });
+  } catch (error) {
+    await program.stop();
+    throw error;
+  }
+}

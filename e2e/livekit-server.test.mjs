@@ -1,0 +1,101 @@
+// A real LiveKit server judges the tokens.
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { startLiveKit, startRoompass } from './lib/services.mjs';
+import { payload, signed, withAnotherSignature, withClaims } from './lib/tokens.mjs';
+
+let livekit, roompass;
+
+before(async () => {
+  livekit = await startLiveKit();
+  roompass = await startRoompass({ LIVEKIT_URL: livekit.url });
+});
+after(async () => {
+  await roompass?.stop();
+  await livekit?.stop();
+});
+
+test('a token for a new room and a new participant is accepted', async () => {
+  assert.deepEqual(await judged(await minted({})), { status: 200, text: 'success' });
+});
+
+test('a token with everything set is accepted', async () => {
+  const token = await minted({
+    room_name: 'Planung 🗓️',
+    participant_identity: 'ada-æ',
+    participant_name: 'Ada Lovelace ☕',
+    participant_metadata: '{"seat": "Ω"}',
+    participant_attributes: { 'sprache': '日本語', 'lk.custom': '"quoted"' },
+    room_config: {
+      name: 'ignored by the server',
+      empty_timeout: 30,
+      departure_timeout: 20,
+      max_participants: 12,
+      min_playout_delay: 10,
+      max_playout_delay: 200,
+      sync_streams: true,
+      metadata: 'm 🎈',
+      tags: { team: 'blå' },
+      agents: [
+        { agent_name: 'notetaker', metadata: '{"language": "日本語"}', deployment: 'staging',
+          restart_policy: 'JRP_NEVER', attributes: { mood: '☀️' } },
+        { agent_name: 'translator' },
+      ],
+    },
+  });
+  assert.equal(payload(token).roomConfig.agents.length, 2);
+  assert.deepEqual(await judged(token), { status: 200, text: 'success' });
+});
+
+test('a token whose claims were changed is refused', async () => {
+  const token = await minted({ room_name: 'ours' });
+  const claims = payload(token);
+  const changed = withClaims(token, { ...claims, video: { ...claims.video, room: 'theirs' } });
+  assert.equal((await judged(token)).status, 200);
+  assert.equal((await judged(changed)).status, 401);
+});
+
+test('a token whose signature was changed is refused', async () => {
+  const token = await minted({});
+  assert.equal((await judged(token)).status, 200);
+  assert.equal((await judged(withAnotherSignature(token))).status, 401);
+});
+
+test('a token is refused once it has expired', async () => {
+  const token = await minted({});
+  const claims = payload(token);
+  // The same claims signed anew with the same key are accepted, so it's the times that the server refuses.
+  assert.equal((await judged(signed(token, claims))).status, 200);
+  const anHourAgo = { ...claims, nbf: claims.nbf - 3600, exp: claims.exp - 3600 };
+  assert.equal((await judged(signed(token, anHourAgo))).status, 401);
+});
+
+test('a token signed with a key that the server does not have is refused', async () => {
+  const stranger = await startRoompass({
+    LIVEKIT_URL: livekit.url,
+    LIVEKIT_API_KEY: 'devkey',
+    LIVEKIT_API_SECRET: 'another secret, of thirty-two bytes or more',
+  });
+  try {
+    assert.equal((await judged(await minted({}, stranger))).status, 401);
+  } finally {
+    await stranger.stop();
+  }
+});
+
+async function minted(request, { endpoint } = roompass) {
+  const response = await fetch(endpoint, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify(request),
+  });
+  assert.equal(response.status, 201, await response.clone().text());
+  return (await response.json()).participant_token;
+}
+
+/** What the server says of a token, as it would when a client joins with it. */
+async function judged(token) {
+  const response = await fetch(`${livekit.http}/rtc/validate?access_token=${token}`);
+  return { status: response.status, text: (await response.text()).trim() };
+}

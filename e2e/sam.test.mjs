@@ -1,0 +1,111 @@
+// The template and the function behind SAM's own emulator, as on a laptop with Docker and no AWS account.
+
+import assert from 'node:assert/strict';
+import { readdirSync, writeFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import { freePort, repo, run, start, until } from './lib/programs.mjs';
+import { verified } from './lib/tokens.mjs';
+
+const x86 = ['--parameter-overrides', 'Architecture=x86_64'];
+// Without an account: no credentials, no profile, no region.
+const env = { ...process.env, SAM_CLI_TELEMETRY: '0', AWS_CONFIG_FILE: '/dev/null', AWS_SHARED_CREDENTIALS_FILE: '/dev/null' };
+for (const name of Object.keys(env)) if (/^(AWS_(ACCESS|SECRET|SESSION|PROFILE|REGION|DEFAULT)|LIVEKIT_|ROOMPASS_)/.test(name)) delete env[name];
+
+// Each sample event and the status it's answered with.
+const outcomes = {
+  'http-api': 201,
+  'http-api-base64': 201,
+  'http-api-stage': 201,
+  'http-api-empty-body': 201,
+  'rest-api': 201,
+  'rest-api-stage-named-api': 201,
+  'function-url': 201,
+  alb: 201,
+  'alb-multi-value-headers': 201,
+  healthz: 200,
+  preflight: 204,
+  'refused-invalid-json': 400,
+  'refused-invalid-field': 400,
+  'refused-credentials': 400,
+  'refused-token-too-large': 400,
+  'refused-path': 404,
+  'refused-method': 405,
+  'refused-media-type': 415,
+};
+
+async function sam(...args) {
+  const done = await run('sam', args, { env, cwd: repo, timeout: 300_000 });
+  assert.equal(done.code, 0, `sam ${args.join(' ')}\n${done.stdout}\n${done.stderr}`);
+  return done;
+}
+
+const answerOf = (invoked) => JSON.parse(invoked.stdout.trim().split('\n').at(-1));
+
+async function isAPass(body) {
+  const { server_url, participant_token, ...rest } = JSON.parse(body);
+  assert.deepEqual([server_url, rest], ['ws://localhost:7880', {}]);
+  return verified(participant_token, 'devkey', 'secret');
+}
+
+before(async () => {
+  await sam('build', ...x86);
+});
+
+test('sam validate --lint finds nothing to say', async () => {
+  const { stdout } = await sam('validate', '--lint');
+  assert.match(stdout, /is a valid SAM Template/);
+});
+
+test('every sample event has its outcome', () => {
+  const events = readdirSync(`${repo}/events`).filter((file) => file.endsWith('.json'));
+  assert.deepEqual(events.map((file) => file.replace('.json', '')).sort(), Object.keys(outcomes).sort());
+});
+
+for (const [name, status] of Object.entries(outcomes)) {
+  test(`sam local invoke -e events/${name}.json answers ${status}`, async () => {
+    const answer = answerOf(await sam('local', 'invoke', 'TokenFunction', '-e', `events/${name}.json`, '--skip-pull-image', ...x86));
+    assert.equal(answer.statusCode, status, JSON.stringify(answer));
+    if (status === 201) {
+      const claims = await isAPass(answer.body);
+      if (name !== 'http-api-empty-body') assert.deepEqual([claims.video.room, claims.sub], ['standup', 'ada']);
+    } else if (status >= 400) {
+      assert.equal(JSON.parse(answer.body).status, status);
+      assert.doesNotMatch(answer.body, /eyJ/);
+    }
+  });
+}
+
+test('deployed as it comes, without the file for local use, nobody is let in', async () => {
+  const wiring = JSON.stringify({ TokenFunction: { LIVEKIT_URL: 'wss://x', LIVEKIT_API_KEY: 'k', LIVEKIT_API_SECRET: 'a secret that is long enough' } });
+  const file = `${repo}/e2e/.tools/deployed.env.json`;
+  writeFileSync(file, wiring);
+  const invoked = await sam('local', 'invoke', 'TokenFunction', '-e', 'events/http-api.json', '--skip-pull-image', '--env-vars', file, ...x86);
+  const answer = answerOf(invoked);
+  assert.equal(answer.statusCode, 403);
+  assert.equal(JSON.parse(answer.body).code, 'no_callers_configured');
+  assert.match(invoked.stderr, /no caller is configured.*add a \[\[caller\]\] and a \[\[rule\]\]/);
+});
+
+test('sam local start-api serves the endpoint', async (t) => {
+  const port = await freePort();
+  const api = start('sam', ['local', 'start-api', '--port', String(port), '--skip-pull-image', '--warm-containers', 'EAGER', ...x86], { env, cwd: repo });
+  t.after(() => api.stop('SIGINT'));
+  const url = `http://127.0.0.1:${port}`;
+  await until(() => fetch(`${url}/healthz`).then((answer) => answer.ok), { of: 'sam local start-api', within: 120_000, program: api });
+
+  for (const path of ['/getToken', '/api/token']) {
+    const body = JSON.stringify({ room_name: 'standup', participant_identity: 'ada' });
+    const answer = await fetch(url + path, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+    assert.equal(answer.status, 201);
+    assert.equal(answer.headers.get('cache-control'), 'no-store');
+    assert.equal((await isAPass(await answer.text())).video.room, 'standup');
+  }
+  const bare = await fetch(`${url}/getToken`, { method: 'POST' });
+  assert.equal(bare.status, 201);
+  assert.match((await isAPass(await bare.text())).video.room, /^room-/);
+
+  const refused = await fetch(`${url}/getToken`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{' });
+  assert.equal(refused.status, 400);
+  assert.equal(refused.headers.get('content-type'), 'application/problem+json');
+  assert.equal((await fetch(`${url}/nowhere`, { method: 'POST' })).status, 404);
+});
