@@ -1,4 +1,5 @@
-//! Wire formats. A dialect reads an HTTP body into a [`PassRequest`], and writes a token the way its clients read it.
+//! Wire formats. A dialect reads an HTTP body into a
+//! [`PassRequest`](crate::domain::PassRequest), and writes a token the way its clients read it.
 //! It knows nothing of callers, rules and keys.
 
 pub mod standard;

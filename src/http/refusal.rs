@@ -175,7 +175,7 @@ impl Refusal {
     }
 }
 
-/// The response is told by [`super::outcome`], which knows the request's id.
+/// The response is told by `super::outcome`, which knows the request's id.
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         (self.status(), axum::Extension(Arc::new(self))).into_response()
