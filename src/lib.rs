@@ -14,7 +14,7 @@
 //! | [`dialect`] | a wire format to a [`domain::PassRequest`], and a token back to that wire format |
 //! | [`auth`] | a request's head to a [`auth::Caller`] |
 //! | [`policy`] | a caller and what it asks for to a [`domain::Pass`], or a denial |
-//! | [`keys`] | the secret store to the keys that sign |
+//! | [`keys`] | the secret store to the keys that sign, and to what API keys and shared secrets are known by |
 //! | [`mint`] | a pass and keys to a token |
 //! | [`domain`] | the words the stages share, each built only by a `parse` that enforces its limits |
 //! | [`config`] | `roompass.toml` and the environment |

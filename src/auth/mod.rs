@@ -1,84 +1,196 @@
 //! Who is asking: the head of a request to a [`Caller`]. Knows nothing of bodies and rooms.
 //!
-//! The one kind of caller so far is the anonymous one, let in only where the configuration says so.
+//! Callers are tried in the order they're written. A credential that is presented and wrong ends it at once: it never
+//! makes somebody a weaker kind of caller.
+
+mod caller;
+mod config;
+mod credentials;
+mod fetch;
+pub mod gateway;
+mod jwks;
+pub mod jwt;
 
 use axum::http::request::Parts;
-use serde::Deserialize;
+use jsonwebtoken::DecodingKey;
+use lambda_http::request::RequestContext;
+use tokio::sync::OnceCell;
 
-/// `[[caller]]`: somebody who may call.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CallerConfig {
-    /// `name`: what rules and the log call it.
-    pub name: String,
-    /// `kind`: how it's known.
-    pub kind: CallerKind,
-}
+pub use caller::Caller;
+pub use config::{CallerConfig, CallerKind, InvalidCaller, mistake};
 
-/// How a caller is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum CallerKind {
-    /// `anonymous`: not at all. Whoever reaches the endpoint is let in as this caller.
-    Anonymous,
-}
+use credentials::Credential;
+use fetch::Fetcher;
+use gateway::Vouched;
+use jwks::{KeySet, NoKey};
+use jwt::{Issuer, KeyPlace, Unverified};
 
-/// Who is asking, as far as it's known. An anonymous caller has no subject.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Caller {
-    /// The caller's name in the configuration.
-    pub name: String,
-}
+use crate::keys::{Keys, KeysError, api_key};
 
-/// Why nobody is let in.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+/// Why a request's caller isn't let in.
+#[derive(Debug, thiserror::Error)]
 pub enum AuthError {
     /// The configuration lists no callers, so every request is refused.
     #[error(
         "no caller is configured: add a [[caller]] and a [[rule]] to roompass.toml, or give them in ROOMPASS_CONFIG"
     )]
     NoCallers,
+    /// Nothing was presented, and nobody is let in without.
+    #[error("no credential was presented")]
+    NoCredential,
+    /// More than one was presented.
+    #[error("more than one credential was presented")]
+    SeveralCredentials,
+    /// What was presented is wrong. Why is for the log alone.
+    #[error("{0}")]
+    Refused(String),
+    /// Whether it's right can't be said now. Why is for the log alone.
+    #[error("{0}")]
+    Unavailable(String),
 }
 
-/// The configured callers, in their order.
+impl AuthError {
+    fn refused(why: impl Into<String>) -> Self {
+        Self::Refused(why.into())
+    }
+}
+
+impl From<KeysError> for AuthError {
+    fn from(error: KeysError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+/// The configured callers, in their order, each with what is cached for it.
 #[derive(Debug)]
-pub struct Callers(Vec<CallerConfig>);
+pub struct Callers {
+    configured: Vec<(CallerConfig, KeySet)>,
+    fetcher: OnceCell<Fetcher>,
+    /// Who everybody is, for a developer.
+    everybody: Option<Caller>,
+}
 
 impl Callers {
     /// As configured.
     #[must_use]
     pub fn new(configured: Vec<CallerConfig>) -> Self {
-        Self(configured)
+        let configured = configured.into_iter().map(|caller| (caller, KeySet::default())).collect();
+        Self { configured, fetcher: OnceCell::new(), everybody: None }
     }
 
-    /// The first configured caller that this request's head shows to be.
+    /// Everybody is this caller, whatever they show: for a developer who tries a policy on their own machine.
+    #[must_use]
+    pub fn everybody_is(caller: Caller) -> Self {
+        Self { everybody: Some(caller), ..Self::new(Vec::new()) }
+    }
+
+    /// The caller that this request's head shows. `now` is in seconds since 1970.
     ///
     /// # Errors
-    /// Where it shows none.
-    pub fn identify(&self, _head: &Parts) -> Result<Caller, AuthError> {
-        let first = self.0.first().ok_or(AuthError::NoCallers)?;
-        match first.kind {
-            CallerKind::Anonymous => Ok(Caller { name: first.name.clone() }),
+    /// Where it shows none, or a wrong one.
+    pub async fn identify(&self, head: &Parts, keys: &Keys, now: u64) -> Result<Caller, AuthError> {
+        if let Some(caller) = &self.everybody {
+            return Ok(caller.clone());
         }
+        if self.configured.is_empty() {
+            return Err(AuthError::NoCallers);
+        }
+        let gateway = head.extensions.get::<RequestContext>();
+        let credential = credentials::presented(&head.headers)?;
+        for (caller, _) in &self.configured {
+            match (&caller.kind, &credential) {
+                (CallerKind::Gateway(via), _) => {
+                    if let Some(vouched) = gateway.and_then(|context| via.vouched(context)) {
+                        return Ok(by_gateway(&caller.name, vouched));
+                    }
+                }
+                (CallerKind::Jwt(_), Some(Credential::Jwt(token))) => {
+                    return self.by_token(token, keys, now).await;
+                }
+                (CallerKind::ApiKey, Some(Credential::ApiKey(key) | Credential::Bearer(key))) => {
+                    let secret = keys.current().await?;
+                    let (name, expires) =
+                        api_key::recognised(&secret.api_keys, key, now).ok_or_else(|| {
+                            AuthError::refused("the API key isn't one that is kept, or it has ended")
+                        })?;
+                    return Ok(Caller {
+                        subject: Some(name.to_owned()),
+                        expires,
+                        ..Caller::anonymous(&caller.name)
+                    });
+                }
+                (CallerKind::Anonymous, shown)
+                    if !shown.as_ref().is_some_and(|shown| self.expects(shown)) =>
+                {
+                    return Ok(Caller::anonymous(&caller.name));
+                }
+                _ => {}
+            }
+        }
+        match credential {
+            None => Err(AuthError::NoCredential),
+            Some(_) => Err(AuthError::refused("no configured caller presents such a credential")),
+        }
+    }
+
+    /// Whether a configured caller could have meant this, right or wrong: a bearer may be a token or a key.
+    fn expects(&self, credential: &Credential<'_>) -> bool {
+        self.configured.iter().any(|(caller, _)| match caller.kind {
+            CallerKind::ApiKey => true,
+            CallerKind::Jwt(_) => matches!(credential, Credential::Jwt(_) | Credential::Bearer(_)),
+            CallerKind::Anonymous | CallerKind::Gateway(_) => false,
+        })
+    }
+
+    /// The caller whose issuer the token names. Where several callers have one issuer, the first that it's good for.
+    async fn by_token(&self, token: &str, keys: &Keys, now: u64) -> Result<Caller, AuthError> {
+        let mut refused = AuthError::refused("the token's iss is no configured issuer");
+        for (caller, key_set) in &self.configured {
+            let CallerKind::Jwt(issuer) = &caller.kind else { continue };
+            let token = Unverified::parse(token).map_err(|bad| AuthError::Refused(bad.to_string()))?;
+            if token.issuer() != Some(issuer.issuer.as_str()) {
+                continue;
+            }
+            match self.verify(token, caller, issuer, key_set, keys, now).await {
+                Err(AuthError::Refused(why)) => refused = AuthError::Refused(why),
+                decided => return decided,
+            }
+        }
+        Err(refused)
+    }
+
+    async fn verify(
+        &self,
+        token: Unverified<'_>,
+        caller: &CallerConfig,
+        issuer: &Issuer,
+        key_set: &KeySet,
+        keys: &Keys,
+        now: u64,
+    ) -> Result<Caller, AuthError> {
+        let bad = |bad: jwt::BadToken| AuthError::Refused(bad.to_string());
+        let algorithm = token.algorithm(issuer).map_err(bad)?;
+        let fitting = token.fits(issuer, now).map_err(bad)?;
+        let key = match &issuer.keys {
+            KeyPlace::Shared(name) => {
+                let secret = keys.current().await?;
+                DecodingKey::from_secret(secret.shared_secret(name).map_err(KeysError::from)?)
+            }
+            KeyPlace::Discovered(_) | KeyPlace::At(_) => {
+                let fetcher = self.fetcher.get_or_try_init(async || Fetcher::new()).await;
+                let fetcher = fetcher.map_err(|error| AuthError::Unavailable(error.to_string()))?;
+                key_set.key(issuer, token.key_id(), algorithm, fetcher, now).await.map_err(|error| {
+                    match error {
+                        NoKey::Unknown => AuthError::Refused(error.to_string()),
+                        NoKey::Unavailable(_) => AuthError::Unavailable(error.to_string()),
+                    }
+                })?
+            }
+        };
+        token.verified(fitting, &caller.name, issuer, algorithm, &key).map_err(bad)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn head() -> Parts {
-        axum::http::Request::new(()).into_parts().0
-    }
-
-    #[test]
-    fn without_a_configured_caller_nobody_is_let_in() {
-        assert_eq!(Callers::new(vec![]).identify(&head()), Err(AuthError::NoCallers));
-    }
-
-    #[test]
-    fn an_anonymous_caller_is_whoever_asks() {
-        let callers = Callers::new(vec![CallerConfig { name: "anyone".into(), kind: CallerKind::Anonymous }]);
-        assert_eq!(callers.identify(&head()), Ok(Caller { name: "anyone".into() }));
-    }
+fn by_gateway(name: &str, Vouched { issuer, subject, claims, expires }: Vouched) -> Caller {
+    Caller { name: name.to_owned(), issuer, subject: Some(subject), claims, expires }
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use lambda_http::tower::ServiceExt;
-use roompass::config::{Config, ConfigError, Environment, KeySource};
+use roompass::config::{Config, ConfigError, Environment, KeySource, with_callers_secrets};
 use roompass::domain::operating_system_randomness;
 use roompass::keys::{Keys, SecretsManager};
 use roompass::{http, lambda, log};
@@ -58,7 +58,9 @@ async fn wired() -> Result<(Config, Keys), ConfigError> {
                 "is LiveKit's public development secret, which only `sam local` may use",
             ));
         }
-        KeySource::Given(keys) => Keys::given(keys),
+        KeySource::Given(keys) => {
+            Keys::given(with_callers_secrets(keys, &config, |name| std::env::var(name).ok())?)
+        }
         KeySource::Secret(id) => {
             Keys::kept_in(Box::new(SecretsManager::from_environment(id).await), environment.server)
         }
@@ -72,6 +74,6 @@ async fn wired() -> Result<(Config, Keys), ConfigError> {
     Ok((config, keys))
 }
 
-fn unset(variable: &'static str, problem: &str) -> ConfigError {
-    ConfigError::Variable { variable, problem: problem.to_owned() }
+fn unset(variable: &str, problem: &str) -> ConfigError {
+    ConfigError::Variable { variable: variable.to_owned(), problem: problem.to_owned() }
 }

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::{ConfigError, Origin};
-use crate::keys::{API_KEY, API_SECRET, MalformedSecret, ServerUrl, SigningKeys, URL};
+use super::{Config, ConfigError, Origin};
+use crate::keys::{API_KEY, API_KEYS, API_SECRET, MalformedSecret, ServerUrl, SigningKeys, URL};
 
 /// What the environment says.
 #[derive(Debug)]
@@ -75,6 +75,27 @@ impl Environment {
     }
 }
 
+/// Keys that don't come from a secret, with what callers are known by: `ROOMPASS_API_KEYS`, and variables named as the
+/// secrets that issuers share with us.
+///
+/// # Errors
+/// Where a variable can't be used.
+pub fn with_callers_secrets(
+    keys: SigningKeys,
+    config: &Config,
+    lookup: impl Fn(&str) -> Option<String>,
+) -> Result<SigningKeys, ConfigError> {
+    let variable = |name: &str| lookup(name).filter(|text| !text.is_empty());
+    let keys = match variable(API_KEYS) {
+        Some(kept) => keys.with_api_keys(&kept)?,
+        None => keys,
+    };
+    Ok(config.shared_secrets().fold(keys, |keys, name| match variable(name) {
+        Some(secret) => keys.with_shared_secret(name, secret),
+        None => keys,
+    }))
+}
+
 /// A file's path is one line without an equals sign or a bracket; TOML that says anything has one of them.
 fn source(text: String) -> ConfigSource {
     if text.contains(['\n', '=', '[']) { ConfigSource::Inline(text) } else { ConfigSource::File(text.into()) }
@@ -82,7 +103,10 @@ fn source(text: String) -> ConfigSource {
 
 fn origins(list: &str) -> Result<Vec<Origin>, ConfigError> {
     list.split(',').map(|origin| origin.trim().to_owned().try_into()).collect::<Result<_, _>>().map_err(
-        |error| ConfigError::Variable { variable: CORS_ORIGINS, problem: format!("each origin {error}") },
+        |error| ConfigError::Variable {
+            variable: CORS_ORIGINS.into(),
+            problem: format!("each origin {error}"),
+        },
     )
 }
 
@@ -92,8 +116,8 @@ impl From<MalformedSecret> for ConfigError {
     }
 }
 
-fn missing(variable: &'static str, other: &'static str) -> ConfigError {
-    ConfigError::Variable { variable, problem: format!("must be set too, as {other} is") }
+fn missing(variable: &str, other: &str) -> ConfigError {
+    ConfigError::Variable { variable: variable.into(), problem: format!("must be set too, as {other} is") }
 }
 
 const CONFIG: &str = "ROOMPASS_CONFIG";

@@ -5,7 +5,6 @@ mod cors;
 mod environment;
 mod http;
 
-use std::collections::HashSet;
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -13,12 +12,13 @@ use serde::Deserialize;
 use toml::Spanned;
 
 pub use cors::{Cors, Origin};
-pub use environment::{ConfigSource, Environment, KeySource};
+pub use environment::{ConfigSource, Environment, KeySource, with_callers_secrets};
 pub use http::{BasePath, Http};
 
-use crate::auth::CallerConfig;
+use crate::auth::jwt::KeyPlace;
+use crate::auth::{self, CallerConfig, CallerKind};
 use crate::domain::Limits;
-use crate::policy::Rule;
+use crate::policy::{self, Rule};
 
 /// `roompass.toml`.
 #[derive(Debug, Clone)]
@@ -64,7 +64,7 @@ pub enum ConfigError {
     #[error("{variable}: {problem}")]
     Variable {
         /// Its name.
-        variable: &'static str,
+        variable: String,
         /// What is wrong with it. Never holds a secret.
         problem: String,
     },
@@ -94,6 +94,17 @@ impl Config {
         Ok(config)
     }
 
+    /// The names of the secrets that issuers share with us.
+    pub fn shared_secrets(&self) -> impl Iterator<Item = &str> {
+        self.callers.iter().filter_map(|caller| match &caller.kind {
+            CallerKind::Jwt(issuer) => match &issuer.keys {
+                KeyPlace::Shared(name) => Some(name.as_str()),
+                _ => None,
+            },
+            _ => None,
+        })
+    }
+
     /// Reads a configuration file's text. `file` is what a mistake is said to be in.
     ///
     /// # Errors
@@ -102,45 +113,15 @@ impl Config {
         let mistake = |span: Range<usize>, message: &str| at(text, file, &span, message);
         let read: File =
             toml::from_str(text).map_err(|error| mistake(error.span().unwrap_or(0..0), error.message()))?;
-        let callers: HashSet<&str> =
-            read.callers.iter().map(|caller| caller.get_ref().name.as_str()).collect();
-        for (position, rule) in read.rules.iter().enumerate() {
-            let Rule { name, callers: named, rooms, .. } = rule.get_ref();
-            if let Some(unknown) = named.iter().find(|name| !callers.contains(name.as_str())) {
-                return Err(mistake(
-                    rule.span(),
-                    &format!("rule {name:?} is for caller {unknown:?}, and no [[caller]] has that name"),
-                ));
-            }
-            if named.is_empty() {
-                return Err(mistake(
-                    rule.span(),
-                    &format!("rule {name:?} is for nobody: callers must name one"),
-                ));
-            }
-            if rooms.is_empty() {
-                return Err(mistake(
-                    rule.span(),
-                    &format!("rule {name:?} opens no room: rooms must hold a pattern, such as \"*\""),
-                ));
-            }
-            if read.rules[..position].iter().any(|earlier| earlier.get_ref().name == *name) {
-                return Err(mistake(rule.span(), &format!("there are two rules called {name:?}")));
-            }
+        let rules: Vec<Rule> = read.rules.iter().map(|rule| rule.get_ref().clone()).collect();
+        let callers: Vec<CallerConfig> = read.callers.iter().map(|caller| caller.get_ref().clone()).collect();
+        if let Some((position, mistaken)) = auth::mistake(&callers) {
+            return Err(mistake(read.callers[position].span(), &mistaken));
         }
-        if let Some(second) = read.callers.get(1) {
-            return Err(mistake(
-                second.span(),
-                "this caller can never be: the anonymous caller before it is whoever asks",
-            ));
+        if let Some((position, mistaken)) = policy::check::mistake(&rules, &callers) {
+            return Err(mistake(read.rules[position].span(), &mistaken));
         }
-        Ok(Self {
-            http: read.http,
-            cors: read.cors,
-            limits: read.limits,
-            callers: read.callers.into_iter().map(Spanned::into_inner).collect(),
-            rules: read.rules.into_iter().map(Spanned::into_inner).collect(),
-        })
+        Ok(Self { http: read.http, cors: read.cors, limits: read.limits, callers, rules })
     }
 }
 
@@ -193,6 +174,14 @@ mod tests {
     }
 
     #[test]
+    fn the_example_in_it_is_sound_too() {
+        let lines = COMPILED_IN.lines().filter_map(|line| line.strip_prefix("#:"));
+        let example: Vec<_> = lines.map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
+        let config = Config::parse(&example.join("\n"), "the example").unwrap();
+        assert_eq!((config.callers.len(), config.rules.len()), (3, 4));
+    }
+
+    #[test]
     fn a_mistake_is_named_with_its_file_line_and_key() {
         for (text, message) in [
             (
@@ -217,7 +206,7 @@ mod tests {
             ),
             (
                 "[[caller]]\nname = \"a\"\nkind = \"open\"",
-                "x.toml:3:8: unknown variant `open`, expected `anonymous` (in `kind = \"open\"`)",
+                "x.toml:3:8: unknown variant `open`, expected one of `anonymous`, `api-key`, `gateway`, `jwt` (in `kind = \"open\"`)",
             ),
             ("[[caller]]\nname = \"a\"", "x.toml:1:1: missing field `kind` (in `[[caller]]`)"),
             ("a = = b", "x.toml:1:5: extra `=`, expected nothing (in `a = = b`)"),
@@ -258,7 +247,43 @@ mod tests {
 
     #[test]
     fn a_caller_that_could_never_be_is_a_mistake() {
-        assert!(mistake(&CALLER.repeat(2)).starts_with("x.toml:4:1: this caller can never be"));
+        let jwt = "[[caller]]\nname = \"j\"\nkind = \"jwt\"\n";
+        for (text, message) in [
+            (CALLER.repeat(2), "x.toml:4:1: there are two callers called \"a\""),
+            (
+                CALLER.to_owned() + &CALLER.replace("\"a\"", "\"b\""),
+                "x.toml:4:1: caller \"b\" can never be: \"a\" before it is whoever asks",
+            ),
+            (
+                format!("{CALLER}issuer = \"x\""),
+                "x.toml:1:1: caller \"a\": issuer is for kind = \"jwt\" alone",
+            ),
+            (
+                "[[caller]]\nname = \"g\"\nkind = \"gateway\"".to_owned(),
+                "x.toml:1:1: caller \"g\": kind = \"gateway\" needs via",
+            ),
+            (jwt.to_owned(), "x.toml:1:1: caller \"j\": kind = \"jwt\" needs issuer"),
+            (
+                format!("{jwt}issuer = \"https://i\"\nalgorithms = [\"RS256\"]"),
+                "x.toml:1:1: caller \"j\": kind = \"jwt\" needs audience",
+            ),
+            (
+                format!("{jwt}issuer = \"http://i\"\naudience = \"a\"\nalgorithms = [\"RS256\"]"),
+                "x.toml:1:1: caller \"j\": issuer (or else a jwks_url) must be an https URL",
+            ),
+            (
+                format!(
+                    "{jwt}issuer = \"i\"\naudience = \"a\"\nalgorithms = [\"HS256\", \"RS256\"]\nsecret = \"S\""
+                ),
+                "x.toml:1:1: caller \"j\": secret goes with algorithms = [\"HS256\"] alone",
+            ),
+            (
+                format!("{jwt}issuer = \"i\"\naudience = \"a\"\nalgorithms = [\"none\"]"),
+                "x.toml:6:15: unknown variant `none`",
+            ),
+        ] {
+            assert!(mistake(&text).starts_with(message), "{}", mistake(&text));
+        }
     }
 
     #[test]
@@ -266,7 +291,91 @@ mod tests {
         let rule = "[[rule]]\nname = \"r\"\ncallers = [\"a\"]\nrooms = [\"*\"]\n";
         assert_eq!(
             mistake(&format!("{CALLER}{rule}{rule}")),
-            "x.toml:8:1: there are two rules called \"r\" (in `[[rule]]`)"
+            "x.toml:8:1: rule \"r\" has the same name as an earlier rule (in `[[rule]]`)"
         );
+    }
+
+    const TWO_ISSUERS: &str = r#"
+        caller = [
+          { name = "one", kind = "jwt", issuer = "https://one", audience = "a", algorithms = ["RS256"] },
+          { name = "two", kind = "jwt", issuer = "https://two", audience = "a", algorithms = ["RS256"] },
+          { name = "other", kind = "jwt", issuer = "https://one", audience = "b", algorithms = ["RS256"] },
+          { name = "anyone", kind = "anonymous" },
+        ]
+    "#;
+
+    fn of_rules(rules: &str) -> Result<(), String> {
+        let read = Config::parse(&format!("{TWO_ISSUERS}rule = [{rules}]"), "x.toml");
+        read.map(|_| ()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn two_people_of_two_issuers_never_get_one_identity() {
+        let rule = |name: &str, callers: &str, identity: &str| {
+            format!(
+                "{{ name = {name:?}, callers = [{callers}], rooms = [\"{name}:*\"], identity = {identity:?} }},"
+            )
+        };
+        let both = "\"one\", \"two\"";
+        for (rules, clash) in [
+            (rule("r", both, "{sub}"), true),
+            (rule("r", both, "{iss}|{sub}"), false),
+            (rule("r", both, "{sub}|{random}"), false),
+            (rule("r", both, "kiosk"), true),
+            (rule("r", "\"one\", \"other\"", "{sub}"), false),
+            (rule("r", "\"one\"", "{sub}") + &rule("s", "\"two\"", "{sub}"), true),
+            (rule("r", "\"one\"", "one:{sub}") + &rule("s", "\"two\"", "two:{sub}"), false),
+            (rule("r", "\"one\"", "one:{sub}") + &rule("s", "\"two\"", "one:{claims.name}"), true),
+            (rule("r", "\"one\"", "{sub}") + &rule("s", "\"two\"", "two:{sub}"), true),
+        ] {
+            let read = of_rules(&rules);
+            assert_eq!(read.is_err(), clash, "{rules} {read:?}");
+            assert!(read.is_ok() || read.unwrap_err().contains("two people of two issuers"));
+        }
+    }
+
+    #[test]
+    fn a_rule_that_is_never_reached_or_never_fits_is_a_mistake() {
+        for (rules, message) in [
+            (
+                "{ name = 'a', callers = ['one', 'two'], rooms = ['*'] }, { name = 'b', callers = ['one'], rooms = ['x'] }",
+                "rule \"b\" is never reached: rule \"a\" before it decides all that it's for",
+            ),
+            (
+                "{ name = 'a', callers = ['one'], rooms = ['*'] }, { name = 'b', callers = ['one'], rooms = ['*'], when = { sub = 'x' } }",
+                "rule \"b\" is never reached",
+            ),
+            (
+                "{ name = 'a', callers = ['anyone'], rooms = ['*'], identity = '{sub}' }",
+                "rule \"a\" asks for {sub}, which caller \"anyone\" never has",
+            ),
+            (
+                "{ name = 'a', callers = ['one'], rooms = ['{claims.team}:*'], default_room = 'lobby' }",
+                "rule \"a\" has a default_room that isn't one of its rooms",
+            ),
+            (
+                "{ name = 'a', callers = ['one'], rooms = ['*'], ttl = '10m', max_ttl = '5m' }",
+                "rule \"a\" has a ttl of 10m over its max_ttl of 5m",
+            ),
+            (
+                "{ name = 'a', callers = ['one'], rooms = ['{claims.team}*'] }",
+                "needs its placeholders before its first *",
+            ),
+            (
+                "{ name = 'a', callers = ['one'], rooms = ['*'], client_may_set = ['room_name'] }",
+                "\"room_name\" is not a field that a client can be let set",
+            ),
+        ] {
+            let mistake = of_rules(rules).unwrap_err();
+            assert!(mistake.contains(message), "{mistake}");
+        }
+        for rules in [
+            "{ name = 'a', callers = ['one'], rooms = ['*'], identity = '{sub}' }, { name = 'b', callers = ['one'], rooms = ['*'] }",
+            "{ name = 'a', callers = ['one'], rooms = ['*'], when = { sub = 'x' } }, { name = 'b', callers = ['one'], rooms = ['*'] }",
+            "{ name = 'a', callers = ['one'], rooms = ['x'] }, { name = 'b', callers = ['one'], rooms = ['x'], default_room = 'x' }",
+            "{ name = 'a', callers = ['one'], rooms = ['{claims.team}:*'], default_room = '{claims.team}:{random}' }",
+        ] {
+            assert_eq!(of_rules(rules), Ok(()), "{rules}");
+        }
     }
 }

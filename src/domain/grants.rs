@@ -24,29 +24,141 @@ pub struct Grants {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub can_update_own_metadata: Option<bool>,
     /// `room_admin`: mute and remove others, in this room. No unless set.
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "is_default")]
     pub room_admin: bool,
     /// `room_create`: create and delete rooms, any room. No unless set.
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "is_default")]
     pub room_create: bool,
     /// `room_list`: list rooms. No unless set.
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "is_default")]
     pub room_list: bool,
     /// `room_record`: start and stop recordings. No unless set.
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "is_default")]
     pub room_record: bool,
     /// `ingress_admin`: manage ingresses. No unless set.
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "is_default")]
     pub ingress_admin: bool,
     /// `hidden`: be in the room unseen. No unless set.
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "is_default")]
     pub hidden: bool,
     /// `recorder`: be shown as a recorder. No unless set.
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "is_default")]
     pub recorder: bool,
     /// `agent`: be an agent. No unless set.
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "is_default")]
     pub agent: bool,
+    /// `destination_room`: a room that participants may be forwarded to. None unless set.
+    #[serde(skip_serializing_if = "is_default")]
+    pub destination_room: String,
+    /// `kind`: what sort of participant its holder is. Standard unless set.
+    #[serde(skip_serializing_if = "is_default")]
+    pub kind: Kind,
+    /// `sip`: `{ admin, call }`: manage SIP, make outbound calls. No unless set.
+    #[serde(skip_serializing_if = "is_default")]
+    pub sip: Sip,
+    /// `inference`: `{ perform }`: use LiveKit Inference. No unless set.
+    #[serde(skip_serializing_if = "is_default")]
+    pub inference: Inference,
+    /// `observability`: `{ write }`: publish observability data. No unless set.
+    #[serde(skip_serializing_if = "is_default")]
+    pub observability: Observability,
+}
+
+/// A sort of participant, by LiveKit's own names.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// `standard`: a person.
+    #[default]
+    Standard,
+    /// `ingress`
+    Ingress,
+    /// `egress`
+    Egress,
+    /// `sip`
+    Sip,
+    /// `agent`
+    Agent,
+}
+
+impl Kind {
+    /// LiveKit's name for it; none for a person, which is what a token says that says nothing.
+    #[must_use]
+    pub fn claim(self) -> &'static str {
+        match self {
+            Self::Standard => "",
+            Self::Ingress => "ingress",
+            Self::Egress => "egress",
+            Self::Sip => "sip",
+            Self::Agent => "agent",
+        }
+    }
+}
+
+/// `sip`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sip {
+    /// `admin`: manage trunks and rules.
+    pub admin: bool,
+    /// `call`: make outbound calls.
+    pub call: bool,
+}
+
+/// `inference`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Inference {
+    /// `perform`: use models.
+    pub perform: bool,
+}
+
+/// `observability`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Observability {
+    /// `write`: publish data.
+    pub write: bool,
+}
+
+impl Grants {
+    /// Everything its holder may and may not do, LiveKit's defaults spelled out: each grant's name, what it is, and
+    /// whether that is the default.
+    #[must_use]
+    pub fn spelled_out(&self) -> Vec<(&'static str, String, bool)> {
+        let optional = |name, value: Option<bool>, default: bool| {
+            (name, value.unwrap_or(default).to_string(), value.is_none_or(|value| value == default))
+        };
+        let publish = self.can_publish.unwrap_or(true);
+        let sources: Vec<_> = self.can_publish_sources.iter().map(|source| source.as_str()).collect();
+        let listed =
+            |text: String, none: &str| if text.is_empty() { (none.to_owned(), true) } else { (text, false) };
+        let (sources, all_sources) = listed(sources.join(", "), "all");
+        let (destination, no_destination) = listed(self.destination_room.clone(), "none");
+        let (kind, standard) = listed(self.kind.claim().to_owned(), "standard");
+        let flag = |name, value: bool| (name, value.to_string(), !value);
+        vec![
+            optional("can_publish", self.can_publish, true),
+            ("can_publish_sources", sources, all_sources),
+            optional("can_subscribe", self.can_subscribe, true),
+            optional("can_publish_data", self.can_publish_data, publish),
+            optional("can_update_own_metadata", self.can_update_own_metadata, false),
+            flag("room_admin", self.room_admin),
+            flag("room_create", self.room_create),
+            flag("room_list", self.room_list),
+            flag("room_record", self.room_record),
+            flag("ingress_admin", self.ingress_admin),
+            flag("hidden", self.hidden),
+            flag("recorder", self.recorder),
+            flag("agent", self.agent),
+            ("destination_room", destination, no_destination),
+            ("kind", kind, standard),
+            flag("sip.admin", self.sip.admin),
+            flag("sip.call", self.sip.call),
+            flag("inference.perform", self.inference.perform),
+            flag("observability.write", self.observability.write),
+        ]
+    }
 }
 
 /// A kind of track that may be sent.
@@ -76,7 +188,6 @@ impl TrackSource {
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_false(value: &bool) -> bool {
-    !value
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }

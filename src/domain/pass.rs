@@ -17,6 +17,8 @@ pub struct PassRequest {
     pub attributes: Option<Attributes>,
     /// How the room is set up, should it not exist yet.
     pub room_config: Option<RoomConfig>,
+    /// How long the token should last, in dialects that can ask.
+    pub ttl: Option<Ttl>,
 }
 
 /// What a rule gives a caller: everything a token says. Only [`crate::policy`] makes one.

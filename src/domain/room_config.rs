@@ -4,6 +4,7 @@
 //! stream with its key) is refused here, whoever asks: LiveKit's own Go builder refuses to sign such a token.
 
 use livekit_protocol::{RoomAgentDispatch, RoomConfiguration, RoomEgress};
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::InvalidField;
@@ -40,21 +41,70 @@ impl RoomConfig {
         Ok((config != RoomConfiguration::default()).then_some(Self(config)))
     }
 
-    /// The first member that asks for egress (recording or streaming the room), if one does.
-    #[must_use]
-    pub fn egress(&self) -> Option<&'static str> {
-        let egress = self.0.egress.as_ref()?;
-        Some(match egress {
-            RoomEgress { room: Some(_), .. } => "room_config.egress.room",
-            RoomEgress { participant: Some(_), .. } => "room_config.egress.participant",
-            _ => "room_config.egress.tracks",
+    /// The kinds of egress (recording or streaming the room) that it asks for.
+    pub fn egress(&self) -> impl Iterator<Item = Egress> {
+        let egress = self.0.egress.clone().unwrap_or_default();
+        let asked = [
+            (egress.room.is_some(), Egress::Room),
+            (egress.participant.is_some(), Egress::Participant),
+            (egress.tracks.is_some(), Egress::Tracks),
+        ];
+        asked.into_iter().filter_map(|(asked, kind)| asked.then_some(kind))
+    }
+
+    /// The agents that it dispatches: each one's name and, where one is asked for, its deployment.
+    pub fn agents(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.0.agents.iter().map(|agent| {
+            let deployment = Some(agent.deployment.as_str()).filter(|deployment| !deployment.is_empty());
+            (agent.agent_name.as_str(), deployment)
         })
+    }
+
+    /// The paths of the other settings that it changes.
+    pub fn settings(&self) -> impl Iterator<Item = &'static str> {
+        let config = &self.0;
+        let changed = [
+            (!config.name.is_empty(), "room_config.name"),
+            (config.empty_timeout != 0, "room_config.empty_timeout"),
+            (config.departure_timeout != 0, "room_config.departure_timeout"),
+            (config.max_participants != 0, "room_config.max_participants"),
+            (config.min_playout_delay != 0, "room_config.min_playout_delay"),
+            (config.max_playout_delay != 0, "room_config.max_playout_delay"),
+            (config.sync_streams, "room_config.sync_streams"),
+            (!config.metadata.is_empty(), "room_config.metadata"),
+            (!config.tags.is_empty(), "room_config.tags"),
+        ];
+        changed.into_iter().filter_map(|(changed, path)| changed.then_some(path))
     }
 
     /// LiveKit's own type, for the token.
     #[must_use]
     pub fn as_livekit(&self) -> &RoomConfiguration {
         &self.0
+    }
+}
+
+/// A kind of egress: what is recorded or streamed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Egress {
+    /// `room`: everything, mixed.
+    Room,
+    /// `participant`: each participant.
+    Participant,
+    /// `tracks`: each track.
+    Tracks,
+}
+
+impl Egress {
+    /// Its path in a request.
+    #[must_use]
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Room => "room_config.egress.room",
+            Self::Participant => "room_config.egress.participant",
+            Self::Tracks => "room_config.egress.tracks",
+        }
     }
 }
 
@@ -226,7 +276,12 @@ mod tests {
     #[test]
     fn egress_without_a_secret_is_for_the_policy_to_judge() {
         let config = RoomConfig::parse(json!({"egress": {"tracks": {"filepath": "x"}}})).unwrap().unwrap();
-        assert_eq!(config.egress(), Some("room_config.egress.tracks"));
-        assert_eq!(RoomConfig::parse(json!({"metadata": "m"})).unwrap().unwrap().egress(), None);
+        assert_eq!(config.egress().collect::<Vec<_>>(), [Egress::Tracks]);
+        assert_eq!(config.settings().count(), 0);
+        let other =
+            RoomConfig::parse(json!({"metadata": "m", "agents": [{"agent_name": "a"}]})).unwrap().unwrap();
+        assert_eq!(other.egress().count(), 0);
+        assert_eq!(other.settings().collect::<Vec<_>>(), ["room_config.metadata"]);
+        assert_eq!(other.agents().collect::<Vec<_>>(), [("a", None)]);
     }
 }

@@ -17,6 +17,12 @@ impl Ttl {
     pub const DEFAULT: Self = Self(Duration::from_mins(10));
     const MOST: Duration = Duration::from_hours(24);
 
+    /// This lifetime, or as many seconds if they are fewer, and at least one.
+    #[must_use]
+    pub fn within(self, seconds: u64) -> Self {
+        Self(self.0.min(Duration::from_secs(seconds.max(1))))
+    }
+
     /// The lifetime as a duration of whole seconds.
     #[must_use]
     pub fn duration(self) -> Duration {

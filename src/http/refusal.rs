@@ -119,11 +119,41 @@ impl Refusal {
                  [[rule]] to roompass.toml and deploy again."
                     .into(),
             ),
-            Self::Denied(denial @ Denial::NoRule) => {
-                (S::FORBIDDEN, "no_rule", "No rule allows this", denial.to_string())
-            }
+            Self::Auth(AuthError::NoCredential) => (
+                S::UNAUTHORIZED,
+                "no_credential",
+                "Say who you are",
+                "Send Authorization: Bearer and your token, or X-API-Key and your key.".into(),
+            ),
+            Self::Auth(AuthError::Refused(_)) => (
+                S::UNAUTHORIZED,
+                "invalid_credential",
+                "The credential is not accepted",
+                "The token or key isn't accepted here, or no longer. The log says why, under this request id.".into(),
+            ),
+            Self::Auth(AuthError::SeveralCredentials) => (
+                S::BAD_REQUEST,
+                "several_credentials",
+                "There is more than one credential",
+                "Send one Authorization header, or one X-API-Key header.".into(),
+            ),
+            Self::Auth(AuthError::Unavailable(_)) => (
+                S::SERVICE_UNAVAILABLE,
+                "verification_unavailable",
+                "Nobody can be recognised right now",
+                "What credentials are verified with is not at hand. Try again shortly; the log says why.".into(),
+            ),
             Self::Denied(denial) => {
-                (S::FORBIDDEN, "field_not_allowed", "A field may not be set", denial.to_string())
+                let (code, title) = match denial {
+                    Denial::NoRule => ("no_rule", "No rule allows this"),
+                    Denial::RoomNotAllowed => ("room_not_allowed", "This room is not open to you"),
+                    Denial::FieldNotAllowed { .. } => ("field_not_allowed", "A field may not be set"),
+                    Denial::AgentNotAllowed { .. } => ("agent_not_allowed", "An agent may not be dispatched"),
+                    Denial::EgressNotAllowed { .. } => ("egress_not_allowed", "Egress may not be set up"),
+                    Denial::TtlTooLong { .. } => ("ttl_too_long", "The token may not last that long"),
+                    Denial::Attributes(_) => return (S::BAD_REQUEST, "invalid_field", "A field can't be used", denial.to_string()),
+                };
+                (S::FORBIDDEN, code, title, denial.to_string())
             }
             Self::Keys(_) => (
                 S::SERVICE_UNAVAILABLE,
@@ -147,7 +177,9 @@ impl Refusal {
         self.shown().0
     }
 
-    pub(super) fn code(&self) -> &'static str {
+    /// The stable code, for programs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
         self.shown().1
     }
 
@@ -160,10 +192,14 @@ impl Refusal {
     /// The field that is to blame, if one is.
     fn field(&self) -> Option<&str> {
         match self {
-            Self::BadRequest(BadRequest::Field(invalid)) => Some(&invalid.field),
-            Self::Denied(Denial::FieldNotAllowed { field, .. } | Denial::EgressNotAllowed { field }) => {
+            Self::BadRequest(BadRequest::Field(invalid)) | Self::Denied(Denial::Attributes(invalid)) => {
+                Some(&invalid.field)
+            }
+            Self::Denied(Denial::FieldNotAllowed { field, .. } | Denial::EgressNotAllowed { field, .. }) => {
                 Some(field)
             }
+            Self::Denied(Denial::RoomNotAllowed) => Some("room_name"),
+            Self::Denied(Denial::AgentNotAllowed { .. }) => Some("room_config.agents"),
             Self::Mint(MintError::TooLarge { largest, .. }) => largest.first().map(|(field, _)| *field),
             _ => None,
         }
@@ -171,7 +207,16 @@ impl Refusal {
 
     /// How many seconds until it makes sense to try again, where trying again can help.
     pub(super) fn retry_after(&self) -> Option<u16> {
-        matches!(self, Self::Keys(_)).then_some(5)
+        matches!(self, Self::Keys(_) | Self::Auth(AuthError::Unavailable(_))).then_some(5)
+    }
+
+    /// What a client that isn't recognised is asked for (RFC 6750, section 3).
+    pub(super) fn challenge(&self) -> Option<&'static str> {
+        match self {
+            Self::Auth(AuthError::NoCredential) => Some("Bearer"),
+            Self::Auth(AuthError::Refused(_)) => Some("Bearer error=\"invalid_token\""),
+            _ => None,
+        }
     }
 }
 

@@ -1,5 +1,7 @@
-//! The keys that sign, from wherever the secret is kept. Knows nothing of requests.
+//! The keys that sign, and what callers' own keys are known by, from wherever the secret is kept. Knows nothing of
+//! requests.
 
+pub mod api_key;
 mod secret;
 #[cfg(feature = "lambda")]
 mod secrets_manager;
@@ -11,7 +13,7 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::OnceCell;
 
-pub(crate) use secret::{API_KEY, API_SECRET, URL};
+pub(crate) use secret::{API_KEY, API_KEYS, API_SECRET, URL};
 pub use secret::{MalformedSecret, ServerUrl, SigningKeys};
 #[cfg(feature = "lambda")]
 pub use secrets_manager::SecretsManager;

@@ -1,9 +1,12 @@
 //! The secret: one JSON object with the LiveKit server's URL and the key pair it trusts.
 
+use std::collections::BTreeMap;
+
 use axum::http::Uri;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
+use super::api_key::{self, KeptApiKey};
 use crate::json;
 
 /// A key pair and the server that trusts it, always from one version of the secret.
@@ -14,6 +17,10 @@ pub struct SigningKeys {
     /// `LIVEKIT_API_KEY`: the pair's name, public in each token as its `iss`.
     pub api_key: String,
     api_secret: SecretString,
+    /// `ROOMPASS_API_KEYS`: the API keys that callers may present.
+    pub(crate) api_keys: Vec<KeptApiKey>,
+    /// The secret's other members: those that issuers share with us.
+    shared: BTreeMap<String, SecretString>,
 }
 
 /// A secret that can't be used. Names the member, never what it holds.
@@ -21,14 +28,14 @@ pub struct SigningKeys {
 #[error("{member} {problem}")]
 pub struct MalformedSecret {
     /// The member's name, which is the environment variable's too.
-    pub member: &'static str,
+    pub member: String,
     /// What is wrong and what would be right, to be read after the name.
     pub problem: String,
 }
 
 impl MalformedSecret {
-    fn new(member: &'static str, problem: impl Into<String>) -> Self {
-        Self { member, problem: problem.into() }
+    fn new(member: &str, problem: impl Into<String>) -> Self {
+        Self { member: member.to_owned(), problem: problem.into() }
     }
 }
 
@@ -49,7 +56,13 @@ impl SigningKeys {
                 return Err(MalformedSecret::new(member, "has white space around it"));
             }
         }
-        Ok(Self { server, api_key, api_secret: api_secret.into() })
+        Ok(Self {
+            server,
+            api_key,
+            api_secret: api_secret.into(),
+            api_keys: Vec::new(),
+            shared: BTreeMap::new(),
+        })
     }
 
     /// Reads the secret's JSON. `server`, where given, stands in place of its `LIVEKIT_URL`.
@@ -63,7 +76,52 @@ impl SigningKeys {
             Some(server) => server,
             None => ServerUrl::parse(string(&members, URL)?)?,
         };
-        Self::new(server, string(&members, API_KEY)?.to_owned(), string(&members, API_SECRET)?.to_owned())
+        let keys = Self::new(
+            server,
+            string(&members, API_KEY)?.to_owned(),
+            string(&members, API_SECRET)?.to_owned(),
+        )?;
+        let api_keys = match members.get(API_KEYS) {
+            None | Some(Value::Null) => Vec::new(),
+            Some(Value::Object(kept)) => read_api_keys(kept)?,
+            Some(_) => return Err(MalformedSecret::new(API_KEYS, "must be an object of names and hashes")),
+        };
+        let shared = members.into_iter().filter_map(|(name, value)| match value {
+            Value::String(text) if ![URL, API_KEY, API_SECRET].contains(&name.as_str()) => {
+                Some((name, text.into()))
+            }
+            _ => None,
+        });
+        Ok(Self { api_keys, shared: shared.collect(), ..keys })
+    }
+
+    /// The same, with API keys as `ROOMPASS_API_KEYS` has them, as JSON.
+    ///
+    /// # Errors
+    /// Where it isn't such an object.
+    pub fn with_api_keys(self, text: &str) -> Result<Self, MalformedSecret> {
+        let kept = json::object(text.as_bytes());
+        let kept = kept.map_err(|error| MalformedSecret::new(API_KEYS, error.to_string()))?;
+        Ok(Self { api_keys: read_api_keys(&kept)?, ..self })
+    }
+
+    /// The same, with a secret that an issuer shares with us.
+    #[must_use]
+    pub fn with_shared_secret(mut self, name: &str, secret: String) -> Self {
+        self.shared.insert(name.to_owned(), secret.into());
+        self
+    }
+
+    /// A secret that an issuer shares with us.
+    ///
+    /// # Errors
+    /// Where there is none of this name, or it's shorter than HS256 needs (RFC 7518, section 3.2).
+    pub fn shared_secret(&self, name: &str) -> Result<&[u8], MalformedSecret> {
+        let secret = self.shared.get(name).ok_or_else(|| MalformedSecret::new(name, "is missing"))?;
+        match secret.expose_secret().as_bytes() {
+            short if short.len() < 32 => Err(MalformedSecret::new(name, "must have 32 bytes or more")),
+            secret => Ok(secret),
+        }
     }
 
     /// Whether this is the pair that everybody knows.
@@ -78,7 +136,11 @@ impl SigningKeys {
     }
 }
 
-fn string<'a>(members: &'a Map<String, Value>, member: &'static str) -> Result<&'a str, MalformedSecret> {
+fn read_api_keys(kept: &Map<String, Value>) -> Result<Vec<KeptApiKey>, MalformedSecret> {
+    api_key::kept(kept).map_err(|problem| MalformedSecret::new(API_KEYS, problem))
+}
+
+fn string<'a>(members: &'a Map<String, Value>, member: &str) -> Result<&'a str, MalformedSecret> {
     match members.get(member) {
         Some(Value::String(text)) => Ok(text),
         Some(_) => Err(MalformedSecret::new(member, "must be a string")),
@@ -123,6 +185,7 @@ impl ServerUrl {
 pub(crate) const URL: &str = "LIVEKIT_URL";
 pub(crate) const API_KEY: &str = "LIVEKIT_API_KEY";
 pub(crate) const API_SECRET: &str = "LIVEKIT_API_SECRET";
+pub(crate) const API_KEYS: &str = "ROOMPASS_API_KEYS";
 
 #[cfg(test)]
 mod tests {

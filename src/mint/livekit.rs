@@ -1,7 +1,10 @@
 //! LiveKit's token: a JWT signed with HS256, built with `livekit-api`.
 
-use livekit_api::access_token::{AccessToken, Claims, VideoGrants};
+use livekit_api::access_token::{
+    AccessToken, Claims, InferenceGrants, ObservabilityGrants, SIPGrants, VideoGrants,
+};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{MintError, Token};
 use crate::domain::{
@@ -23,7 +26,11 @@ pub fn livekit(pass: &Pass, keys: &SigningKeys, limits: &Limits) -> Result<Token
         .with_name(&claims.name)
         .with_metadata(&claims.metadata)
         .with_attributes(claims.attributes)
-        .with_grants(claims.video);
+        .with_grants(claims.video)
+        .with_kind(&claims.kind)
+        .with_sip_grants(claims.sip)
+        .with_inference_grants(claims.inference)
+        .with_observability_grants(claims.observability);
     if let Some(config) = claims.room_config {
         token = token.with_room_config(config);
     }
@@ -45,11 +52,35 @@ fn claims(pass: &Pass, api_key: &str) -> Claims {
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect(),
         video: video_grants(&pass.room, &pass.grants),
+        kind: pass.grants.kind.claim().to_owned(),
+        sip: SIPGrants { admin: pass.grants.sip.admin, call: pass.grants.sip.call },
+        inference: inference_grants(&pass.grants),
+        observability: observability_grants(&pass.grants),
         room_config: pass.room_config.as_ref().map(|config| config.as_livekit().clone()),
         exp: TEN_DIGITS,
         nbf: TEN_DIGITS,
         ..Claims::default()
     }
+}
+
+/// What the token of a pass would say, but for its times.
+#[must_use]
+pub fn livekit_claims(pass: &Pass, api_key: &str) -> Value {
+    let mut claims = serde_json::to_value(claims(pass, api_key)).unwrap_or_default();
+    if let Value::Object(members) = &mut claims {
+        members.retain(|name, _| name != "exp" && name != "nbf");
+    }
+    claims
+}
+
+fn inference_grants(grants: &Grants) -> InferenceGrants {
+    let none = InferenceGrants::default();
+    if grants.inference.perform { none.with_perform() } else { none }
+}
+
+fn observability_grants(grants: &Grants) -> ObservabilityGrants {
+    let none = ObservabilityGrants::default();
+    if grants.observability.write { none.with_write() } else { none }
 }
 
 fn video_grants(room: &RoomName, grants: &Grants) -> VideoGrants {
@@ -73,7 +104,7 @@ fn video_grants(room: &RoomName, grants: &Grants) -> VideoGrants {
         hidden: grants.hidden,
         recorder: grants.recorder,
         agent: grants.agent,
-        destination_room: String::new(),
+        destination_room: grants.destination_room.clone(),
     }
 }
 

@@ -7,7 +7,7 @@ use std::fmt;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
-pub use livekit::livekit;
+pub use livekit::{livekit, livekit_claims};
 
 /// A signed token. Whoever holds it is let in, so it's shown to its client alone.
 #[derive(Clone)]

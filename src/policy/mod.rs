@@ -1,21 +1,37 @@
 //! What a caller may have: the rules of `roompass.toml`, in order; the first that matches decides. What no rule allows
 //! is refused. Knows nothing of HTTP and cryptography.
 
+mod agents;
+pub(crate) mod check;
+mod condition;
 mod pattern;
 mod rule;
+mod source;
+mod template;
 
+pub use condition::{Condition, Conditions};
 pub use pattern::RoomPattern;
-pub use rule::{ClientField, Rule};
+pub use rule::{ClientField, PassedOver, Rule};
+pub use source::Source;
+pub use template::{Template, Unfit};
+
+use rule::Offer;
 
 use crate::auth::Caller;
-use crate::domain::{Identity, Pass, PassRequest, Randomness, RoomConfig, RoomName};
+use crate::domain::{
+    Attributes, Identity, InvalidField, Limits, Metadata, ParticipantName, Pass, PassRequest, Randomness,
+    RoomConfig, Ttl,
+};
 
 /// Why nothing is given.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Denial {
-    /// No rule is for this caller and this room.
-    #[error("No rule lets this caller into this room.")]
+    /// No rule is for this caller.
+    #[error("No rule is for this caller.")]
     NoRule,
+    /// Rules are for this caller, and none opens this room.
+    #[error("No rule lets this caller into this room.")]
+    RoomNotAllowed,
     /// The rule that decides doesn't let the client set this field.
     #[error(
         "The field {field} may not be set by the client: rule {rule:?} doesn't list it in client_may_set."
@@ -26,75 +42,152 @@ pub enum Denial {
         /// The rule's name.
         rule: String,
     },
-    /// The request asks for recording or streaming, which no rule can allow.
-    #[error("The field {field} asks for egress, which a client may not set up.")]
+    /// The rule that decides doesn't let the client dispatch this agent, or in this deployment.
+    #[error(
+        "The field room_config.agents dispatches an agent, or a deployment of it, that rule {rule:?} doesn't list in agents."
+    )]
+    AgentNotAllowed {
+        /// The rule's name.
+        rule: String,
+    },
+    /// The rule that decides doesn't let the client set up this recording.
+    #[error("The field {field} asks for egress that rule {rule:?} doesn't list in egress.")]
     EgressNotAllowed {
         /// The field's path in the request.
         field: &'static str,
+        /// The rule's name.
+        rule: String,
     },
+    /// The request asks for more time than the rule that decides gives.
+    #[error("The token is asked to last longer than the {max_ttl} that rule {rule:?} gives.")]
+    TtlTooLong {
+        /// The most that may be asked for.
+        max_ttl: Ttl,
+        /// The rule's name.
+        rule: String,
+    },
+    /// The attributes of the rule and of the client together are too long.
+    #[error("The field {0}, with those of the rule.")]
+    Attributes(InvalidField),
 }
 
 /// The rules, in their order.
 #[derive(Debug)]
 pub struct Policy {
     rules: Vec<Rule>,
+    limits: Limits,
     randomness: Randomness,
 }
 
+/// How a decision came about.
+#[derive(Debug)]
+pub struct Explanation {
+    /// The rules that were passed over, in their order, and why.
+    pub passed_over: Vec<(String, PassedOver)>,
+    /// The decision.
+    pub decision: Result<Pass, Denial>,
+}
+
 impl Policy {
-    /// The rules as configured, and where the generated names come from.
+    /// The rules as configured, the limits of what they make, and where the generated names come from.
     #[must_use]
-    pub fn new(rules: Vec<Rule>, randomness: Randomness) -> Self {
-        Self { rules, randomness }
+    pub fn new(rules: Vec<Rule>, limits: Limits, randomness: Randomness) -> Self {
+        Self { rules, limits, randomness }
     }
 
-    /// What the first rule that matches gives.
+    /// What the first rule that matches gives. `now` is in seconds since 1970.
     ///
     /// # Errors
     /// Where no rule matches, or the one that does doesn't allow what is asked for.
-    pub fn decide(&self, caller: &Caller, request: PassRequest) -> Result<Pass, Denial> {
-        let asked_for = Asked::by(&request);
-        let room = request.room.unwrap_or_else(|| RoomName::generated(self.randomness));
-        let rule = self.rules.iter().find(|rule| rule.is_for(caller, &room)).ok_or(Denial::NoRule)?;
-        asked_for.must_be_allowed_by(rule)?;
-        if let Some(field) = request.room_config.as_ref().and_then(RoomConfig::egress) {
-            return Err(Denial::EgressNotAllowed { field });
+    pub fn decide(&self, caller: &Caller, request: PassRequest, now: u64) -> Result<Pass, Denial> {
+        self.explain(caller, request, now).decision
+    }
+
+    /// The same, with each rule that was passed over on the way.
+    #[must_use]
+    pub fn explain(&self, caller: &Caller, request: PassRequest, now: u64) -> Explanation {
+        let mut passed_over = Vec::new();
+        for rule in &self.rules {
+            match rule.offer(caller, &request, &self.limits, self.randomness) {
+                Ok(offer) => {
+                    let decision = self.grant(rule, offer, caller, request, now);
+                    return Explanation { passed_over, decision };
+                }
+                Err(why) => passed_over.push((rule.name.clone(), why)),
+            }
         }
+        let room =
+            passed_over.iter().any(|(_, why)| matches!(why, PassedOver::OtherRoom | PassedOver::NoRoom));
+        let denial = if room { Denial::RoomNotAllowed } else { Denial::NoRule };
+        Explanation { passed_over, decision: Err(denial) }
+    }
+
+    /// The rule's offer, with what the client asks for besides, if the rule lets it.
+    fn grant(
+        &self,
+        rule: &Rule,
+        offer: Offer,
+        caller: &Caller,
+        request: PassRequest,
+        now: u64,
+    ) -> Result<Pass, Denial> {
+        must_be_allowed(rule, &request)?;
+        let attributes = request.attributes.iter().flat_map(Attributes::iter);
+        let mut attributes: std::collections::BTreeMap<_, _> =
+            attributes.map(|(key, value)| (key.clone(), value.clone())).collect();
+        attributes.extend(offer.attributes);
         Ok(Pass {
             caller: caller.name.clone(),
             rule: rule.name.clone(),
-            room,
-            identity: request.identity.unwrap_or_else(|| Identity::generated(self.randomness)),
-            name: request.name,
-            metadata: request.metadata,
-            attributes: request.attributes,
+            room: offer.room,
+            identity: request.identity.unwrap_or(offer.identity),
+            name: request.name.or(offer.name),
+            metadata: request.metadata.or(offer.metadata),
+            attributes: Attributes::parse(attributes, &self.limits).map_err(Denial::Attributes)?,
             room_config: request.room_config,
             grants: rule.grants.clone(),
-            ttl: rule.ttl,
+            ttl: ttl(rule, caller, request.ttl, now)?,
         })
     }
 }
 
-/// The fields, besides the room, that a client has set.
-struct Asked(Vec<ClientField>);
-
-impl Asked {
-    fn by(request: &PassRequest) -> Self {
-        let set = [
-            (request.identity.is_some(), ClientField::ParticipantIdentity),
-            (request.name.is_some(), ClientField::ParticipantName),
-            (request.metadata.is_some(), ClientField::ParticipantMetadata),
-            (request.attributes.is_some(), ClientField::ParticipantAttributes),
-            (request.room_config.is_some(), ClientField::RoomConfig),
-        ];
-        Self(set.into_iter().filter_map(|(given, field)| given.then_some(field)).collect())
+fn must_be_allowed(rule: &Rule, request: &PassRequest) -> Result<(), Denial> {
+    let set = [
+        (request.identity.is_some(), Identity::FIELD),
+        (request.name.is_some(), ParticipantName::FIELD),
+        (request.metadata.is_some(), Metadata::FIELD),
+        (request.attributes.is_some(), Attributes::FIELD),
+    ];
+    let config = request.room_config.iter();
+    let mut paths = set
+        .into_iter()
+        .filter_map(|(given, field)| given.then_some(field))
+        .chain(config.clone().flat_map(RoomConfig::settings));
+    let rule_name = || rule.name.clone();
+    if let Some(field) = paths.find(|path| !rule.lets_client_set(path)) {
+        return Err(Denial::FieldNotAllowed { field, rule: rule_name() });
     }
+    let allowed = |(name, deployment)| rule.agents.iter().any(|agent| agent.covers(name, deployment));
+    if !config.clone().flat_map(RoomConfig::agents).all(allowed) {
+        return Err(Denial::AgentNotAllowed { rule: rule_name() });
+    }
+    match config.flat_map(RoomConfig::egress).find(|egress| !rule.egress.contains(egress)) {
+        Some(egress) => Err(Denial::EgressNotAllowed { field: egress.path(), rule: rule_name() }),
+        None => Ok(()),
+    }
+}
 
-    fn must_be_allowed_by(&self, rule: &Rule) -> Result<(), Denial> {
-        match self.0.iter().find(|field| !rule.client_may_set.contains(field)) {
-            None => Ok(()),
-            Some(field) => Err(Denial::FieldNotAllowed { field: field.name(), rule: rule.name.clone() }),
-        }
+/// What is asked for up to the rule's most, or else the rule's own; and no longer than the caller's credential, if the
+/// rule says so.
+fn ttl(rule: &Rule, caller: &Caller, asked: Option<Ttl>, now: u64) -> Result<Ttl, Denial> {
+    let max_ttl = rule.max_ttl.unwrap_or(rule.ttl);
+    if asked.is_some_and(|asked| asked > max_ttl) {
+        return Err(Denial::TtlTooLong { max_ttl, rule: rule.name.clone() });
+    }
+    let ttl = asked.unwrap_or(rule.ttl);
+    match caller.expires.filter(|_| rule.within_credential) {
+        Some(expires) => Ok(ttl.within(expires.saturating_sub(now))),
+        None => Ok(ttl),
     }
 }
 
@@ -103,18 +196,18 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::domain::{Limits, ParticipantName, Ttl};
+    use crate::domain::RoomName;
 
     fn policy(rules: &str) -> Policy {
         #[derive(serde::Deserialize)]
         struct File {
             rule: Vec<Rule>,
         }
-        Policy::new(toml::from_str::<File>(rules).unwrap().rule, |bytes| bytes.fill(7))
+        Policy::new(toml::from_str::<File>(rules).unwrap().rule, Limits::default(), |bytes| bytes.fill(7))
     }
 
     fn anyone() -> Caller {
-        Caller { name: "anyone".into() }
+        Caller::anonymous("anyone")
     }
 
     fn room(name: &str) -> PassRequest {
@@ -136,7 +229,7 @@ mod tests {
 
     #[test]
     fn what_is_left_out_is_generated() {
-        let pass = policy(OPEN).decide(&anyone(), PassRequest::default()).unwrap();
+        let pass = policy(OPEN).decide(&anyone(), PassRequest::default(), 0).unwrap();
         assert_eq!(pass.room.as_str(), "room-77777777777777777777");
         assert_eq!(pass.identity.as_str(), "user-77777777777777777777");
         assert_eq!(pass.ttl, Ttl::try_from("5m".to_owned()).unwrap());
@@ -157,41 +250,220 @@ mod tests {
             rooms = ["hall-*"]
         "#;
         let rule_for = |caller: &str, name: &str| {
-            policy(rules).decide(&Caller { name: caller.into() }, room(name)).map(|pass| pass.rule)
+            policy(rules).decide(&Caller::anonymous(caller), room(name), 0).map(|pass| pass.rule)
         };
         assert_eq!(rule_for("anyone", "lobby").unwrap(), "lobby");
         assert_eq!(rule_for("anyone", "lobby-2").unwrap(), "lobby");
         assert_eq!(rule_for("anyone", "hall-2").unwrap(), "halls");
-        assert_eq!(rule_for("anyone", "lobbyist"), Err(Denial::NoRule));
-        assert_eq!(rule_for("staff", "lobby"), Err(Denial::NoRule));
+        assert_eq!(rule_for("anyone", "lobbyist"), Err(Denial::RoomNotAllowed));
+        assert_eq!(rule_for("staff", "lobby"), Err(Denial::RoomNotAllowed));
         assert_eq!(rule_for("nobody", "hall-2"), Err(Denial::NoRule));
     }
 
     #[test]
     fn a_generated_room_keeps_to_the_patterns_too() {
         let rules = "[[rule]]\nname = \"lobby\"\ncallers = [\"anyone\"]\nrooms = [\"lobby\"]";
-        assert_eq!(policy(rules).decide(&anyone(), PassRequest::default()), Err(Denial::NoRule));
+        let explained = policy(rules).explain(&anyone(), PassRequest::default(), 0);
+        assert_eq!(explained.decision, Err(Denial::RoomNotAllowed));
+        assert_eq!(explained.passed_over, [("lobby".to_owned(), PassedOver::NoRoom)]);
     }
 
     #[test]
     fn a_field_that_the_rule_does_not_list_is_refused_by_name() {
         let limits = Limits::default();
         let named = PassRequest { name: Some(ParticipantName::parse("Ada", &limits).unwrap()), ..room("r") };
-        assert_eq!(policy(OPEN).decide(&anyone(), named).unwrap().name.unwrap().as_str(), "Ada");
+        assert_eq!(policy(OPEN).decide(&anyone(), named, 0).unwrap().name.unwrap().as_str(), "Ada");
         let identified =
             PassRequest { identity: Some(Identity::parse("ada", &limits).unwrap()), ..room("r") };
         assert_eq!(
-            policy(OPEN).decide(&anyone(), identified),
+            policy(OPEN).decide(&anyone(), identified, 0),
             Err(Denial::FieldNotAllowed { field: "participant_identity", rule: "open".into() })
         );
     }
 
     #[test]
-    fn egress_is_refused_even_where_room_config_may_be_set() {
-        let room_config = RoomConfig::parse(json!({"egress": {"tracks": {"filepath": "x"}}})).unwrap();
+    fn agents_and_egress_are_allowed_each_by_its_own_list() {
+        let rules = OPEN.to_owned()
+            + r#"
+            agents = ["notetaker", { name = "support", deployments = ["blue"] }]
+            egress = ["tracks"]
+        "#;
+        let rules = rules.replace("grants.can_publish = false", "");
+        let decide = |config: serde_json::Value| {
+            let room_config = RoomConfig::parse(config).unwrap();
+            policy(&rules)
+                .decide(&anyone(), PassRequest { room_config, ..room("r") }, 0)
+                .map(|pass| pass.rule)
+        };
+        let agent = |name: &str, deployment: &str| {
+            decide(json!({"agents": [{"agent_name": name, "deployment": deployment}]}))
+        };
+        assert_eq!(agent("notetaker", "").unwrap(), "open");
+        assert_eq!(agent("support", "").unwrap(), "open");
+        assert_eq!(agent("support", "blue").unwrap(), "open");
+        let denied = Err(Denial::AgentNotAllowed { rule: "open".into() });
+        assert_eq!(agent("support", "green"), denied);
+        assert_eq!(agent("notetaker", "blue"), denied);
+        assert_eq!(agent("other", ""), denied);
+        assert_eq!(decide(json!({"agents": [{"metadata": "no name: any agent"}]})), denied);
+        assert_eq!(decide(json!({"egress": {"tracks": {"filepath": "x"}}})).unwrap(), "open");
         assert_eq!(
-            policy(OPEN).decide(&anyone(), PassRequest { room_config, ..room("r") }),
-            Err(Denial::EgressNotAllowed { field: "room_config.egress.tracks" })
+            decide(json!({"egress": {"tracks": {"filepath": "x"}, "room": {"layout": "grid"}}})),
+            Err(Denial::EgressNotAllowed { field: "room_config.egress.room", rule: "open".into() })
         );
+    }
+
+    #[test]
+    fn room_settings_are_allowed_one_by_one_or_all() {
+        let decide = |may_set: &str, config: serde_json::Value| {
+            let rules = format!(
+                "[[rule]]\nname = \"r\"\ncallers = [\"anyone\"]\nrooms = [\"*\"]\nclient_may_set = [\"{may_set}\"]"
+            );
+            let room_config = RoomConfig::parse(config).unwrap();
+            policy(&rules)
+                .decide(&anyone(), PassRequest { room_config, ..room("r") }, 0)
+                .map(|pass| pass.rule)
+        };
+        let two = json!({"max_participants": 2});
+        assert!(decide("room_config", two.clone()).is_ok());
+        assert!(decide("room_config.max_participants", two.clone()).is_ok());
+        for may_set in ["room_config.tags", "participant_name"] {
+            let field = "room_config.max_participants";
+            assert_eq!(
+                decide(may_set, two.clone()),
+                Err(Denial::FieldNotAllowed { field, rule: "r".into() })
+            );
+        }
+    }
+
+    /// Ada of team `red`, a host, whose credential ends at 1,000 seconds.
+    fn ada() -> Caller {
+        let claims = json!({"team": "red", "role": "host", "name": "Ada"});
+        Caller {
+            issuer: Some("https://login.example.com/".into()),
+            subject: Some("ada".into()),
+            claims: claims.as_object().unwrap().clone(),
+            expires: Some(1_000),
+            ..Caller::anonymous("app")
+        }
+    }
+
+    const TEAMS: &str = r#"
+        [[rule]]
+        name = "hosts"
+        callers = ["app"]
+        when = { "claims.role" = "host" }
+        rooms = ["{claims.team}:*"]
+        default_room = "{claims.team}:{random}"
+        identity = "{sub}"
+        participant_name = "{claims.name}"
+        participant_metadata = "of {claims.team}"
+        participant_attributes = { team = "{claims.team}" }
+        client_may_set = ["participant_name", "participant_attributes"]
+        ttl = "10m"
+        max_ttl = "20m"
+        within_credential = true
+
+        [[rule]]
+        name = "guests"
+        callers = ["app"]
+        rooms = ["{claims.team}:*"]
+        identity = "{sub}"
+    "#;
+
+    #[test]
+    fn what_a_rule_says_of_the_caller_is_filled_in() {
+        let pass = policy(TEAMS).decide(&ada(), PassRequest::default(), 0).unwrap();
+        assert_eq!(pass.room.as_str(), "red:77777777777777777777");
+        assert_eq!(pass.identity.as_str(), "ada");
+        assert_eq!(pass.name.unwrap().as_str(), "Ada");
+        assert_eq!(pass.metadata.unwrap().as_str(), "of red");
+        assert_eq!(
+            pass.attributes.unwrap().iter().collect::<Vec<_>>(),
+            [(&"team".to_owned(), &"red".to_owned())]
+        );
+    }
+
+    #[test]
+    fn the_client_replaces_only_what_it_may_and_never_the_rules_attributes() {
+        let limits = Limits::default();
+        let attributes =
+            [("team", "blue"), ("hand", "raised")].map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let request = PassRequest {
+            name: Some(ParticipantName::parse("A.", &limits).unwrap()),
+            attributes: Attributes::parse(attributes.into(), &limits).unwrap(),
+            ..room("red:standup")
+        };
+        let pass = policy(TEAMS).decide(&ada(), request, 0).unwrap();
+        assert_eq!(pass.name.unwrap().as_str(), "A.");
+        let said: Vec<_> = pass
+            .attributes
+            .as_ref()
+            .unwrap()
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+            .collect();
+        assert_eq!(said, [("hand", "raised"), ("team", "red")]);
+        let request =
+            PassRequest { identity: Some(Identity::parse("bob", &limits).unwrap()), ..room("red:standup") };
+        let field = "participant_identity";
+        assert_eq!(
+            policy(TEAMS).decide(&ada(), request, 0),
+            Err(Denial::FieldNotAllowed { field, rule: "hosts".into() })
+        );
+    }
+
+    #[test]
+    fn each_rule_passed_over_says_why() {
+        let explain = |caller: &Caller, request| policy(TEAMS).explain(caller, request, 0);
+        let mut guest = ada();
+        guest.claims.insert("role".into(), "guest".into());
+        let explained = explain(&guest, room("red:x"));
+        assert_eq!(explained.passed_over[0].1.to_string(), "it's only when claims.role = \"host\"");
+        assert_eq!(explained.decision.unwrap().rule, "guests");
+
+        assert_eq!(explain(&ada(), room("blue:x")).decision, Err(Denial::RoomNotAllowed));
+
+        let mut teamless = ada();
+        teamless.claims.remove("team");
+        let explained = explain(&teamless, room("red:x"));
+        assert_eq!(explained.passed_over[0].1.to_string(), "the caller has no {claims.team}");
+        assert_eq!(explained.decision, Err(Denial::NoRule));
+
+        let mut reaching = ada();
+        reaching.claims.insert("team".into(), "red:x".into());
+        assert_eq!(
+            explain(&reaching, room("red:x:y")).passed_over[0].1.to_string(),
+            "the caller's {claims.team} holds \":\", which follows it and would make its end ambiguous"
+        );
+        assert_eq!(
+            explain(&Caller::anonymous("anyone"), room("red:x")).passed_over[0].1,
+            PassedOver::OtherCaller
+        );
+
+        let mut endless = ada();
+        endless.subject = Some("a".repeat(257));
+        assert!(
+            explain(&endless, room("red:x")).passed_over[0]
+                .1
+                .to_string()
+                .contains("participant_identity is 257 bytes")
+        );
+    }
+
+    #[test]
+    fn a_lifetime_keeps_to_the_rule_and_to_the_credential() {
+        let seconds = |asked: Option<&str>, now| {
+            let ttl = asked.map(|text| Ttl::try_from(text.to_owned()).unwrap());
+            policy(TEAMS)
+                .decide(&ada(), PassRequest { ttl, ..room("red:x") }, now)
+                .map(|pass| pass.ttl.duration().as_secs())
+        };
+        assert_eq!(seconds(None, 0), Ok(600));
+        assert_eq!(seconds(Some("20m"), 0), Ok(1_000), "the credential ends first");
+        assert_eq!(seconds(None, 900), Ok(100));
+        assert_eq!(seconds(None, 2_000), Ok(1), "a credential within its leeway");
+        let max_ttl = Ttl::try_from("20m".to_owned()).unwrap();
+        assert_eq!(seconds(Some("21m"), 0), Err(Denial::TtlTooLong { max_ttl, rule: "hosts".into() }));
     }
 }

@@ -1,64 +1,209 @@
-//! One rule of the policy, as it's written in `roompass.toml`.
+//! One rule of the policy, as it's written in `roompass.toml`, and whether it's for a caller and a request.
+
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde::de::{Deserializer, Error};
 
-use super::RoomPattern;
+use super::condition::Conditions;
+use super::template::{Template, Unfit};
+use super::{RoomPattern, agents};
 use crate::auth::Caller;
-use crate::domain::{Attributes, Grants, Identity, Metadata, ParticipantName, RoomConfig, RoomName, Ttl};
+use crate::domain::{
+    Egress, Grants, Identity, InvalidField, Limits, Metadata, ParticipantName, PassRequest, Randomness,
+    RoomName, Ttl,
+};
 
 /// `[[rule]]`: who may have what.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
-    /// `name`: what the log calls it.
+    /// `name`: what the log and `explain` call it.
     pub name: String,
     /// `callers`: the callers it's for, by name.
     pub callers: Vec<String>,
-    /// `rooms`: patterns for the rooms it opens, asked for or generated.
+    /// `when`: what else must be so of the caller. Nothing unless set.
+    #[serde(default)]
+    pub when: Conditions,
+    /// `rooms`: patterns for the rooms it opens, asked for or not.
     pub rooms: Vec<RoomPattern>,
+    /// `default_room`: the room it opens when none is asked for. `room-{random}` unless set.
+    pub default_room: Option<Template>,
+    /// `identity`: who its holder is in the room. `user-{random}` unless set.
+    pub identity: Option<Template>,
+    /// `participant_name`: the name to be shown. None unless set.
+    pub participant_name: Option<Template>,
+    /// `participant_metadata`: free text to be seen with. None unless set.
+    pub participant_metadata: Option<Template>,
+    /// `participant_attributes`: attributes to be seen with, which stand whatever the client sets besides.
+    #[serde(default)]
+    pub participant_attributes: BTreeMap<String, Template>,
     /// `client_may_set`: the fields, besides the room, that a request may set. None unless set.
     #[serde(default)]
     pub client_may_set: Vec<ClientField>,
+    /// `agents`: the agents that a request may dispatch, by name; "*" for any. None unless set.
+    #[serde(default)]
+    pub agents: Vec<agents::Allowed>,
+    /// `egress`: what a request may have recorded. Nothing unless set.
+    #[serde(default)]
+    pub egress: Vec<Egress>,
     /// `ttl`: how long the token can be used to join, as "10m" (the default). 1 second to 24 hours.
     #[serde(default)]
     pub ttl: Ttl,
+    /// `max_ttl`: the most that a request may ask for, where its dialect can ask. As `ttl` unless set.
+    pub max_ttl: Option<Ttl>,
+    /// `within_credential`: the token ends no later than what the caller showed. No unless set.
+    #[serde(default)]
+    pub within_credential: bool,
     /// `[rule.grants]`: what its holder may do in the room. LiveKit's defaults unless set.
     #[serde(default)]
     pub grants: Grants,
 }
 
+/// What a rule that is for a caller and a request gives, before it's looked at what else was asked for.
+pub(super) struct Offer {
+    pub(super) room: RoomName,
+    pub(super) identity: Identity,
+    pub(super) name: Option<ParticipantName>,
+    pub(super) metadata: Option<Metadata>,
+    pub(super) attributes: BTreeMap<String, String>,
+}
+
+/// Why a rule is passed over.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PassedOver {
+    /// It's for other callers.
+    #[error("it's for other callers")]
+    OtherCaller,
+    /// A condition of it doesn't hold.
+    #[error("it's only when {0}")]
+    Condition(String),
+    /// A placeholder of it doesn't fit the caller.
+    #[error("{0}")]
+    Unfit(#[from] Unfit),
+    /// A value of the caller's is too long for what the rule makes of it.
+    #[error("the rule's {0}")]
+    Invalid(#[from] InvalidField),
+    /// It's for other rooms than the one asked for.
+    #[error("it's for other rooms")]
+    OtherRoom,
+    /// No room is asked for, and what is generated isn't one of its rooms.
+    #[error("no room is asked for, and it has no default_room")]
+    NoRoom,
+}
+
 impl Rule {
-    pub(super) fn is_for(&self, caller: &Caller, room: &RoomName) -> bool {
-        self.callers.contains(&caller.name) && self.rooms.iter().any(|pattern| pattern.matches(room.as_str()))
+    /// What it gives, if it's for this caller and this request.
+    pub(super) fn offer(
+        &self,
+        caller: &Caller,
+        request: &PassRequest,
+        limits: &Limits,
+        randomness: Randomness,
+    ) -> Result<Offer, PassedOver> {
+        if !self.callers.contains(&caller.name) {
+            return Err(PassedOver::OtherCaller);
+        }
+        if let Some((source, condition)) = self.when.unmet_by(caller) {
+            return Err(PassedOver::Condition(format!("{source} {condition}")));
+        }
+        let room = self.room(caller, request, limits, randomness)?;
+        let fill = |template: &Option<Template>| {
+            template.as_ref().map(|template| template.fill(caller, randomness)).transpose()
+        };
+        let identity = match fill(&self.identity)? {
+            Some(identity) => Identity::parse(identity, limits)?,
+            None => Identity::generated(randomness),
+        };
+        let attributes = self.participant_attributes.iter();
+        Ok(Offer {
+            room,
+            identity,
+            name: fill(&self.participant_name)?
+                .map(|name| ParticipantName::parse(name, limits))
+                .transpose()?,
+            metadata: fill(&self.participant_metadata)?
+                .map(|text| Metadata::parse(text, limits))
+                .transpose()?,
+            attributes: attributes
+                .map(|(key, template)| Ok((key.clone(), template.fill(caller, randomness)?)))
+                .collect::<Result<_, Unfit>>()?,
+        })
+    }
+
+    /// The room asked for, or else its own, if that is one of its rooms.
+    fn room(
+        &self,
+        caller: &Caller,
+        request: &PassRequest,
+        limits: &Limits,
+        randomness: Randomness,
+    ) -> Result<RoomName, PassedOver> {
+        let room = match (&request.room, &self.default_room) {
+            (Some(asked), _) => asked.clone(),
+            (None, Some(default)) => RoomName::parse(default.fill(caller, randomness)?, limits)?,
+            (None, None) => RoomName::generated(randomness),
+        };
+        let mut unfit = None;
+        for pattern in &self.rooms {
+            match pattern.matches(room.as_str(), caller) {
+                Ok(true) => return Ok(room),
+                Ok(false) => {}
+                Err(error) => unfit = Some(error),
+            }
+        }
+        Err(match (unfit, &request.room) {
+            (Some(unfit), _) => unfit.into(),
+            (None, Some(_)) => PassedOver::OtherRoom,
+            (None, None) => PassedOver::NoRoom,
+        })
+    }
+
+    pub(super) fn lets_client_set(&self, path: &str) -> bool {
+        self.client_may_set.iter().any(|field| field.covers(path))
     }
 }
 
-/// A field that a rule can let the client set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ClientField {
-    /// `participant_identity`
-    ParticipantIdentity,
-    /// `participant_name`
-    ParticipantName,
-    /// `participant_metadata`
-    ParticipantMetadata,
-    /// `participant_attributes`
-    ParticipantAttributes,
-    /// `room_config`, but for egress
-    RoomConfig,
+/// A field that a rule can let the client set, by its path in a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientField(&'static str);
+
+impl<'de> Deserialize<'de> for ClientField {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let path = String::deserialize(deserializer)?;
+        CLIENT_FIELDS.into_iter().find(|field| *field == path).map(Self).ok_or_else(|| {
+            let list = CLIENT_FIELDS.join(", ");
+            D::Error::custom(format_args!("{path:?} is not a field that a client can be let set: write one of {list}; agents and egress have keys of their own"))
+        })
+    }
 }
 
 impl ClientField {
-    /// Its name in a request and in the rule.
+    /// Its path in a request.
     #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::ParticipantIdentity => Identity::FIELD,
-            Self::ParticipantName => ParticipantName::FIELD,
-            Self::ParticipantMetadata => Metadata::FIELD,
-            Self::ParticipantAttributes => Attributes::FIELD,
-            Self::RoomConfig => RoomConfig::FIELD,
-        }
+    pub fn path(self) -> &'static str {
+        self.0
+    }
+
+    /// Whether it's the path, or what the path is inside of.
+    fn covers(self, path: &str) -> bool {
+        path.strip_prefix(self.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     }
 }
+
+const CLIENT_FIELDS: [&str; 14] = [
+    "participant_identity",
+    "participant_name",
+    "participant_metadata",
+    "participant_attributes",
+    "room_config",
+    "room_config.name",
+    "room_config.empty_timeout",
+    "room_config.departure_timeout",
+    "room_config.max_participants",
+    "room_config.min_playout_delay",
+    "room_config.max_playout_delay",
+    "room_config.sync_streams",
+    "room_config.metadata",
+    "room_config.tags",
+];

@@ -238,7 +238,7 @@ async fn what_the_rule_does_not_allow_is_refused_by_name() {
     );
     post(&service, json!({"room_name": "demo-1", "participant_name": "Ada"})).await.claims();
     post(&service, "").await.claims();
-    post(&service, json!({"room_name": "board"})).await.refused(403, "no_rule");
+    post(&service, json!({"room_name": "board"})).await.refused(403, "room_not_allowed");
     for field in ["participant_identity", "participant_metadata"] {
         let problem = post(&service, json!({"room_name": "demo-1", field: "x"}))
             .await
@@ -249,7 +249,7 @@ async fn what_the_rule_does_not_allow_is_refused_by_name() {
         post(&service, json!({"participant_attributes": {"a": "b"}})).await.refused(403, "field_not_allowed");
     assert_eq!(problem["field"], "participant_attributes");
     let egress = json!({"room_config": {"egress": {"tracks": {"filepath": "x"}}}});
-    let problem = post(&service, egress).await.refused(403, "field_not_allowed");
+    let problem = post(&service, egress).await.refused(403, "egress_not_allowed");
     assert_eq!(problem["field"], "room_config.egress.tracks");
 }
 

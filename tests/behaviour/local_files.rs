@@ -18,7 +18,9 @@ fn sam_local_has_the_policy_that_cargo_run_has() {
 fn no_deployment_reads_the_development_keys() {
     let template = include_str!("../../template.yaml");
     let environment = template.split("Variables:").nth(1).unwrap().split("Policies:").next().unwrap();
-    for variable in ["ROOMPASS_CONFIG", "LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET"] {
+    for variable in
+        ["ROOMPASS_CONFIG", "LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET", "ROOMPASS_API_KEYS"]
+    {
         assert!(environment.contains(&format!("{variable}: \"\"\n")), "{variable} is empty in a deployment");
     }
     for (section, named) in

@@ -2,9 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
+mod commands;
 mod cors;
 mod endpoint;
+mod gateway;
+mod issuer;
 mod lambda_events;
 mod local_files;
+mod policies;
+mod security;
 mod serve;
 mod support;

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use serde_json::Value;
 
 /// The program with nothing in its environment but what a test gives it.
-fn roompass(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
+pub(crate) fn roompass(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_roompass"));
     command
         .args(arguments)
@@ -19,15 +19,15 @@ fn roompass(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
 }
 
 /// The program, serving, and the lines that it has written so far.
-struct Serving {
+pub(crate) struct Serving {
     program: Child,
     output: BufReader<std::process::ChildStdout>,
-    started_with: Vec<String>,
+    pub(crate) started_with: Vec<String>,
 }
 
 impl Serving {
     /// Until the line that `last` recognises.
-    fn start(mut command: Command, last: &str) -> Self {
+    pub(crate) fn start(mut command: Command, last: &str) -> Self {
         let mut program = command.spawn().unwrap();
         let mut output = BufReader::new(program.stdout.take().unwrap());
         let mut started_with = Vec::new();
@@ -38,7 +38,7 @@ impl Serving {
     }
 
     /// Does what the curl command that it printed does.
-    fn as_the_curl_command_says(&self) -> (String, Value) {
+    pub(crate) fn as_the_curl_command_says(&self) -> (String, Value) {
         let curl =
             self.started_with.iter().find_map(|line| line.split_once("curl -X POST http://")).unwrap().1;
         let (address, path) = curl.split_once(' ').unwrap().0.split_once('/').unwrap();
@@ -56,7 +56,7 @@ impl Serving {
         (head.lines().next().unwrap().to_owned(), serde_json::from_str(body).unwrap())
     }
 
-    fn end(mut self, signal: &str) -> i32 {
+    pub(crate) fn end(mut self, signal: &str) -> i32 {
         let kill = format!("kill -{signal} {}", self.program.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
         self.program.wait().unwrap().code().expect("it ended by itself, not by the signal")

@@ -28,6 +28,7 @@ name = "open"
 callers = ["anyone"]
 rooms = ["*"]
 client_may_set = ["participant_identity", "participant_name", "participant_metadata", "participant_attributes", "room_config"]
+agents = [{ name = "*", deployments = ["*"] }]
 "#;
 
 pub(crate) fn keys() -> Keys {

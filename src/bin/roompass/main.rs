@@ -1,10 +1,18 @@
 //! The command for people.
 
+mod check;
+mod explain;
 mod serve;
+mod somebody;
 
+use std::convert::Infallible;
+use std::fmt::Display;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use roompass::domain::operating_system_randomness;
+use roompass::keys::api_key::{ApiKeyHash, new_key};
 
 /// Hands people their pass into a realtime room.
 #[derive(Parser)]
@@ -18,18 +26,46 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve the token endpoint on this machine (what happens without a command).
+    /// Serve the token endpoint on this machine (what happens without a command)
     Serve(serve::Options),
+    /// Say what is wrong with a configuration, or sum up who may get what
+    Check(check::Options),
+    /// Say what a caller would get for a request, by which rule, and why not by others
+    Explain(explain::Options),
+    /// Make a new API key, and print the hash to store
+    ApiKey {
+        /// What rules and the log call whoever presents it
+        name: String,
+    },
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let done = match cli.command {
-        Some(Command::Serve(options)) => serve::run(&options),
-        None => serve::run(&cli.serve),
-    };
+    match cli.command {
+        None => done(serve::run(&cli.serve).map(|()| String::new())),
+        Some(Command::Serve(options)) => done(serve::run(&options).map(|()| String::new())),
+        Some(Command::Check(options)) => done(check::run(options)),
+        Some(Command::Explain(options)) => done(explain::run(&options)),
+        Some(Command::ApiKey { name }) => done(Ok::<_, Infallible>(api_key(&name))),
+    }
+}
+
+fn api_key(name: &str) -> String {
+    let key = new_key(operating_system_randomness);
+    format!(
+        "{key}\nKeep it where it's used; it isn't kept here. In the secret, under ROOMPASS_API_KEYS, store\n{}: \"{}\"\n",
+        serde_json::Value::from(name),
+        ApiKeyHash::of(&key)
+    )
+}
+
+/// What was asked for on standard output, or one line on standard error.
+fn done(done: Result<String, impl Display>) -> ExitCode {
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads it may have read enough, and closed it.
+        Ok(text) => match io::stdout().write_all(text.as_bytes()) {
+            Ok(()) | Err(_) => ExitCode::SUCCESS,
+        },
         Err(error) => {
             eprintln!("roompass: {error}");
             ExitCode::FAILURE

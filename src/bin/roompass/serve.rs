@@ -1,16 +1,20 @@
 //! `roompass serve`: the whole service on this machine, with nothing installed but Rust.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use roompass::config::{Config, ConfigError, Environment, KeySource};
+use roompass::auth::{Caller, Callers};
+use roompass::config::{Config, ConfigError, Environment, KeySource, with_callers_secrets};
 use roompass::dialect::standard;
 use roompass::domain::operating_system_randomness;
 use roompass::keys::{Keys, ServerUrl, SigningKeys};
 use roompass::{http, log};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+
+use crate::somebody::{self, NotSomebody};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -20,6 +24,12 @@ pub(crate) struct Options {
     /// How the log is written
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     log: LogFormat,
+    /// Be somebody: a file with the claims that everybody who asks then has
+    #[arg(long, value_name = "FILE")]
+    caller: Option<PathBuf>,
+    /// Which [[caller]] that is, where the claims' iss doesn't say
+    #[arg(long = "as", value_name = "NAME", requires = "caller")]
+    named: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -42,6 +52,12 @@ pub(crate) enum ServeError {
     #[error("{address} can't be listened on ({reason}): stop what uses it, or choose another with --listen")]
     Listen { address: SocketAddr, reason: std::io::Error },
     #[error(transparent)]
+    Somebody(#[from] NotSomebody),
+    #[error(
+        "--caller lets everybody be somebody, so it listens on this machine alone: leave --listen out, or listen on 127.0.0.1"
+    )]
+    SomebodyForEverybody,
+    #[error(transparent)]
     Io(#[from] std::io::Error),
 }
 
@@ -61,6 +77,12 @@ pub(crate) fn run(options: &Options) -> Result<(), ServeError> {
         config.rules = development.rules;
         config.cors = cors.unwrap_or(development.cors);
     }
+    let somebody = match &options.caller {
+        None => None,
+        Some(_) if !options.listen.ip().is_loopback() => return Err(ServeError::SomebodyForEverybody),
+        Some(file) => Some(somebody::caller(file, options.named.as_deref(), &config.callers)?),
+    };
+    let warning = warning(open, somebody.as_ref(), &environment.keys);
     let keys = match environment.keys {
         KeySource::Given(keys) => keys,
         KeySource::Secret(_) => return Err(ServeError::SecretOnLaptop),
@@ -70,24 +92,30 @@ pub(crate) fn run(options: &Options) -> Result<(), ServeError> {
             SigningKeys::new(server, key.into(), secret.into()).map_err(ConfigError::from)?
         }
     };
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?
-        .block_on(serve(options, config, keys, open))
+    let keys = with_callers_secrets(keys, &config, |name| std::env::var(name).ok())?;
+    let callers = somebody.map_or_else(|| Callers::new(config.callers.clone()), Callers::everybody_is);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(serve(options, callers, config, keys, warning))
 }
 
-async fn serve(options: &Options, config: Config, keys: SigningKeys, open: bool) -> Result<(), ServeError> {
+async fn serve(
+    options: &Options,
+    callers: Callers,
+    config: Config,
+    keys: SigningKeys,
+    warning: Option<String>,
+) -> Result<(), ServeError> {
     let listener = TcpListener::bind(options.listen)
         .await
         .map_err(|reason| ServeError::Listen { address: options.listen, reason })?;
     let address = listener.local_addr()?;
     let notes =
-        Notes { address, base_path: config.http.base_path.as_str().to_owned(), open, keys: keys.clone() };
+        Notes { address, base_path: config.http.base_path.as_str().to_owned(), warning, keys: keys.clone() };
     match options.log {
         LogFormat::Text => notes.print(),
         LogFormat::Json => notes.log(),
     }
-    let router = http::router(config, Keys::given(keys), operating_system_randomness);
+    let router = http::router_for(callers, config, Keys::given(keys), operating_system_randomness);
     let (ending, ended) = tokio::sync::watch::channel(());
     let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
         asked_to_end().await;
@@ -122,7 +150,7 @@ async fn overdue(mut ended: tokio::sync::watch::Receiver<()>) {
 struct Notes {
     address: SocketAddr,
     base_path: String,
-    open: bool,
+    warning: Option<String>,
     keys: SigningKeys,
 }
 
@@ -133,7 +161,7 @@ impl Notes {
         println!("Roompass {} listens on http://{address}{base_path}", env!("CARGO_PKG_VERSION"));
         println!("  POST {path} or {other} answers a LiveKit token, GET /healthz says whether it can");
         println!("  tokens are for {}, signed with the key {}", keys.server.as_str(), keys.api_key);
-        if let Some(warning) = self.warning() {
+        if let Some(warning) = &self.warning {
             println!("Warning: {warning}");
         }
         println!("Try it:");
@@ -142,7 +170,7 @@ impl Notes {
     }
 
     fn log(&self) {
-        if let Some(warning) = self.warning() {
+        if let Some(warning) = &self.warning {
             tracing::warn!("{warning}");
         }
         tracing::info!(
@@ -161,19 +189,23 @@ impl Notes {
             "curl -X POST http://{address}{base_path}{path} -H 'Content-Type: application/json' -d '{{\"room_name\": \"hello\", \"participant_name\": \"Ada\"}}'"
         )
     }
+}
 
-    /// One, whatever there is to be warned of.
-    fn warning(&self) -> Option<String> {
-        let callers = "lets anyone in as whoever they say, because no [[caller]] is configured";
-        let keys = "signs with LiveKit's public development key, because LIVEKIT_API_KEY isn't set";
-        let why = match (self.open, self.keys.is_development_pair()) {
-            (true, true) => format!("{callers}, and {keys}"),
-            (true, false) => callers.to_owned(),
-            (false, true) => keys.to_owned(),
-            (false, false) => return None,
-        };
-        Some(format!("development mode: it {why}. Not for the internet."))
-    }
+/// One, whatever there is to be warned of.
+fn warning(open: bool, somebody: Option<&Caller>, keys: &KeySource) -> Option<String> {
+    let somebody = somebody.map(|caller| {
+        let subject = caller.subject.as_deref().unwrap_or("nobody in particular");
+        format!("takes everybody for {subject}, because of --caller")
+    });
+    let callers =
+        open.then(|| "lets anyone in as whoever they say, because no [[caller]] is configured".to_owned());
+    let development = match keys {
+        KeySource::Given(keys) => keys.is_development_pair(),
+        _ => true,
+    };
+    let keys = development.then(|| "signs with LiveKit's public development key".to_owned());
+    let why: Vec<_> = somebody.or(callers).into_iter().chain(keys).collect();
+    (!why.is_empty()).then(|| format!("development mode: it {}. Not for the internet.", why.join(", and ")))
 }
 
 const DEVELOPMENT: &str = include_str!("development.toml");

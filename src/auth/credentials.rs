@@ -1,0 +1,52 @@
+//! What a request shows of who is asking, in its headers. Nothing of it is believed yet.
+
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, HeaderName};
+
+use super::AuthError;
+
+/// What was presented, if anything was.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Credential<'a> {
+    /// `Authorization: Bearer …` in the form of a JWT: with dots.
+    Jwt(&'a str),
+    /// `Authorization: Bearer …` in any other form: an API key, or a token gone wrong.
+    Bearer(&'a str),
+    /// `X-API-Key: …` or `Authorization: ApiKey …`
+    ApiKey(&'a str),
+}
+
+/// The one credential of a request, if it has one. Another scheme of `Authorization` is none of ours.
+///
+/// # Errors
+/// Where there are several, or one that can't be read.
+pub(super) fn presented(headers: &HeaderMap) -> Result<Option<Credential<'_>>, AuthError> {
+    let authorization = one(headers, &AUTHORIZATION)?.and_then(|value| {
+        let (scheme, credential) = value.split_at(value.find([' ', '\t']).unwrap_or(value.len()));
+        let credential = credential.trim_start_matches(' ');
+        match scheme.to_ascii_lowercase().as_str() {
+            "bearer" if credential.contains('.') => Some(Credential::Jwt(credential)),
+            "bearer" => Some(Credential::Bearer(credential)),
+            "apikey" => Some(Credential::ApiKey(credential)),
+            _ => None,
+        }
+    });
+    match (authorization, one(headers, &API_KEY)?) {
+        (Some(_), Some(_)) => Err(AuthError::SeveralCredentials),
+        (Some(credential), None) => Ok(Some(credential)),
+        (None, key) => Ok(key.map(Credential::ApiKey)),
+    }
+}
+
+fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, AuthError> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(_), Some(_)) => Err(AuthError::SeveralCredentials),
+        (Some(value), None) => {
+            value.to_str().map(Some).map_err(|_| AuthError::refused("the credential isn't plain text"))
+        }
+    }
+}
+
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");

@@ -1,0 +1,71 @@
+//! Small things from issuers, over HTTPS: no redirects, at most 64 KiB, within a second and a half.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::header::ACCEPT;
+use axum::http::{Request, StatusCode, Uri};
+use http_body_util::{BodyExt, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+
+/// A client for one GET at a time.
+#[derive(Debug, Clone)]
+pub(super) struct Fetcher(Client<HttpsConnector<HttpConnector>, Body>);
+
+/// Why something couldn't be fetched. For the log alone.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct FetchError(String);
+
+impl FetchError {
+    pub(super) fn new(reason: impl Into<String>) -> Self {
+        Self(reason.into())
+    }
+}
+
+impl Fetcher {
+    /// A client that trusts the system's roots. It keeps no connection open, since a frozen process's are dead when it
+    /// wakes.
+    pub(super) fn new() -> Result<Self, FetchError> {
+        let connector = HttpsConnectorBuilder::new()
+            .with_native_roots()
+            .map_err(|error| FetchError(format!("the system's TLS roots: {error}")))?
+            .https_or_http()
+            .enable_http1()
+            .build();
+        Ok(Self(Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector)))
+    }
+
+    /// What is at a place.
+    pub(super) async fn get(&self, place: &Uri) -> Result<Vec<u8>, FetchError> {
+        let fetched = tokio::time::timeout(TIME, self.whole(place)).await;
+        fetched
+            .unwrap_or_else(|_| Err(FetchError::new("no answer in time")))
+            .map_err(|FetchError(reason)| FetchError(format!("{place}: {reason}")))
+    }
+
+    async fn whole(&self, place: &Uri) -> Result<Vec<u8>, FetchError> {
+        let request = Request::get(place).header(ACCEPT, "application/json").body(Body::empty());
+        let request = request.map_err(|error| FetchError(error.to_string()))?;
+        let response = self.0.request(request).await.map_err(|error| FetchError(chain(&error)))?;
+        if response.status() != StatusCode::OK {
+            return Err(FetchError(format!("answered {}", response.status())));
+        }
+        let body = Limited::new(response.into_body(), MAX_SIZE).collect().await;
+        Ok(body.map_err(|error| FetchError(error.to_string()))?.to_bytes().to_vec())
+    }
+}
+
+/// An error and its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}
+
+const TIME: Duration = Duration::from_millis(1_500);
+const MAX_SIZE: usize = 64 * 1024;

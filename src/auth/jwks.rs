@@ -1,0 +1,161 @@
+//! An issuer's key set: fetched when it's needed, kept while it's good, and never with a task of its own.
+//!
+//! Known keys serve for a day while the issuer is down. A key that isn't known asks for the set anew, at most once in
+//! 30 seconds, failures counted. A set that is empty or broken never replaces a good one.
+
+use axum::http::Uri;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use jsonwebtoken::DecodingKey;
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse};
+use serde_json::Value;
+use tokio::sync::Mutex;
+
+use super::fetch::{FetchError, Fetcher};
+use super::jwt::{Algorithm, Issuer, KeyPlace, safe};
+use crate::json;
+
+/// The key sets' cache for one issuer.
+#[derive(Debug, Default)]
+pub(super) struct KeySet(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    keys: Vec<Jwk>,
+    /// When the keys were fetched, in seconds since 1970.
+    fetched: Option<u64>,
+    /// When a fetch last failed, or was last begun for a key that a fresh set doesn't hold.
+    tried: Option<u64>,
+}
+
+/// Why there is no key.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoKey {
+    /// The issuer has no such key for such a signature.
+    #[error("the issuer has no such key")]
+    Unknown,
+    /// Nobody can say whether it has.
+    #[error("the issuer's keys can't be had: {0}")]
+    Unavailable(String),
+}
+
+impl KeySet {
+    /// The key of this name, or the only one for this algorithm where the token names none.
+    pub(super) async fn key(
+        &self,
+        issuer: &Issuer,
+        id: Option<&str>,
+        algorithm: Algorithm,
+        fetcher: &Fetcher,
+        now: u64,
+    ) -> Result<DecodingKey, NoKey> {
+        // Held while fetching, so that one request fetches and the others wait for it: a second and a half at most for
+        // the set, and as long for the configuration that tells where it is.
+        let mut state = self.0.lock().await;
+        let age = state.fetched.map(|fetched| now.abs_diff(fetched));
+        let found = state.find(id, algorithm);
+        let fresh = age.is_some_and(|age| age < FRESH);
+        if let (Some(key), true) = (&found, fresh) {
+            return Ok(key.clone());
+        }
+        if state.tried.is_some_and(|tried| now.abs_diff(tried) < BETWEEN_TRIES) {
+            return match found.filter(|_| age.is_some_and(|age| age < KEPT)) {
+                Some(key) => Ok(key),
+                // Only a set that was had can say so: the key may be one that the failed try would have brought.
+                None if state.fetched == state.tried => Err(NoKey::Unknown),
+                None => Err(NoKey::Unavailable("the last try failed".into())),
+            };
+        }
+        match fetch(issuer, fetcher).await {
+            Ok(keys) => {
+                *state = State { keys, fetched: Some(now), tried: fresh.then_some(now) };
+                state.find(id, algorithm).ok_or(NoKey::Unknown)
+            }
+            Err(error) => {
+                state.tried = Some(now);
+                found
+                    .filter(|_| age.is_some_and(|age| age < KEPT))
+                    .ok_or_else(|| NoKey::Unavailable(error.to_string()))
+            }
+        }
+    }
+}
+
+impl State {
+    fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Option<DecodingKey> {
+        let mut fitting = self.keys.iter().filter(|key| fits(key, algorithm));
+        let key = match id {
+            Some(id) => fitting.find(|key| key.common.key_id.as_deref() == Some(id))?,
+            None => fitting.next().filter(|_| fitting.next().is_none())?,
+        };
+        DecodingKey::from_jwk(key).ok()
+    }
+}
+
+async fn fetch(issuer: &Issuer, fetcher: &Fetcher) -> Result<Vec<Jwk>, FetchError> {
+    let place = match &issuer.keys {
+        KeyPlace::Discovered(place) => discovered(issuer, &fetcher.get(place).await?)?,
+        KeyPlace::At(place) => place.clone(),
+        KeyPlace::Shared(_) => return Err(FetchError::new("the issuer has no key set")),
+    };
+    let set = json::object(&fetcher.get(&place).await?)
+        .map_err(|error| FetchError::new(format!("the key set {error}")))?;
+    let Some(Value::Array(keys)) = set.get("keys") else {
+        return Err(FetchError::new("the key set has no keys"));
+    };
+    if keys.len() > MAX_KEYS {
+        return Err(FetchError::new(format!("the key set has over {MAX_KEYS} keys")));
+    }
+    // Keys of other kinds, and for other purposes, stand beside those that can verify.
+    let usable = |key: &Jwk| issuer.algorithms.iter().any(|algorithm| fits(key, *algorithm));
+    let keys = keys.iter().filter_map(|key| serde_json::from_value(key.clone()).ok()).filter(usable);
+    let keys: Vec<Jwk> = keys.collect();
+    if keys.is_empty() { Err(FetchError::new("the key set has no usable key")) } else { Ok(keys) }
+}
+
+/// Where an issuer's OpenID configuration says that its keys are.
+fn discovered(issuer: &Issuer, configuration: &[u8]) -> Result<Uri, FetchError> {
+    let configuration = json::object(configuration)
+        .map_err(|error| FetchError::new(format!("the OpenID configuration {error}")))?;
+    if configuration.get("issuer").and_then(Value::as_str) != Some(issuer.issuer.as_str()) {
+        return Err(FetchError::new("the OpenID configuration is another issuer's"));
+    }
+    let place = configuration.get("jwks_uri").and_then(Value::as_str).and_then(safe);
+    place.ok_or_else(|| FetchError::new("the OpenID configuration has no https jwks_uri"))
+}
+
+/// Whether a key may verify such a signature: of the right kind, large enough, and not said to be for anything else.
+fn fits(key: &Jwk, algorithm: Algorithm) -> bool {
+    use Algorithm as A;
+    let of_kind = match (&key.algorithm, algorithm) {
+        (AlgorithmParameters::RSA(rsa), A::RS256 | A::RS384 | A::RS512 | A::PS256 | A::PS384 | A::PS512) => {
+            bits(&rsa.n) >= 2_048
+        }
+        (AlgorithmParameters::EllipticCurve(curve), A::ES256) => curve.curve == EllipticCurve::P256,
+        (AlgorithmParameters::EllipticCurve(curve), A::ES384) => curve.curve == EllipticCurve::P384,
+        (AlgorithmParameters::OctetKeyPair(pair), A::EdDSA) => pair.curve == EllipticCurve::Ed25519,
+        _ => false,
+    };
+    let common = &key.common;
+    of_kind
+        && common.key_algorithm.is_none_or(|named| name(named).as_deref() == Some(algorithm.name()))
+        && common.public_key_use.as_ref().is_none_or(|purpose| *purpose == PublicKeyUse::Signature)
+        && common.key_operations.as_ref().is_none_or(|operations| operations.contains(&KeyOperations::Verify))
+}
+
+fn name(algorithm: KeyAlgorithm) -> Option<String> {
+    serde_json::to_value(algorithm).ok()?.as_str().map(str::to_owned)
+}
+
+fn bits(modulus: &str) -> usize {
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(modulus).unwrap_or_default();
+    let significant = bytes.iter().skip_while(|byte| **byte == 0);
+    significant.clone().next().map_or(0, |first| significant.count() * 8 - first.leading_zeros() as usize)
+}
+
+/// For how many seconds a set is taken as it is, and kept while the issuer is down.
+const FRESH: u64 = 600;
+const KEPT: u64 = 24 * 3600;
+/// How many seconds pass between two tries.
+const BETWEEN_TRIES: u64 = 30;
+const MAX_KEYS: usize = 32;

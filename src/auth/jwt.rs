@@ -1,0 +1,313 @@
+//! Tokens that an issuer signed: verified by its keys, and read with no benefit of the doubt.
+
+use std::fmt;
+
+use axum::http::Uri;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use jsonwebtoken::DecodingKey;
+use jsonwebtoken::crypto::verify;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::Caller;
+use crate::json;
+
+/// An issuer, and what its tokens must be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Issuer {
+    /// `issuer`: what `iss` must be, byte for byte.
+    pub issuer: String,
+    /// `audience`: one of these must be in `aud`.
+    pub audience: Vec<String>,
+    /// `algorithms`: what tokens may be signed with.
+    pub algorithms: Vec<Algorithm>,
+    /// Where the keys are.
+    pub keys: KeyPlace,
+    /// `typ`: what the header's `typ` must be, in any case. Anything unless set.
+    pub typ: Option<String>,
+    /// `required_claims`: claims that must be there and equal to these.
+    pub required_claims: Map<String, Value>,
+}
+
+/// Where an issuer's keys are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyPlace {
+    /// In its key set, whose place its OpenID configuration tells.
+    Discovered(Uri),
+    /// `jwks_url`: in the key set at this place.
+    At(Uri),
+    /// `secret`: a secret that it shares with us, under this name in our own secret.
+    Shared(String),
+}
+
+/// A signature's algorithm (RFC 7518, RFC 8037).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[expect(missing_docs, reason = "the names are the registry's")]
+pub enum Algorithm {
+    RS256,
+    RS384,
+    RS512,
+    PS256,
+    PS384,
+    PS512,
+    ES256,
+    ES384,
+    EdDSA,
+    HS256,
+}
+
+impl Algorithm {
+    fn parse(name: &str) -> Option<Self> {
+        ALGORITHMS.into_iter().find(|algorithm| algorithm.name() == name)
+    }
+
+    /// Its name in a token's header.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::RS256 => "RS256",
+            Self::RS384 => "RS384",
+            Self::RS512 => "RS512",
+            Self::PS256 => "PS256",
+            Self::PS384 => "PS384",
+            Self::PS512 => "PS512",
+            Self::ES256 => "ES256",
+            Self::ES384 => "ES384",
+            Self::EdDSA => "EdDSA",
+            Self::HS256 => "HS256",
+        }
+    }
+
+    fn library(self) -> jsonwebtoken::Algorithm {
+        use jsonwebtoken::Algorithm as Library;
+        match self {
+            Self::RS256 => Library::RS256,
+            Self::RS384 => Library::RS384,
+            Self::RS512 => Library::RS512,
+            Self::PS256 => Library::PS256,
+            Self::PS384 => Library::PS384,
+            Self::PS512 => Library::PS512,
+            Self::ES256 => Library::ES256,
+            Self::ES384 => Library::ES384,
+            Self::EdDSA => Library::EdDSA,
+            Self::HS256 => Library::HS256,
+        }
+    }
+}
+
+const ALGORITHMS: [Algorithm; 10] = [
+    Algorithm::RS256,
+    Algorithm::RS384,
+    Algorithm::RS512,
+    Algorithm::PS256,
+    Algorithm::PS384,
+    Algorithm::PS512,
+    Algorithm::ES256,
+    Algorithm::ES384,
+    Algorithm::EdDSA,
+    Algorithm::HS256,
+];
+
+impl KeyPlace {
+    pub(super) fn of(
+        issuer: &str,
+        jwks_url: Option<String>,
+        secret: Option<String>,
+        algorithms: &[Algorithm],
+    ) -> Result<Self, String> {
+        let shared = algorithms.contains(&Algorithm::HS256);
+        match (jwks_url, secret) {
+            _ if algorithms.is_empty() => Err("algorithms must name one, such as \"RS256\"".into()),
+            (None, Some(name)) if algorithms == [Algorithm::HS256] => Ok(Self::Shared(name)),
+            (_, None) if shared => {
+                Err("HS256 needs secret: the name of the shared secret in the secret store".into())
+            }
+            (_, Some(_)) => {
+                Err("secret goes with algorithms = [\"HS256\"] alone, and without jwks_url".into())
+            }
+            (Some(url), None) => safe(&url).map(Self::At).ok_or_else(|| unsafe_url("jwks_url")),
+            (None, None) => {
+                let discovery = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
+                safe(&discovery)
+                    .map(Self::Discovered)
+                    .ok_or_else(|| unsafe_url("issuer (or else a jwks_url)"))
+            }
+        }
+    }
+}
+
+fn unsafe_url(key: &str) -> String {
+    format!("{key} must be an https URL; http is for 127.0.0.1, [::1] and localhost alone")
+}
+
+/// A URL that nobody on the way can answer for: https, or this machine.
+pub(super) fn safe(url: &str) -> Option<Uri> {
+    let uri: Uri = url.parse().ok()?;
+    let here = matches!(uri.host()?, "127.0.0.1" | "[::1]" | "localhost");
+    let plain = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
+    match uri.scheme_str()? {
+        "https" if plain => Some(uri),
+        "http" if plain && here => Some(uri),
+        _ => None,
+    }
+}
+
+/// What is wrong with a token. For the log alone: the client is told the same for each.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the token's {0}")]
+pub struct BadToken(pub(super) String);
+
+fn bad(what: impl fmt::Display) -> BadToken {
+    BadToken(what.to_string())
+}
+
+/// A token in its three parts, of which nothing is believed yet.
+#[derive(Debug)]
+pub(super) struct Unverified<'a> {
+    signed: &'a str,
+    signature: &'a str,
+    header: Map<String, Value>,
+    claims: Map<String, Value>,
+}
+
+/// What a caller is made of, read from claims that are what they must be. Not yet believed.
+pub(super) struct Fitting {
+    subject: String,
+    expires: u64,
+}
+
+impl<'a> Unverified<'a> {
+    /// Takes a token apart: three parts in base64url without padding, of which two are JSON objects with unique
+    /// members.
+    pub(super) fn parse(token: &'a str) -> Result<Self, BadToken> {
+        let (signed, signature) = token.rsplit_once('.').ok_or_else(|| bad("parts are not three"))?;
+        let (header, claims) = signed.split_once('.').ok_or_else(|| bad("parts are not three"))?;
+        if claims.contains('.') {
+            return Err(bad("parts are not three"));
+        }
+        let object = |part: &str, name: &str| {
+            let bytes = BASE64_URL_SAFE_NO_PAD
+                .decode(part)
+                .map_err(|_| bad(format_args!("{name} isn't base64url")))?;
+            json::object(&bytes).map_err(|error| bad(format_args!("{name} {error}")))
+        };
+        Ok(Self { signed, signature, header: object(header, "header")?, claims: object(claims, "claims")? })
+    }
+
+    /// Who the token says has issued it.
+    pub(super) fn issuer(&self) -> Option<&str> {
+        self.claims.get("iss")?.as_str()
+    }
+
+    /// The key that the token says it's signed with.
+    pub(super) fn key_id(&self) -> Option<&str> {
+        self.header.get("kid")?.as_str()
+    }
+
+    /// The algorithm, if the issuer's tokens may be signed with it.
+    pub(super) fn algorithm(&self, issuer: &Issuer) -> Result<Algorithm, BadToken> {
+        let name = self.header.get("alg").and_then(Value::as_str).ok_or_else(|| bad("alg isn't a text"))?;
+        let algorithm = Algorithm::parse(name).filter(|algorithm| issuer.algorithms.contains(algorithm));
+        let algorithm = algorithm.ok_or_else(|| bad("alg isn't one of the issuer's"))?;
+        if self.header.contains_key("crit") || self.header.contains_key("b64") {
+            return Err(bad("header asks for an extension that isn't known (crit, b64)"));
+        }
+        if self.header.get("kid").is_some_and(|id| !id.is_string()) {
+            return Err(bad("kid isn't a text"));
+        }
+        match (&issuer.typ, self.header.get("typ").and_then(Value::as_str)) {
+            (None, _) => Ok(algorithm),
+            (Some(expected), Some(typ)) if media_type(typ).eq_ignore_ascii_case(media_type(expected)) => {
+                Ok(algorithm)
+            }
+            (Some(_), _) => Err(bad("typ is another")),
+        }
+    }
+
+    /// Whether the claims are what they must be, whoever has signed them: looked at first, so that nobody is asked for
+    /// the key of a token that is refused anyway.
+    pub(super) fn fits(&self, issuer: &Issuer, now: u64) -> Result<Fitting, BadToken> {
+        let claims = &self.claims;
+        if claims.get("iss").and_then(Value::as_str) != Some(issuer.issuer.as_str()) {
+            return Err(bad("iss is another"));
+        }
+        if !audience(claims.get("aud"))
+            .is_some_and(|listed| listed.iter().any(|one| issuer.audience.iter().any(|ours| ours == one)))
+        {
+            return Err(bad("aud is another"));
+        }
+        let expires = claims.get("exp").and_then(seconds).ok_or_else(|| bad("exp isn't a time"))?;
+        if expires.saturating_add(LEEWAY) <= now {
+            return Err(bad("exp has passed"));
+        }
+        for time in ["nbf", "iat"] {
+            if let Some(value) = claims.get(time) {
+                let begins = seconds(value).ok_or_else(|| bad(format_args!("{time} isn't a time")))?;
+                if begins > now.saturating_add(LEEWAY) {
+                    return Err(bad(format_args!("{time} is yet to come")));
+                }
+            }
+        }
+        let subject = claims.get("sub").and_then(Value::as_str).filter(|subject| !subject.is_empty());
+        let subject = subject.ok_or_else(|| bad("sub isn't a text"))?.to_owned();
+        if let Some((claim, _)) =
+            issuer.required_claims.iter().find(|(claim, value)| claims.get(*claim) != Some(value))
+        {
+            return Err(bad(format_args!("{claim} isn't what required_claims says")));
+        }
+        Ok(Fitting { subject, expires })
+    }
+
+    /// The token's caller, once its signature is found to be by this key.
+    pub(super) fn verified(
+        self,
+        Fitting { subject, expires }: Fitting,
+        caller: &str,
+        issuer: &Issuer,
+        algorithm: Algorithm,
+        key: &DecodingKey,
+    ) -> Result<Caller, BadToken> {
+        match verify(self.signature, self.signed.as_bytes(), key, algorithm.library()) {
+            Ok(true) => Ok(Caller {
+                name: caller.to_owned(),
+                issuer: Some(issuer.issuer.clone()),
+                subject: Some(subject),
+                claims: self.claims,
+                expires: Some(expires),
+            }),
+            Ok(false) | Err(_) => Err(bad("signature isn't by the issuer's key")),
+        }
+    }
+}
+
+/// RFC 7515 lets `application/` be left out.
+fn media_type(typ: &str) -> &str {
+    match typ.get(..12) {
+        Some(prefix) if prefix.eq_ignore_ascii_case("application/") => &typ[12..],
+        _ => typ,
+    }
+}
+
+/// A text, or a list of texts; none where it's anything else.
+fn audience(value: Option<&Value>) -> Option<Vec<&str>> {
+    match value? {
+        Value::String(one) => Some(vec![one]),
+        Value::Array(several) => several.iter().map(Value::as_str).collect(),
+        _ => None,
+    }
+}
+
+/// A time in seconds since 1970, which some issuers write with a fraction: positive, and before the year 10000.
+pub(super) fn seconds(value: &Value) -> Option<u64> {
+    let seconds = value.as_f64().filter(|seconds| (1.0..253_402_300_800.0).contains(seconds))?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it's within the range above"
+    )]
+    Some(seconds as u64)
+}
+
+/// How far two clocks may be apart, in seconds.
+const LEEWAY: u64 = 60;

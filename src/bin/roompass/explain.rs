@@ -1,0 +1,131 @@
+//! `roompass explain`: what would this caller get for this request, and by which rule?
+
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::Args;
+use roompass::auth::Caller;
+use roompass::config::{Config, ConfigError, Environment};
+use roompass::dialect::{BadRequest, standard};
+use roompass::domain::{Pass, operating_system_randomness};
+use roompass::http::Refusal;
+use roompass::mint;
+use roompass::policy::{Explanation, Policy};
+use serde_json::{Map, Value, json};
+
+use crate::somebody::{self, NotSomebody};
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// A file with the caller's claims, as their JWT has them
+    #[arg(long, value_name = "FILE")]
+    caller: Option<PathBuf>,
+    /// Which [[caller]] it is, where the claims' iss doesn't say
+    #[arg(long = "as", value_name = "NAME")]
+    named: Option<String>,
+    /// A file with the request's body; without one, a request that asks for nothing
+    #[arg(long, value_name = "FILE")]
+    request: Option<PathBuf>,
+    /// Answer as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Why nothing could be explained.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ExplainError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Somebody(#[from] NotSomebody),
+    #[error("the request can't be used: {0}")]
+    Request(#[from] BadRequest),
+    #[error("no [[caller]] is configured, so every request is refused")]
+    NoCallers,
+    #[error("say who asks: --caller and a file of claims, or --as and the name of an anonymous caller")]
+    NoCaller,
+}
+
+/// The decision, the rule, each rule passed over and why, and what the token would say.
+///
+/// # Errors
+/// Where the configuration, the caller or the request can't be used.
+pub(crate) fn run(options: &Options) -> Result<String, ExplainError> {
+    let Config { callers, rules, limits, .. } = Config::load(&Environment::of_this_process()?)?;
+    if callers.is_empty() {
+        return Err(ExplainError::NoCallers);
+    }
+    let caller = match (&options.caller, &options.named) {
+        (Some(file), named) => somebody::caller(file, named.as_deref(), &callers)?,
+        (None, Some(name)) if callers.iter().any(|caller| caller.name == *name) => Caller::anonymous(name),
+        (None, Some(name)) => return Err(NotSomebody::Unknown(name.clone()).into()),
+        (None, None) => return Err(ExplainError::NoCaller),
+    };
+    let body = options.request.as_deref().map(somebody::object).transpose()?.map(Value::Object);
+    let body = body.map_or_else(String::new, |body| body.to_string());
+    let request = standard::parse(body.as_bytes(), &limits)?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let explained = Policy::new(rules, limits, operating_system_randomness).explain(&caller, request, now);
+    Ok(if options.json {
+        format!("{:#}\n", as_json(&caller, explained))
+    } else {
+        as_text(&caller, explained)
+    })
+}
+
+fn as_json(caller: &Caller, Explanation { passed_over, decision }: Explanation) -> Value {
+    let passed_over: Vec<_> =
+        passed_over.iter().map(|(rule, why)| json!({ "rule": rule, "why": why.to_string() })).collect();
+    let mut answer = json!({ "caller": caller.name, "passed_over": passed_over });
+    match decision {
+        Ok(pass) => {
+            answer["decision"] = "pass".into();
+            answer["rule"] = pass.rule.clone().into();
+            answer["ttl_seconds"] = pass.ttl.duration().as_secs().into();
+            let grants = pass.grants.spelled_out();
+            answer["grants"] = grants
+                .into_iter()
+                .map(|(name, value, _)| (name.to_owned(), value.into()))
+                .collect::<Map<_, Value>>()
+                .into();
+            answer["claims"] = mint::livekit_claims(&pass, API_KEY);
+        }
+        Err(denial) => {
+            answer["decision"] = "refused".into();
+            answer["detail"] = denial.to_string().into();
+            answer["code"] = Refusal::from(denial).code().into();
+        }
+    }
+    answer
+}
+
+fn as_text(caller: &Caller, Explanation { passed_over, decision }: Explanation) -> String {
+    let subject = caller.subject.as_ref().map_or_else(String::new, |subject| format!(", {subject}"));
+    let mut lines = vec![format!("caller       {}{subject}", caller.name)];
+    lines.extend(passed_over.iter().map(|(rule, why)| format!("passed over  {rule}: {why}")));
+    match decision {
+        Ok(pass) => lines.extend(of_pass(&pass)),
+        Err(denial) => {
+            lines.push(format!("refused      {denial}"));
+            lines.push(format!("code         {}", Refusal::from(denial).code()));
+        }
+    }
+    lines.join("\n") + "\n"
+}
+
+fn of_pass(pass: &Pass) -> Vec<String> {
+    let mut lines = vec![
+        format!("decided by   {}", pass.rule),
+        format!("room         {}", pass.room.as_str()),
+        format!("identity     {}", pass.identity.as_str()),
+        format!("for          {}", pass.ttl),
+    ];
+    lines.extend(pass.grants.spelled_out().into_iter().map(|(name, value, default)| {
+        format!("grant        {name} = {value}{}", if default { " (LiveKit's default)" } else { "" })
+    }));
+    lines.push(format!("the token says, besides nbf and exp\n{:#}", mint::livekit_claims(pass, API_KEY)));
+    lines
+}
+
+/// Stands for the key that would sign.
+const API_KEY: &str = "(the API key)";

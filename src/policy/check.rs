@@ -1,0 +1,161 @@
+//! Mistakes that a rule's own text doesn't show: rules that can never give a pass, rules that are never reached, and
+//! rules that could make one person of two.
+
+use serde_json::{Map, Value};
+
+use super::source::Source;
+use super::template::{Part, Template};
+use super::{RoomPattern, Rule};
+use crate::auth::{Caller, CallerConfig, CallerKind};
+
+/// The first rule with a mistake, by its position, and what the mistake is.
+pub(crate) fn mistake(rules: &[Rule], callers: &[CallerConfig]) -> Option<(usize, String)> {
+    rules.iter().enumerate().find_map(|(position, rule)| {
+        let earlier = &rules[..position];
+        let found = impossible(rule, callers)
+            .or_else(|| earlier.iter().find_map(|other| clash(rule, other)))
+            .or_else(|| rules[..=position].iter().find_map(|other| same_identity(rule, other, callers)));
+        found.map(|found| (position, format!("rule {:?} {found}", rule.name)))
+    })
+}
+
+/// Why the rule could never give a pass.
+fn impossible(rule: &Rule, callers: &[CallerConfig]) -> Option<String> {
+    let known = |name: &String| callers.iter().any(|caller| caller.name == *name);
+    if let Some(unknown) = rule.callers.iter().find(|name| !known(name)) {
+        return Some(format!("is for caller {unknown:?}, and no [[caller]] has that name"));
+    }
+    if rule.name.is_empty() {
+        return Some("needs a name".into());
+    }
+    if rule.callers.is_empty() {
+        return Some("is for nobody: callers must name one".into());
+    }
+    if rule.rooms.is_empty() {
+        return Some("opens no room: rooms must hold a pattern, such as \"*\"".into());
+    }
+    if let Some(max_ttl) = rule.max_ttl.filter(|max_ttl| *max_ttl < rule.ttl) {
+        return Some(format!("has a ttl of {} over its max_ttl of {max_ttl}", rule.ttl));
+    }
+    let named = callers.iter().filter(|caller| rule.callers.contains(&caller.name));
+    let sources = sources(rule);
+    for caller in named {
+        if let Some(source) = sources.iter().find(|source| !may_have(caller, source)) {
+            return Some(format!("asks for {{{source}}}, which caller {:?} never has", caller.name));
+        }
+    }
+    let sample = sample(&sources);
+    let default_room = rule.default_room.as_ref().and_then(|room| room.fill(&sample, |_| {}).ok())?;
+    let opens = |pattern: &RoomPattern| pattern.matches(&default_room, &sample) == Ok(true);
+    (!rule.rooms.iter().any(opens)).then(|| "has a default_room that isn't one of its rooms".into())
+}
+
+/// Whether a caller of this kind can have something that a rule asks for.
+fn may_have(caller: &CallerConfig, source: &Source) -> bool {
+    match &caller.kind {
+        CallerKind::Anonymous => false,
+        CallerKind::ApiKey => *source == Source::Subject,
+        CallerKind::Gateway(via) => *source != Source::Issuer || via.has_issuer(),
+        CallerKind::Jwt(_) => true,
+    }
+}
+
+/// Why two rules can't both stand, `other` being the earlier.
+fn clash(rule: &Rule, other: &Rule) -> Option<String> {
+    if rule.name == other.name {
+        return Some("has the same name as an earlier rule".into());
+    }
+    let opens_all = other.rooms.iter().any(RoomPattern::is_any)
+        || (rule.rooms.iter().all(|room| other.rooms.contains(room))
+            && (other.default_room.is_some() || rule.default_room.is_none()));
+    let covers =
+        rule.callers.iter().all(|name| other.callers.contains(name)) && other.when.covers(&rule.when);
+    (covers && opens_all && placeholders(other).next().is_none())
+        .then(|| format!("is never reached: rule {:?} before it decides all that it's for", other.name))
+}
+
+/// Whether two callers with different issuers could get one identity by these rules, and so end each other's
+/// connections, or pass for each other.
+fn same_identity(rule: &Rule, other: &Rule, callers: &[CallerConfig]) -> Option<String> {
+    let (Some(mine), Some(theirs)) = (&rule.identity, &other.identity) else { return None };
+    if apart(mine, theirs) {
+        return None;
+    }
+    let of =
+        |rule: &Rule| callers.iter().filter(|caller| rule.callers.contains(&caller.name)).collect::<Vec<_>>();
+    for one in of(rule) {
+        if let Some(another) = of(other).into_iter().find(|another| one.authority() != another.authority()) {
+            return Some(format!(
+                "could give callers {:?} and {:?} one identity{}: two people of two issuers. Begin it with a text for \
+                 each, as \"{}:{{sub}}\", or hold the issuer, as \"{{iss}}|{{sub}}\"",
+                one.name,
+                another.name,
+                if rule.name == other.name { String::new() } else { format!(", with rule {:?}", other.name) },
+                one.name,
+            ));
+        }
+    }
+    None
+}
+
+/// Whether the two never make the same text for callers of two issuers: one is random, or they begin differently, or
+/// both hold the issuer at the same place.
+fn apart(one: &Template, other: &Template) -> bool {
+    let beginning = |template: &Template| match template.parts().first() {
+        Some(Part::Literal(literal)) => literal.clone(),
+        _ => String::new(),
+    };
+    let (first, second) = (beginning(one), beginning(other));
+    one.is_random()
+        || other.is_random()
+        || (!first.starts_with(&second) && !second.starts_with(&first))
+        || (one == other && one.parts().contains(&Part::Caller(Source::Issuer)))
+}
+
+fn templates(rule: &Rule) -> impl Iterator<Item = &Template> {
+    let single = [&rule.default_room, &rule.identity, &rule.participant_name, &rule.participant_metadata];
+    single.into_iter().flatten().chain(rule.participant_attributes.values())
+}
+
+/// All that the rule asks of a caller.
+fn sources(rule: &Rule) -> Vec<&Source> {
+    placeholders(rule).chain(rule.when.sources()).collect()
+}
+
+fn placeholders(rule: &Rule) -> impl Iterator<Item = &Source> {
+    let parts =
+        templates(rule).flat_map(Template::parts).chain(rule.rooms.iter().flat_map(RoomPattern::head));
+    parts.filter_map(|part| match part {
+        Part::Caller(source) => Some(source),
+        _ => None,
+    })
+}
+
+/// A caller who has them all, each with another value.
+fn sample(sources: &[&Source]) -> Caller {
+    let mut caller = Caller {
+        issuer: Some("\u{1}iss".into()),
+        subject: Some("\u{1}sub".into()),
+        ..Caller::anonymous("sample")
+    };
+    for source in sources {
+        if let Source::Claim(path) = source {
+            insert(&mut caller.claims, path, &source.to_string());
+        }
+    }
+    caller
+}
+
+fn insert(claims: &mut Map<String, Value>, path: &[String], value: &str) {
+    match path {
+        [] => {}
+        [name] => {
+            claims.insert(name.clone(), format!("\u{1}{value}").into());
+        }
+        [name, rest @ ..] => {
+            if let Value::Object(inner) = claims.entry(name.clone()).or_insert_with(|| Map::new().into()) {
+                insert(inner, rest, value);
+            }
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Conditions on what is known of a caller.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+
+use super::source::Source;
+use crate::auth::Caller;
+
+/// `when`: all of these hold.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Conditions(BTreeMap<Source, Condition>);
+
+/// What one value must be.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Condition {
+    /// Equal to this text, number or truth value.
+    Equal(Value),
+    /// `{ one_of = [..] }`: equal to one of these.
+    OneOf(Vec<Value>),
+    /// `{ contains = .. }`: a list that holds this.
+    Contains(Value),
+}
+
+impl Conditions {
+    /// The first condition that doesn't hold for this caller.
+    #[must_use]
+    pub fn unmet_by(&self, caller: &Caller) -> Option<(&Source, &Condition)> {
+        self.0
+            .iter()
+            .find(|(source, condition)| !source.of(caller).is_some_and(|value| condition.holds_for(&value)))
+    }
+
+    pub(super) fn sources(&self) -> impl Iterator<Item = &Source> {
+        self.0.keys()
+    }
+
+    /// Whether whoever meets `other` meets these too.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        self.0.iter().all(|(source, condition)| other.0.get(source) == Some(condition))
+    }
+}
+
+/// All of them, in one line.
+impl fmt::Display for Conditions {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all: Vec<_> = self.0.iter().map(|(source, condition)| format!("{source} {condition}")).collect();
+        formatter.write_str(&all.join(" and "))
+    }
+}
+
+impl Condition {
+    fn holds_for(&self, value: &Value) -> bool {
+        match self {
+            Self::Equal(expected) => value == expected,
+            Self::OneOf(expected) => expected.contains(value),
+            Self::Contains(expected) => value.as_array().is_some_and(|values| values.contains(expected)),
+        }
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Equal(value) => write!(formatter, "= {value}"),
+            Self::OneOf(values) => write!(formatter, "one of {}", Value::Array(values.clone())),
+            Self::Contains(value) => write!(formatter, "contains {value}"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Conditions {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let written = BTreeMap::<String, Condition>::deserialize(deserializer)?;
+        let read = |(path, condition): (String, Condition)| {
+            Ok((Source::parse(&path).map_err(de::Error::custom)?, condition))
+        };
+        written.into_iter().map(read).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Condition {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Written;
+
+        impl<'de> Visitor<'de> for Written {
+            type Value = Condition;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a text, a number, true, false, { one_of = [..] } or { contains = .. }")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Condition, E> {
+                Ok(Condition::Equal(text.into()))
+            }
+
+            fn visit_i64<E>(self, number: i64) -> Result<Condition, E> {
+                Ok(Condition::Equal(number.into()))
+            }
+
+            fn visit_bool<E>(self, truth: bool) -> Result<Condition, E> {
+                Ok(Condition::Equal(truth.into()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut table: A) -> Result<Condition, A::Error> {
+                let mistake = || {
+                    de::Error::custom(
+                        "a condition is { one_of = [..] } or { contains = .. }; a path with dots stands in quotes as a whole: \"claims.role\"",
+                    )
+                };
+                let condition = match table.next_key::<String>()?.as_deref() {
+                    Some("one_of") => Condition::OneOf(table.next_value()?),
+                    Some("contains") => Condition::Contains(table.next_value()?),
+                    _ => return Err(mistake()),
+                };
+                if table.next_key::<String>()?.is_some() { Err(mistake()) } else { Ok(condition) }
+            }
+        }
+
+        deserializer.deserialize_any(Written)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn when(text: &str) -> Result<Conditions, String> {
+        #[derive(Deserialize)]
+        struct Rule {
+            when: Conditions,
+        }
+        toml::from_str::<Rule>(text).map(|rule| rule.when).map_err(|error| error.message().to_owned())
+    }
+
+    fn holds(text: &str) -> bool {
+        let claims = json!({
+            "role": "host", "level": 3, "paid": true, "roles": ["admin", "user"],
+            "realm_access": {"roles": ["host"]}, "https://example.com/roles": ["host"],
+        });
+        let caller = Caller {
+            claims: claims.as_object().unwrap().clone(),
+            subject: Some("ada".into()),
+            ..Caller::anonymous("a")
+        };
+        when(text).unwrap().unmet_by(&caller).is_none()
+    }
+
+    #[test]
+    fn a_value_is_equal_one_of_or_contained() {
+        for text in [
+            "when = {}",
+            "when = { 'claims.role' = 'host' }",
+            "when = { 'claims.level' = 3, 'claims.paid' = true, sub = 'ada' }",
+            "when = { 'claims.role' = { one_of = ['guest', 'host'] } }",
+            "when = { 'claims.roles' = { contains = 'admin' } }",
+            "when = { 'claims.realm_access.roles' = { contains = 'host' } }",
+            "when = { 'claims.\"https://example.com/roles\"' = { contains = 'host' } }",
+        ] {
+            assert!(holds(text), "{text}");
+        }
+        for text in [
+            "when = { 'claims.role' = 'HOST' }",
+            "when = { 'claims.level' = '3' }",
+            "when = { 'claims.role' = { contains = 'host' } }",
+            "when = { 'claims.roles' = 'admin' }",
+            "when = { 'claims.roles' = { contains = 'adm' } }",
+            "when = { 'claims.role' = { one_of = [] } }",
+            "when = { 'claims.none' = 'x' }",
+            "when = { 'claims.role' = 'host', iss = 'x' }",
+        ] {
+            assert!(!holds(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_mistake_in_a_condition_is_said() {
+        assert!(
+            when("when = { role = 'host' }")
+                .unwrap_err()
+                .contains("\"role\" is not known: write sub, iss or claims.path")
+        );
+        for text in [
+            "when.claims.role = 'host'",
+            "when = { 'claims.role' = { equals = 'x' } }",
+            "when = { 'claims.role' = { one_of = [], contains = 1 } }",
+        ] {
+            assert!(when(text).unwrap_err().contains("one_of"), "{text}");
+        }
+    }
+}

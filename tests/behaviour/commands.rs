@@ -1,0 +1,208 @@
+//! `roompass check`, `explain` and `api-key`: what people ask before they deploy.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use crate::serve::{Serving, roompass};
+
+const POLICY: &str = r#"
+[[caller]]
+name = "app"
+kind = "jwt"
+issuer = "https://login.example.com/"
+audience = "calls"
+algorithms = ["ES256"]
+
+[[caller]]
+name = "anyone"
+kind = "anonymous"
+
+[[rule]]
+name = "hosts"
+callers = ["app"]
+when = { "claims.role" = "host" }
+rooms = ["{claims.team}:*"]
+default_room = "{claims.team}:{random}"
+identity = "{sub}"
+grants = { room_admin = true }
+
+[[rule]]
+name = "guests"
+callers = ["anyone"]
+rooms = ["lobby"]
+default_room = "lobby"
+ttl = "2m"
+grants = { can_publish = false }
+"#;
+
+/// A file of a test's own.
+fn file(name: &str, text: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::write(&path, text).unwrap();
+    path
+}
+
+fn ada(file_name: &str, role: &str) -> String {
+    let claims = json!({"iss": "https://login.example.com/", "sub": "ada", "team": "red", "role": role});
+    file(file_name, &claims.to_string()).to_str().unwrap().to_owned()
+}
+
+/// What a command prints, and the code it ends with.
+fn run(arguments: &[&str], config: &str) -> (String, String, i32) {
+    let output = roompass(arguments, &[("ROOMPASS_CONFIG", config)]).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (text(output.stdout), text(output.stderr), output.status.code().unwrap())
+}
+
+#[test]
+fn check_sums_up_who_may_get_what() {
+    let (table, mistakes, code) = run(&["check"], POLICY);
+    assert_eq!((code, mistakes.as_str()), (0, ""));
+    insta::assert_snapshot!(table, @r#"
+    CALLER  KNOWN BY
+    app     a token of https://login.example.com/ for calls (ES256)
+    anyone  nothing: whoever reaches the endpoint
+
+    RULE    WHO                            ROOMS                                          AS             MAY                                                       FOR
+    hosts   app when claims.role = "host"  {claims.team}:* (else {claims.team}:{random})  {sub}          can_publish, can_subscribe, can_publish_data, room_admin  10m
+    guests  anyone                         lobby (else lobby)                             user-{random}  can_publish = false, can_subscribe                        2m
+    "#);
+}
+
+#[test]
+fn check_says_what_is_wrong_and_fails() {
+    let bad = file("mistaken.toml", "[[caller]]\nname = \"a\"\nkind = \"anonymus\"\n");
+    let (table, mistakes, code) = run(&["check", bad.to_str().unwrap()], POLICY);
+    assert_eq!((code, table.as_str()), (1, ""));
+    assert!(
+        mistakes.contains("mistaken.toml:3:8: unknown variant `anonymus`, expected one of `anonymous`"),
+        "{mistakes}"
+    );
+    assert_eq!(mistakes.lines().count(), 1);
+    let (_, _, code) = run(&["check", "no/such/file.toml"], POLICY);
+    assert_eq!(code, 1);
+}
+
+#[test]
+fn check_says_what_is_worth_a_thought() {
+    let rule = "[[rule]]\nname = \"r\"\ncallers = [\"anyone\"]\nrooms = [\"*\"]\nclient_may_set = [\"participant_identity\"]\ngrants.room_create = true\n";
+    let (notes, _, code) = run(&["check"], &format!("{POLICY}{rule}"));
+    assert_eq!(code, 0);
+    assert!(
+        notes.contains("Note: rule \"r\" lets anonymous callers choose their identity, another caller's too")
+    );
+    assert!(notes.contains("Note: rule \"r\" grants room_create, which may also delete rooms"));
+}
+
+#[test]
+fn check_of_the_file_as_it_comes_says_that_nobody_is_let_in() {
+    let (says, _, code) = run(&["check"], "");
+    assert_eq!((says.as_str(), code), ("Sound, and it lets nobody in: no [[caller]] is configured.\n", 0));
+}
+
+#[test]
+fn explain_shows_the_decision_the_rule_and_what_the_token_would_say() {
+    let request = file("red.json", r#"{"room_name": "red:standup"}"#);
+    let arguments =
+        ["explain", "--caller", &ada("host.json", "host"), "--request", request.to_str().unwrap()];
+    let (says, _, code) = run(&arguments, POLICY);
+    assert_eq!(code, 0);
+    for line in [
+        "caller       app, ada",
+        "decided by   hosts",
+        "room         red:standup",
+        "identity     ada",
+        "for          10m",
+        "grant        can_publish = true (LiveKit's default)",
+        "grant        room_admin = true",
+        "grant        hidden = false (LiveKit's default)",
+    ] {
+        assert!(says.lines().any(|said| said == line), "{line}\n{says}");
+    }
+    let claims: Value = serde_json::from_str(says.split_once("nbf and exp\n").unwrap().1).unwrap();
+    assert_eq!(
+        claims,
+        json!({"iss": "(the API key)", "sub": "ada", "video": {"roomJoin": true, "room": "red:standup", "roomAdmin": true}})
+    );
+}
+
+#[test]
+fn explain_says_why_each_rule_was_passed_over() {
+    let arguments = ["explain", "--caller", &ada("guest.json", "guest"), "--json"];
+    let (says, _, code) = run(&arguments, POLICY);
+    assert_eq!(code, 0);
+    let says: Value = serde_json::from_str(&says).unwrap();
+    assert_eq!(
+        says,
+        json!({
+            "caller": "app",
+            "decision": "refused",
+            "code": "no_rule",
+            "detail": "No rule is for this caller.",
+            "passed_over": [
+                {"rule": "hosts", "why": "it's only when claims.role = \"host\""},
+                {"rule": "guests", "why": "it's for other callers"},
+            ],
+        })
+    );
+}
+
+#[test]
+fn explain_for_an_anonymous_caller_needs_only_the_name() {
+    let (says, _, _) = run(&["explain", "--as", "anyone", "--json"], POLICY);
+    let says: Value = serde_json::from_str(&says).unwrap();
+    assert_eq!((&says["rule"], &says["ttl_seconds"]), (&json!("guests"), &json!(120)));
+    assert_eq!(says["grants"]["can_publish_data"], "false", "it follows can_publish");
+    assert_eq!(says["claims"]["video"], json!({"roomJoin": true, "room": "lobby", "canPublish": false}));
+}
+
+#[test]
+fn explain_says_what_it_needs() {
+    let unclear = file("unclear.json", r#"{"sub": "ada"}"#);
+    let broken = file("broken.json", "{");
+    for (arguments, mistake) in [
+        (vec!["explain"], "say who asks"),
+        (vec!["explain", "--as", "nobody"], "no [[caller]] is called \"nobody\""),
+        (vec!["explain", "--caller", unclear.to_str().unwrap()], "name one with --as"),
+        (vec!["explain", "--caller", broken.to_str().unwrap()], "broken.json is not valid JSON"),
+        (vec!["explain", "--caller", "no/such.json"], "no/such.json can't be read"),
+    ] {
+        let (_, mistakes, code) = run(&arguments, POLICY);
+        assert_eq!(code, 1);
+        assert!(mistakes.contains(mistake), "{mistakes}");
+    }
+}
+
+#[test]
+fn api_key_prints_a_new_key_and_the_hash_to_store() {
+    let (says, _, code) = run(&["api-key", "backend"], POLICY);
+    assert_eq!(code, 0);
+    let lines: Vec<_> = says.lines().collect();
+    let stored: Value = serde_json::from_str(&format!("{{{}}}", lines[2])).unwrap();
+    let hash = roompass::keys::api_key::ApiKeyHash::of(lines[0]).to_string();
+    assert_eq!(stored, json!({ "backend": hash }));
+    assert!(lines[0].starts_with("rpk_") && lines[0].len() == 44);
+    assert_ne!(run(&["api-key", "backend"], POLICY).0, says);
+}
+
+#[test]
+fn serving_as_somebody_everybody_is_that_somebody_and_the_policy_decides() {
+    let claims = ada("somebody.json", "host");
+    let arguments = ["--listen", "127.0.0.1:0", "--caller", &claims];
+    let serving = Serving::start(roompass(&arguments, &[("ROOMPASS_CONFIG", POLICY)]), "Ctrl-C");
+    let printed = serving.started_with.join("\n");
+    assert!(
+        printed.contains("Warning: development mode: it takes everybody for ada, because of --caller"),
+        "{printed}"
+    );
+    let (status, problem) = serving.as_the_curl_command_says();
+    assert_eq!(status, "HTTP/1.1 403 Forbidden", "room hello isn't red's");
+    assert_eq!(problem["code"], "room_not_allowed");
+    assert_eq!(serving.end("INT"), 0);
+
+    let (_, mistake, code) = run(&["--listen", "0.0.0.0:0", "--caller", &claims], POLICY);
+    assert_eq!(code, 1);
+    assert!(mistake.contains("listens on this machine alone"), "{mistake}");
+}

@@ -1,0 +1,290 @@
+//! Callers that API Gateway vouches for, in whole Lambda events as each authorizer leaves them; and events that pretend.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use lambda_http::request::LambdaRequest;
+use lambda_http::tower::ServiceExt;
+use lambda_http::{Adapter, Context, LambdaEvent};
+use serde_json::{Value, json};
+
+use crate::support::{claims, service};
+
+/// The service behind one authorizer. Its only rule gives what only the authorizer's word can fill in.
+fn behind(via: &str, rule: &str) -> String {
+    format!(
+        "[[caller]]\nname = \"app\"\nkind = \"gateway\"\nvia = \"{via}\"\n\
+         [[rule]]\nname = \"r\"\ncallers = [\"app\"]\nrooms = [\"standup\"]\n{rule}"
+    )
+}
+
+/// Each authorizer with one of its rules.
+fn authorizers() -> [(&'static str, String); 4] {
+    let of_tokens = "identity = \"{iss}|{sub}\"\nwithin_credential = true\nwhen = { \"claims.cognito:groups\" = { contains = \"admin\" }, \"claims.email_verified\" = \"true\" }";
+    let of_function = "identity = \"{sub}\"\nwhen = { \"claims.role\" = \"host\", \"claims.rooms\" = { contains = \"standup\" } }";
+    let of_iam = "identity = \"{sub}\"\nwhen = { \"claims.account\" = \"123456789012\" }";
+    [("jwt", of_tokens), ("cognito", of_tokens), ("lambda", of_function), ("iam", of_iam)]
+        .map(|(via, rule)| (via, behind(via, rule)))
+}
+
+async fn invoke(config: &str, event: &Value) -> Value {
+    let payload: LambdaRequest = serde_json::from_str(&event.to_string()).unwrap();
+    let mut function = Adapter::from(service(config).map_request(roompass::lambda::into_http));
+    let event = LambdaEvent { payload, context: Context::default() };
+    serde_json::to_value(lambda_http::Service::call(&mut function, event).await.unwrap()).unwrap()
+}
+
+async fn pass(config: &str, event: &Value) -> Value {
+    let answer = invoke(config, event).await;
+    assert_eq!(answer["statusCode"], 201, "{answer}");
+    claims(body(&answer)["participant_token"].as_str().unwrap())
+}
+
+/// Asserts a 401 that asks for a credential, or says that the one shown is wrong; and that nothing was minted.
+async fn assert_stranger(config: &str, event: &Value, what: &str) {
+    let answer = invoke(config, event).await;
+    assert_eq!(answer["statusCode"], 401, "{what}: {answer}");
+    let shown = ["headers", "multiValueHeaders"].iter().any(|headers| {
+        let headers = event[*headers].as_object();
+        headers.is_some_and(|headers| headers.keys().any(|name| name.eq_ignore_ascii_case("authorization")))
+    });
+    let scheme = event["headers"].to_string().contains("Bearer");
+    let (code, challenge) = if shown && scheme {
+        ("invalid_credential", "Bearer error=\"invalid_token\"")
+    } else {
+        ("no_credential", "Bearer")
+    };
+    assert_eq!(body(&answer)["code"], code, "{what}");
+    let headers = &answer["headers"];
+    let challenged =
+        headers.get("www-authenticate").or_else(|| answer["multiValueHeaders"]["www-authenticate"].get(0));
+    assert_eq!(challenged, Some(&json!(challenge)), "{what}");
+    assert!(!answer.to_string().contains("eyJ"), "{what}: nothing was minted");
+}
+
+fn body(answer: &Value) -> Value {
+    serde_json::from_str(answer["body"].as_str().unwrap()).unwrap()
+}
+
+fn read(path: &str) -> Value {
+    serde_json::from_str(
+        &std::fs::read_to_string(format!("{}/{path}.json", env!("CARGO_MANIFEST_DIR"))).unwrap(),
+    )
+    .unwrap()
+}
+
+fn vouched(name: &str) -> Value {
+    read(&format!("tests/gateway/{name}"))
+}
+
+/// Each authorizer's event, and who it says is calling.
+const VOUCHED: [(&str, &str, &str); 7] = [
+    ("http-api-jwt", "jwt", COGNITO_USER),
+    ("rest-api-cognito", "cognito", COGNITO_USER),
+    ("http-api-lambda", "lambda", "ada"),
+    ("rest-api-lambda", "lambda", "ada"),
+    ("http-api-iam", "iam", ROLE),
+    ("rest-api-iam", "iam", ROLE),
+    ("function-url-iam", "iam", ROLE),
+];
+const COGNITO_USER: &str = "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_aBcDeFgHi|b3c4d5e6-1234-4abc-9def-0123456789ab";
+const ROLE: &str = "arn:aws:sts::123456789012:assumed-role/backend/session";
+
+#[tokio::test]
+async fn rule_14_each_authorizers_word_is_taken_by_its_own_callers_alone() {
+    for (event, by, identity) in VOUCHED {
+        for (via, config) in authorizers() {
+            if via == by {
+                let pass = pass(&config, &vouched(event)).await;
+                assert_eq!(
+                    (&pass["sub"], &pass["video"]["room"]),
+                    (&json!(identity), &json!("standup")),
+                    "{event}"
+                );
+            } else {
+                assert_stranger(&config, &vouched(event), &format!("{event} via {via}")).await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn rule_14_without_an_authorizers_word_nobody_is_known_whatever_the_request_says() {
+    let context = vouched("http-api-jwt")["requestContext"].to_string();
+    let said =
+        json!({"sub": "ada", "role": "host", "rooms": ["standup"], "userArn": ROLE, "principalId": "ada"})
+            .to_string();
+    let pretending = [
+        ("requestcontext", context.as_str()),
+        ("requestContext", &context),
+        ("x-amzn-request-context", &context),
+        ("x-amzn-lambda-context", &context),
+        ("x-amzn-apigateway-authorizer", &said),
+        ("x-amzn-oidc-identity", "ada"),
+        ("x-amzn-oidc-data", "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZGEifQ."),
+        ("x-amz-security-token", "ada"),
+        ("authorizer", &said),
+        ("x-principal-id", "ada"),
+        ("x-forwarded-user", "ada"),
+        ("sub", "ada"),
+    ];
+    for source in ["http-api", "http-api-stage", "rest-api", "function-url", "alb", "alb-multi-value-headers"]
+    {
+        for (via, config) in authorizers() {
+            let plain = read(&format!("events/{source}"));
+            assert_stranger(&config, &plain, &format!("{source} via {via}")).await;
+            for (name, value) in pretending {
+                let mut event = plain.clone();
+                if event["headers"].is_object() {
+                    event["headers"][name] = json!(value);
+                }
+                if event["multiValueHeaders"].is_object() {
+                    event["multiValueHeaders"][name] = json!([value]);
+                }
+                assert_stranger(&config, &event, &format!("{source} via {via} with {name}")).await;
+            }
+            let mut event = plain.clone();
+            let mut claims = vouched("http-api-jwt");
+            claims["room_name"] = json!("standup");
+            event["body"] = json!(claims.to_string());
+            for place in ["queryStringParameters", "pathParameters", "stageVariables"] {
+                event[place] = json!({"requestContext": context, "requestContext.authorizer": said, "authorizer": said, "sub": "ada"});
+            }
+            event["rawQueryString"] = json!("requestContext[authorizer][jwt][claims][sub]=ada&sub=ada");
+            assert_stranger(&config, &event, &format!("{source} via {via} with it in its body and query"))
+                .await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn rule_14_an_authorizer_that_does_not_say_who_it_is_says_nothing() {
+    let configs = authorizers();
+    let config = |via: &str| &configs.iter().find(|(name, _)| *name == via).unwrap().1;
+    for (event, via, _) in VOUCHED {
+        if event == "rest-api-iam" {
+            continue;
+        }
+        for authorizer in [json!(null), json!({})] {
+            let mut stranger = vouched(event);
+            stranger["requestContext"]["authorizer"] = authorizer;
+            assert_stranger(config(via), &stranger, &format!("{event} without an authorizer")).await;
+        }
+    }
+    let jwt = |claims: Value| json!({"jwt": {"claims": claims, "scopes": null}});
+    for (event, via, authorizer) in [
+        ("http-api-jwt", "jwt", json!({"jwt": null})),
+        ("http-api-jwt", "jwt", json!({"jwt": {"claims": null}})),
+        ("http-api-jwt", "jwt", jwt(json!({}))),
+        ("http-api-jwt", "jwt", jwt(json!({"iss": "i", "cognito:groups": "[admin]"}))),
+        ("http-api-jwt", "jwt", jwt(json!({"iss": "i", "sub": "", "cognito:groups": "[admin]"}))),
+        ("http-api-jwt", "jwt", jwt(json!({"iss": "i", "sub": "[ada]", "cognito:groups": "[admin]"}))),
+        ("http-api-jwt", "jwt", jwt(json!({"iss": "i", "sub": "ada", "exp": "tomorrow"}))),
+        ("http-api-jwt", "jwt", jwt(json!({"iss": "i", "sub": "ada", "exp": ""}))),
+        ("rest-api-cognito", "cognito", json!({"claims": null})),
+        ("rest-api-cognito", "cognito", json!({"claims": {}})),
+        ("rest-api-cognito", "cognito", json!({"claims": "{\"sub\":\"ada\"}"})),
+        ("rest-api-cognito", "cognito", json!({"claims": {"sub": ""}})),
+        ("rest-api-cognito", "cognito", json!({"sub": "ada", "iss": "i"})),
+        (
+            "rest-api-cognito",
+            "cognito",
+            json!({"claims": {"sub": "ada", "exp": "Tue Foo 02 07:06:40 UTC 2096"}}),
+        ),
+        (
+            "rest-api-cognito",
+            "cognito",
+            json!({"claims": {"sub": "ada", "exp": "Tue Oct 02 07:06:40 CET 2096"}}),
+        ),
+        ("http-api-lambda", "lambda", json!({"lambda": null})),
+        ("http-api-lambda", "lambda", json!({"lambda": {}})),
+        ("http-api-lambda", "lambda", json!({"lambda": {"role": "host"}})),
+        ("http-api-lambda", "lambda", json!({"lambda": {"sub": ""}})),
+        ("http-api-lambda", "lambda", json!({"lambda": {"sub": 5}})),
+        ("http-api-lambda", "lambda", json!({"lambda": {"sub": "ada", "claims": {}}})),
+        ("http-api-lambda", "lambda", json!({"sub": "ada", "role": "host"})),
+        ("rest-api-lambda", "lambda", json!({"principalId": ""})),
+        ("rest-api-lambda", "lambda", json!({"role": "host", "integrationLatency": 12})),
+        ("rest-api-lambda", "lambda", json!({"lambda": {"sub": "ada", "role": "host"}})),
+        ("http-api-iam", "iam", json!({"iam": null})),
+        ("http-api-iam", "iam", json!({"iam": {"accountId": "123456789012"}})),
+        ("http-api-iam", "iam", json!({"iam": {"accountId": "123456789012", "userArn": ""}})),
+        (
+            "http-api-iam",
+            "iam",
+            json!({"iam": {"accountId": "123456789012", "userArn": null, "userId": "x"}}),
+        ),
+    ] {
+        let mut stranger = vouched(event);
+        stranger["requestContext"]["authorizer"] = authorizer.clone();
+        assert_stranger(config(via), &stranger, &authorizer.to_string()).await;
+    }
+    for arn in [json!(null), json!("")] {
+        let mut stranger = vouched("rest-api-iam");
+        stranger["requestContext"]["identity"]["userArn"] = arn;
+        assert_stranger(config("iam"), &stranger, "a REST API's identity without an ARN").await;
+    }
+}
+
+#[tokio::test]
+async fn rule_14_a_claim_that_is_a_list_is_read_as_the_gateway_writes_it() {
+    for (event, claims, written, admin) in [
+        ("http-api-jwt", "/requestContext/authorizer/jwt/claims", "[admin user]", true),
+        ("http-api-jwt", "/requestContext/authorizer/jwt/claims", "[admin]", true),
+        ("http-api-jwt", "/requestContext/authorizer/jwt/claims", "[\"admin\",\"user\"]", true),
+        ("http-api-jwt", "/requestContext/authorizer/jwt/claims", "admin", false),
+        ("http-api-jwt", "/requestContext/authorizer/jwt/claims", "admin,user", false),
+        ("http-api-jwt", "/requestContext/authorizer/jwt/claims", "[administrator user]", false),
+        ("http-api-jwt", "/requestContext/authorizer/jwt/claims", "[not,admin user]", false),
+        ("http-api-jwt", "/requestContext/authorizer/jwt/claims", "[admin user", false),
+        ("http-api-jwt", "/requestContext/authorizer/jwt/claims", "[]", false),
+        ("http-api-jwt", "/requestContext/authorizer/jwt/claims", "", false),
+        ("rest-api-cognito", "/requestContext/authorizer/claims", "admin,user", true),
+        ("rest-api-cognito", "/requestContext/authorizer/claims", "admin", true),
+        ("rest-api-cognito", "/requestContext/authorizer/claims", "[admin user]", true),
+        ("rest-api-cognito", "/requestContext/authorizer/claims", "administrator,user", false),
+        ("rest-api-cognito", "/requestContext/authorizer/claims", "admin user", false),
+        ("rest-api-cognito", "/requestContext/authorizer/claims", "", false),
+    ] {
+        let via = VOUCHED.iter().find(|(name, ..)| *name == event).unwrap().1;
+        let config = authorizers().into_iter().find(|(name, _)| *name == via).unwrap().1;
+        let mut event = vouched(event);
+        event.pointer_mut(claims).unwrap()["cognito:groups"] = json!(written);
+        let answer = invoke(&config, &event).await;
+        assert_eq!(answer["statusCode"], if admin { 201 } else { 403 }, "{via}: {written:?}: {answer}");
+    }
+    // Only the groups are a list by their name: another claim with commas is a text.
+    let config = behind("cognito", "when = { \"claims.nickname\" = { contains = \"admin\" } }");
+    let mut event = vouched("rest-api-cognito");
+    event["requestContext"]["authorizer"]["claims"]["nickname"] = json!("admin,user");
+    assert_eq!(invoke(&config, &event).await["statusCode"], 403);
+}
+
+#[tokio::test]
+async fn rule_12_a_pass_ends_no_later_than_the_token_that_the_gateway_verified() {
+    let soon = SystemTime::now() + Duration::from_secs(100);
+    let seconds = soon.duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let iso = humantime::format_rfc3339_seconds(soon).to_string();
+    let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let month = months[iso[5..7].parse::<usize>().unwrap() - 1];
+    let date = format!("Mon {month} {} {} UTC {}", &iso[8..10], &iso[11..19], &iso[..4]);
+    let [(_, jwt), (_, cognito), ..] = authorizers();
+    for (config, event, claims, exp) in [
+        (&jwt, "http-api-jwt", "/requestContext/authorizer/jwt/claims", seconds.to_string()),
+        (&cognito, "rest-api-cognito", "/requestContext/authorizer/claims", seconds.to_string()),
+        (&cognito, "rest-api-cognito", "/requestContext/authorizer/claims", date),
+    ] {
+        let mut event = vouched(event);
+        event.pointer_mut(claims).unwrap()["exp"] = json!(exp);
+        let ends = pass(config, &event).await["exp"].as_u64().unwrap();
+        assert!((seconds - 10..=seconds + 1).contains(&ends), "{exp}: {ends}");
+    }
+}
+
+#[tokio::test]
+async fn every_gateway_event_has_its_test() {
+    for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/gateway")).unwrap() {
+        let path = file.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        assert!(VOUCHED.iter().any(|(event, ..)| *event == name), "{name}");
+    }
+}

@@ -1,0 +1,368 @@
+//! The documents on who may call and what they get: their policies are files that give and refuse what the documents
+//! say, their stanzas are ones that the program takes, and the causes that they show are the real ones.
+
+use std::fs;
+
+use axum::http::Request;
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use roompass::auth::{Caller, Callers};
+use roompass::config::Config;
+use roompass::dialect::standard;
+use roompass::domain::{Grants, Pass, RoomConfig};
+use roompass::http::Refusal;
+use roompass::keys::{Keys, ServerUrl, SigningKeys};
+use roompass::policy::{Denial, Policy};
+use serde_json::{Map, Value, json};
+
+use crate::support::{API_KEY, API_SECRET};
+
+const OPEN_DEMO: &str = include_str!("../policies/open-demo.toml");
+const TEAM_ROOMS: &str = include_str!("../policies/team-rooms.toml");
+const ONE_TO_ONE: &str = include_str!("../policies/one-to-one.toml");
+const WEBINAR: &str = include_str!("../policies/webinar.toml");
+const GUESTS: &str = include_str!("../policies/guests.toml");
+const PAID_AGENTS: &str = include_str!("../policies/paid-agents.toml");
+
+const POLICY_DOC: &str = include_str!("../../docs/policy.md");
+const SECURE_DOC: &str = include_str!("../../docs/secure.md");
+
+/// What a generated name ends in, where all the random bytes are sevens.
+const SEVENS: &str = "77777777777777777777";
+
+#[test]
+fn in_the_open_demo_anyone_has_the_demo_rooms_as_nobody_in_particular() {
+    let anyone = Caller::anonymous("anyone");
+    for (request, outcome) in [
+        (json!({}), format!("demo: demo-{SEVENS} as user-{SEVENS} for 5m {{}}")),
+        (json!({"room_name": "demo-1"}), format!("demo: demo-1 as user-{SEVENS} for 5m {{}}")),
+        (
+            json!({"room_name": "demo-1", "participant_name": "Ada"}),
+            format!("demo: demo-1 as user-{SEVENS} named Ada for 5m {{}}"),
+        ),
+        (json!({"room_name": "board"}), "room_not_allowed".into()),
+        (json!({"room_name": "my-demo-1"}), "room_not_allowed".into()),
+        (json!({"room_name": "demo-1", "participant_identity": "ada"}), "field_not_allowed".into()),
+        (json!({"room_name": "demo-1", "participant_metadata": "x"}), "field_not_allowed".into()),
+        (json!({"room_config": {"max_participants": 2}}), "field_not_allowed".into()),
+        (json!({"room_config": {"agents": [{"agent_name": "assistant"}]}}), "agent_not_allowed".into()),
+    ] {
+        assert_eq!(outcome_of(OPEN_DEMO, &anyone, &request), outcome, "{request}");
+    }
+}
+
+#[test]
+fn a_team_has_its_own_rooms_and_its_leads_moderate_them() {
+    let lead = signed_in("ada", &json!({"team": "red", "role": "lead", "name": "Ada"}));
+    let owner = signed_in("ann", &json!({"team": "red", "role": "owner", "name": "Ann"}));
+    let member = signed_in("bob", &json!({"team": "red", "role": "member", "name": "Bob"}));
+    let other = signed_in("cleo", &json!({"team": "blue", "role": "lead", "name": "Cleo"}));
+    let standup = json!({"room_name": "team:red:standup"});
+    for (caller, request, outcome) in [
+        (&lead, &standup, r#"leads: team:red:standup as ada named Ada for 10m {"room_admin":true}"#.into()),
+        (&owner, &standup, r#"leads: team:red:standup as ann named Ann for 10m {"room_admin":true}"#.into()),
+        (&member, &standup, "members: team:red:standup as bob named Bob for 10m {}".into()),
+        (&member, &json!({}), format!("members: team:red:{SEVENS} as bob named Bob for 10m {{}}")),
+        (&other, &standup, "room_not_allowed".into()),
+        (&member, &json!({"room_name": "team:redder:standup"}), "room_not_allowed".into()),
+        (&member, &json!({"room_name": "team:red"}), "room_not_allowed".into()),
+        (&member, &json!({"participant_identity": "ada"}), "field_not_allowed".into()),
+        (&member, &json!({"participant_name": "Ada"}), "field_not_allowed".into()),
+    ] {
+        assert_eq!(outcome_of(TEAM_ROOMS, caller, request), outcome, "{} {request}", caller.claims["sub"]);
+    }
+}
+
+#[test]
+fn a_team_that_is_missing_a_list_or_reaches_into_anothers_rooms_gets_nothing() {
+    for claims in [
+        json!({"name": "Eve"}),
+        json!({"team": "red"}),
+        json!({"team": "", "name": "Eve"}),
+        json!({"team": ["red"], "name": "Eve"}),
+        json!({"team": "red:standup", "name": "Eve"}),
+        json!({"team": "red:", "name": "Eve"}),
+    ] {
+        let eve = signed_in("eve", &claims);
+        for room in ["team:red:standup", "team:red:standup:1", "team:red::1"] {
+            assert_eq!(
+                outcome_of(TEAM_ROOMS, &eve, &json!({"room_name": room})),
+                "no_rule",
+                "{claims} {room}"
+            );
+        }
+    }
+    let star = signed_in("eve", &json!({"team": "*", "name": "Eve"}));
+    assert_eq!(outcome_of(TEAM_ROOMS, &star, &json!({"room_name": "team:red:1"})), "room_not_allowed");
+}
+
+#[test]
+fn a_call_has_one_who_calls_and_one_who_is_called() {
+    let (ada, bob) = (signed_in("ada", &json!({})), signed_in("bob", &json!({})));
+    let call = json!({"room_name": format!("call:ada:{SEVENS}")});
+    for (caller, request, outcome) in [
+        (&ada, &json!({}), format!("calling: call:ada:{SEVENS} as calling for 2m {{}}")),
+        (&ada, &call, format!("calling: call:ada:{SEVENS} as calling for 2m {{}}")),
+        (&bob, &call, format!("called: call:ada:{SEVENS} as called for 2m {{}}")),
+        (&bob, &json!({}), format!("calling: call:bob:{SEVENS} as calling for 2m {{}}")),
+        (&bob, &json!({"room_name": "standup"}), "room_not_allowed".into()),
+        (
+            &bob,
+            &json!({"room_name": "call:ada:1", "participant_identity": "third"}),
+            "field_not_allowed".into(),
+        ),
+        (
+            &bob,
+            &json!({"room_name": "call:ada:1", "participant_attributes": {"user": "ada"}}),
+            "field_not_allowed".into(),
+        ),
+    ] {
+        assert_eq!(outcome_of(ONE_TO_ONE, caller, request), outcome, "{} {request}", caller.claims["sub"]);
+    }
+}
+
+#[test]
+fn a_call_shows_who_somebody_is_in_an_attribute_that_they_cannot_set() {
+    for (caller, who) in [(signed_in("ada", &json!({})), "ada"), (signed_in("bob", &json!({})), "bob")] {
+        let pass = decide(ONE_TO_ONE, &caller, &json!({"room_name": "call:ada:1"})).unwrap();
+        let attributes = pass.attributes.unwrap();
+        let attributes: Vec<_> =
+            attributes.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        assert_eq!(attributes, [("user", who)]);
+        assert_eq!(pass.grants.can_update_own_metadata, None);
+    }
+}
+
+#[test]
+fn a_webinar_is_spoken_by_hosts_and_heard_by_all() {
+    let host = signed_in("ada", &json!({"roles": ["user", "host"], "name": "Ada"}));
+    let user = signed_in("bob", &json!({"roles": ["user"], "name": "Bob"}));
+    let nameless = signed_in("cleo", &json!({"roles": ["host"]}));
+    let almost = signed_in("dan", &json!({"roles": "host", "name": "Dan"}));
+    let anyone = Caller::anonymous("anyone");
+    let talk = json!({"room_name": "webinar:rust"});
+    let hears = r#"{"can_publish":false,"can_publish_data":false}"#;
+    let audience = format!("audience: webinar:rust as audience:{SEVENS} for 10m {hears}");
+    for (caller, request, outcome) in [
+        (
+            &host,
+            &talk,
+            r#"hosts: webinar:rust as host:ada named Ada for 1h {"can_publish":true,"room_admin":true}"#
+                .to_owned(),
+        ),
+        (&user, &talk, audience.clone()),
+        (&nameless, &talk, audience.clone()),
+        (&almost, &talk, audience.clone()),
+        (&anyone, &talk, audience),
+        (
+            &anyone,
+            &json!({"room_name": "webinar:rust", "participant_name": "Eve"}),
+            format!("audience: webinar:rust as audience:{SEVENS} named Eve for 10m {hears}"),
+        ),
+        (&anyone, &json!({}), "room_not_allowed".into()),
+        (&host, &json!({"room_name": "board"}), "room_not_allowed".into()),
+        (
+            &anyone,
+            &json!({"room_name": "webinar:rust", "participant_identity": "host:ada"}),
+            "field_not_allowed".into(),
+        ),
+        (&host, &json!({"room_name": "webinar:rust", "participant_name": "Bob"}), "field_not_allowed".into()),
+    ] {
+        assert_eq!(outcome_of(WEBINAR, caller, request), outcome, "{:?} {request}", caller.subject);
+    }
+}
+
+#[test]
+fn a_guest_has_the_guest_rooms_alone_and_never_a_members_identity() {
+    let member = signed_in("ada", &json!({"team": "red", "name": "Ada"}));
+    let guest = Caller::anonymous("guest");
+    let lesson = json!({"room_name": "guest:lesson"});
+    let may = r#"{"can_publish_data":false,"can_publish_sources":["microphone","camera"]}"#;
+    for (caller, request, outcome) in [
+        (&member, &json!({}), format!("members: guest:{SEVENS} as member:ada named Ada for 10m {{}}")),
+        (&member, &lesson, "members: guest:lesson as member:ada named Ada for 10m {}".into()),
+        (
+            &member,
+            &json!({"room_name": "team:red:standup"}),
+            "members: team:red:standup as member:ada named Ada for 10m {}".into(),
+        ),
+        (&guest, &lesson, format!("guests: guest:lesson as guest:{SEVENS} named Guest for 2m {may}")),
+        (
+            &guest,
+            &json!({"room_name": "guest:lesson", "participant_name": "Eve"}),
+            format!("guests: guest:lesson as guest:{SEVENS} named Eve for 2m {may}"),
+        ),
+        (&guest, &json!({"room_name": "team:red:standup"}), "room_not_allowed".into()),
+        (&guest, &json!({}), "room_not_allowed".into()),
+        (
+            &guest,
+            &json!({"room_name": "guest:lesson", "participant_identity": "member:ada"}),
+            "field_not_allowed".into(),
+        ),
+        (&member, &json!({"room_name": "team:blue:standup"}), "room_not_allowed".into()),
+    ] {
+        assert_eq!(outcome_of(GUESTS, caller, request), outcome, "{:?} {request}", caller.subject);
+    }
+    let named_like_the_guests = signed_in("eve", &json!({"team": "guest", "name": "Eve"}));
+    assert_eq!(
+        outcome_of(GUESTS, &named_like_the_guests, &json!({"room_name": "team:guest:1"})),
+        "members: team:guest:1 as member:eve named Eve for 10m {}"
+    );
+}
+
+#[test]
+fn an_agent_comes_for_those_who_pay() {
+    let (paid, free) =
+        (signed_in("ada", &json!({"plan": "pro"})), signed_in("bob", &json!({"plan": "free"})));
+    let with = |agent: &str| json!({"room_config": {"agents": [{"agent_name": agent, "metadata": "{}"}]}});
+    for (caller, request, outcome) in [
+        (&paid, &json!({}), format!("paid: user:ada:{SEVENS} as ada for 10m {{}}")),
+        (&paid, &with("assistant"), format!("paid: user:ada:{SEVENS} as ada with assistant for 10m {{}}")),
+        (&paid, &with("transcriber"), "agent_not_allowed".into()),
+        (&free, &json!({}), format!("free: user:bob:{SEVENS} as bob for 10m {{}}")),
+        (&free, &with("assistant"), "agent_not_allowed".into()),
+        (&signed_in("cleo", &json!({})), &with("assistant"), "agent_not_allowed".into()),
+        (&paid, &json!({"room_config": {"name": "preset"}}), "field_not_allowed".into()),
+        (
+            &paid,
+            &json!({"room_config": {"agents": [{"agent_name": "assistant", "deployment": "canary"}]}}),
+            "agent_not_allowed".into(),
+        ),
+        (&free, &json!({"room_name": "user:ada:1"}), "room_not_allowed".into()),
+    ] {
+        assert_eq!(outcome_of(PAID_AGENTS, caller, request), outcome, "{:?} {request}", caller.subject);
+    }
+}
+
+#[test]
+fn the_document_shows_each_policy_whole() {
+    let shown = [OPEN_DEMO, TEAM_ROOMS, ONE_TO_ONE, WEBINAR, GUESTS, PAID_AGENTS];
+    for entry in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/policies")).unwrap() {
+        let path = entry.unwrap().path();
+        let policy = fs::read_to_string(&path).unwrap();
+        assert!(shown.contains(&policy.as_str()), "{} is tested above", path.display());
+        assert!(POLICY_DOC.contains(&format!("```toml\n{policy}```\n")), "{} is shown", path.display());
+        let name = path.file_name().unwrap().to_str().unwrap();
+        assert!(POLICY_DOC.contains(&format!("(../tests/policies/{name})")), "{name} is linked to");
+    }
+}
+
+#[test]
+fn the_document_has_every_key() {
+    let caller = "[[caller]]\nname = \"a\"\nkind = \"anonymous\"\n";
+    let rule = "[[rule]]\nname = \"r\"\ncallers = [\"a\"]\nrooms = [\"*\"]\n";
+    for (unknown, least) in [
+        (format!("{caller}x = 1"), 10),
+        (format!("{caller}{rule}x = 1"), 16),
+        (format!("{caller}{rule}client_may_set = [\"x\"]"), 14),
+        (format!("{caller}{rule}egress = [\"x\"]"), 3),
+    ] {
+        // The mistake lists all that would have been right.
+        let mistake = Config::parse(&unknown, "x.toml").unwrap_err().to_string();
+        let list = mistake.split(" one of ").nth(1).unwrap();
+        let list = list.split([';', '(']).next().unwrap().split(", ");
+        let names: Vec<_> = list.map(|name| name.trim().trim_matches('`')).collect();
+        assert!(names.len() >= least, "{names:?}");
+        for name in names {
+            let known = [format!("`{name}`"), format!("`\"{name}\"`"), format!("`[rule.{name}]`")];
+            assert!(known.iter().any(|written| POLICY_DOC.contains(written)), "{name}");
+        }
+    }
+    for (grant, _, _) in Grants::default().spelled_out() {
+        assert!(POLICY_DOC.contains(&format!("`{grant}`")), "{grant}");
+    }
+}
+
+#[test]
+fn each_stanza_of_the_documents_is_taken() {
+    for (document, text) in [("docs/policy.md", POLICY_DOC), ("docs/secure.md", SECURE_DOC)] {
+        let stanzas: Vec<_> =
+            text.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+        assert!(stanzas.len() >= 6, "{document}");
+        for stanza in stanzas {
+            if let Err(mistake) = Config::parse(stanza, document) {
+                panic!("{mistake}\n{stanza}");
+            }
+        }
+    }
+}
+
+/// A stanza as the document has it, and a token that is right by it but for one thing.
+#[tokio::test]
+async fn the_document_shows_the_causes_that_the_log_has() {
+    const NOW: u64 = 1_800_000_000;
+    let right = json!({
+        "iss": "https://abcdefghijklmnopqrst.supabase.co/auth/v1", "aud": "authenticated", "sub": "ada",
+        "role": "authenticated", "iat": NOW, "exp": NOW + 600,
+    });
+    assert_eq!(cause(&right, Algorithm::HS256, NOW).await, None);
+    for (claim, wrong, cause_logged) in [
+        (
+            "iss",
+            json!("https://abcdefghijklmnopqrst.supabase.co/auth/v1/"),
+            "the token's iss is no configured issuer",
+        ),
+        ("aud", json!("anon"), "the token's aud is another"),
+        ("aud", Value::Null, "the token's aud is another"),
+        ("exp", json!(NOW - 61), "the token's exp has passed"),
+        ("iat", json!(NOW + 61), "the token's iat is yet to come"),
+        ("sub", Value::Null, "the token's sub isn't a text"),
+        ("role", json!("service_role"), "the token's role isn't what required_claims says"),
+    ] {
+        let mut claims = right.clone();
+        claims[claim] = wrong;
+        assert_eq!(cause(&claims, Algorithm::HS256, NOW).await.as_deref(), Some(cause_logged), "{claim}");
+        assert!(SECURE_DOC.contains(&format!("`{cause_logged}`")), "{cause_logged}");
+    }
+    let cause_logged = "the token's alg isn't one of the issuer's";
+    assert_eq!(cause(&right, Algorithm::HS384, NOW).await.as_deref(), Some(cause_logged));
+    assert!(SECURE_DOC.contains(&format!("`{cause_logged}`")), "{cause_logged}");
+}
+
+/// Why the document's caller with a shared secret isn't recognised by such a token, if it isn't.
+async fn cause(claims: &Value, algorithm: Algorithm, now: u64) -> Option<String> {
+    let stanza = SECURE_DOC.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let stanza = stanza.into_iter().find(|stanza| stanza.contains("SUPABASE_JWT_SECRET")).unwrap();
+    let callers = Callers::new(Config::parse(stanza, "docs/secure.md").unwrap().callers);
+    let shared = "a secret that an issuer and the endpoint share";
+    let server = ServerUrl::parse("wss://test.livekit.cloud").unwrap();
+    let keys = SigningKeys::new(server, API_KEY.into(), API_SECRET.into()).unwrap();
+    let keys = Keys::given(keys.with_shared_secret("SUPABASE_JWT_SECRET", shared.into()));
+    let token =
+        encode(&Header::new(algorithm), claims, &EncodingKey::from_secret(shared.as_bytes())).unwrap();
+    let request =
+        Request::post("/getToken").header("authorization", format!("Bearer {token}")).body(()).unwrap();
+    callers.identify(&request.into_parts().0, &keys, now).await.err().map(|error| error.to_string())
+}
+
+/// Somebody whom the issuer of these policies has signed in.
+fn signed_in(subject: &str, claims: &Value) -> Caller {
+    let mut claims: Map<String, Value> = claims.as_object().unwrap().clone();
+    claims.insert("sub".into(), subject.into());
+    Caller {
+        issuer: Some("https://login.example.com/".into()),
+        subject: Some(subject.into()),
+        claims,
+        ..Caller::anonymous("app")
+    }
+}
+
+/// What a caller gets for a request's body, in one line: the rule, the room, who they are there, for how long, and the
+/// grants that are written; or else the refusal's code.
+fn outcome_of(policy: &str, caller: &Caller, request: &Value) -> String {
+    let pass = match decide(policy, caller, request) {
+        Ok(pass) => pass,
+        Err(denial) => return Refusal::from(denial).code().to_owned(),
+    };
+    let Pass { rule, room, identity, name, grants, ttl, room_config, .. } = &pass;
+    let name = name.as_ref().map_or_else(String::new, |name| format!(" named {}", name.as_str()));
+    let agents: Vec<_> = room_config.iter().flat_map(RoomConfig::agents).map(|(agent, _)| agent).collect();
+    let agents = if agents.is_empty() { String::new() } else { format!(" with {}", agents.join(", ")) };
+    let grants = serde_json::to_value(grants).unwrap();
+    format!("{rule}: {} as {}{name}{agents} for {ttl} {grants}", room.as_str(), identity.as_str())
+}
+
+fn decide(policy: &str, caller: &Caller, request: &Value) -> Result<Pass, Denial> {
+    let Config { rules, limits, .. } = Config::parse(policy, "policy.toml").unwrap();
+    let request = standard::parse(request.to_string().as_bytes(), &limits).unwrap();
+    Policy::new(rules, limits, |bytes| bytes.fill(7)).decide(caller, request, 0)
+}
