@@ -1,6 +1,7 @@
 // The template and the function behind SAM's own emulator, as on a laptop with Docker and no AWS account.
 
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { freePort, repo, run, start, until } from './lib/programs.mjs';
@@ -75,6 +76,38 @@ for (const [name, status] of Object.entries(outcomes)) {
   });
 }
 
+test('sam local start-api lets in only whom the file names: 401, 403 and 201', async (t) => {
+  const key = 'a key that only this test has';
+  const hash = createHash('sha256').update(key).digest('hex');
+  const ROOMPASS_CONFIG = `
+    caller = [{ name = "backend", kind = "api-key" }]
+    rule = [{ name = "team", callers = ["backend"], when = { sub = "red" }, rooms = ["red:*"], client_may_set = ["participant_identity"] }]`;
+  const LIVEKIT = { LIVEKIT_URL: 'ws://localhost:7880', LIVEKIT_API_KEY: 'devkey', LIVEKIT_API_SECRET: 'secret' };
+  const file = `${repo}/e2e/.tools/callers.env.json`;
+  const ROOMPASS_API_KEYS = JSON.stringify({ red: `sha256:${hash}` });
+  writeFileSync(file, JSON.stringify({ TokenFunction: { ...LIVEKIT, ROOMPASS_CONFIG, ROOMPASS_API_KEYS } }));
+  const url = await startApi(t, '--env-vars', file);
+  const ask = async (room_name, headers) => {
+    const body = JSON.stringify({ room_name, participant_identity: 'ada' });
+    const answer = await fetch(`${url}/getToken`, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body });
+    return { status: answer.status, challenge: answer.headers.get('www-authenticate'), text: await answer.text() };
+  };
+  const code = ({ text }) => JSON.parse(text).code;
+
+  const stranger = await ask('red:standup', {});
+  assert.deepEqual([stranger.status, code(stranger)], [401, 'no_credential']);
+  const liar = await ask('red:standup', { 'x-api-key': `${key}!` });
+  assert.deepEqual([liar.status, code(liar)], [401, 'invalid_credential']);
+  const neighbour = await ask('blue:standup', { 'x-api-key': key });
+  assert.deepEqual([neighbour.status, code(neighbour)], [403, 'room_not_allowed']);
+  const ours = await ask('red:standup', { authorization: `ApiKey ${key}` });
+  assert.equal(ours.status, 201);
+  assert.deepEqual((await isAPass(ours.text)).video, { roomJoin: true, room: 'red:standup' });
+
+  const preflight = await fetch(`${url}/getToken`, { method: 'OPTIONS', headers: { origin: 'https://app.example.com', 'access-control-request-method': 'POST' } });
+  assert.ok(preflight.ok, `a preflight needs no credential: ${preflight.status}`);
+});
+
 test('deployed as it comes, without the file for local use, nobody is let in', async () => {
   const wiring = JSON.stringify({ TokenFunction: { LIVEKIT_URL: 'wss://x', LIVEKIT_API_KEY: 'k', LIVEKIT_API_SECRET: 'a secret that is long enough' } });
   const file = `${repo}/e2e/.tools/deployed.env.json`;
@@ -86,12 +119,18 @@ test('deployed as it comes, without the file for local use, nobody is let in', a
   assert.match(invoked.stderr, /no caller is configured.*add a \[\[caller\]\] and a \[\[rule\]\]/);
 });
 
-test('sam local start-api serves the endpoint', async (t) => {
+/** `sam local start-api`, and where it listens. */
+async function startApi(t, ...args) {
   const port = await freePort();
-  const api = start('sam', ['local', 'start-api', '--port', String(port), '--skip-pull-image', '--warm-containers', 'EAGER', ...x86], { env, cwd: repo });
+  const api = start('sam', ['local', 'start-api', '--port', String(port), '--skip-pull-image', '--warm-containers', 'EAGER', ...args, ...x86], { env, cwd: repo });
   t.after(() => api.stop('SIGINT'));
   const url = `http://127.0.0.1:${port}`;
   await until(() => fetch(`${url}/healthz`).then((answer) => answer.ok), { of: 'sam local start-api', within: 120_000, program: api });
+  return url;
+}
+
+test('sam local start-api serves the endpoint', async (t) => {
+  const url = await startApi(t);
 
   for (const path of ['/getToken', '/api/token']) {
     const body = JSON.stringify({ room_name: 'standup', participant_identity: 'ada' });
