@@ -159,3 +159,84 @@ fn insert(claims: &mut Map<String, Value>, path: &[String], value: &str) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(serde::Deserialize)]
+    struct File {
+        caller: Vec<CallerConfig>,
+        rule: Vec<Rule>,
+    }
+
+    /// Two issuers of which one's name begins with the other's, and a rule of each with such an identity.
+    fn file(first: &str, second: &str) -> File {
+        let caller = |name: &str, issuer: &str| {
+            format!(
+                "[[caller]]\nname = {name:?}\nkind = \"jwt\"\nissuer = {issuer:?}\naudience = \"a\"\nalgorithms = [\"RS256\"]\njwks_url = \"https://keys.example\"\n"
+            )
+        };
+        let rule = |name: &str, identity: &str| {
+            format!(
+                "[[rule]]\nname = {name:?}\ncallers = [{name:?}]\nrooms = [\"*\"]\nidentity = {identity:?}\n"
+            )
+        };
+        let text = caller("one", ISSUERS[0])
+            + &caller("two", ISSUERS[1])
+            + &rule("one", first)
+            + &rule("two", second);
+        toml::from_str(&text).unwrap()
+    }
+
+    const ISSUERS: [&str; 2] = ["https://login.example", "https://login.example|ada"];
+    const IDENTITIES: [&str; 10] = [
+        "{sub}",
+        "{claims.name}",
+        "one:{sub}",
+        "two:{sub}",
+        "on{sub}",
+        "{iss}|{sub}",
+        "{iss}#{sub}",
+        "{sub}|{iss}",
+        "{sub}-{random}",
+        "{claims.name}|{sub}",
+    ];
+
+    fn part() -> impl Strategy<Value = String> {
+        let parts = vec!["ada", "one:", "two:", "e:", "|", "#", ":", "https://login.example", "*"];
+        prop::collection::vec(prop::sample::select(parts), 1..4).prop_map(|parts| parts.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(8_000))]
+
+        /// Whatever rules stand, and whatever the two are called: subjects that try to be the other's.
+        #[test]
+        fn two_callers_of_two_issuers_never_get_one_identity(
+            first in prop::sample::select(&IDENTITIES[..]), second in prop::sample::select(&IDENTITIES[..]),
+            subjects in (part(), part()), names in (part(), part()),
+        ) {
+            let File { caller, rule } = file(first, second);
+            if mistake(&rule, &caller).is_some() {
+                return Ok(());
+            }
+            let identity = |rule: &Rule, issuer: &str, subject: &str, name: &str| {
+                let claims = json!({ "name": name });
+                let caller = Caller {
+                    issuer: Some(issuer.into()),
+                    subject: Some(subject.into()),
+                    claims: claims.as_object().unwrap().clone(),
+                    ..Caller::anonymous("somebody")
+                };
+                rule.identity.as_ref().unwrap().fill(&caller, crate::domain::operating_system_randomness).ok()
+            };
+            let one = identity(&rule[0], ISSUERS[0], &subjects.0, &names.0);
+            let two = identity(&rule[1], ISSUERS[1], &subjects.1, &names.1);
+            prop_assert!(one.is_none() || one != two, "{:?}", one);
+        }
+    }
+}
