@@ -19,10 +19,9 @@ pub(super) async fn standard(
 ) -> Result<Response, Refusal> {
     let (head, body) = request.into_parts();
     body::must_be_json(&head.headers)?;
-    let now = now();
-    let caller = stages.callers.identify(&head, &stages.keys, now).await?;
+    let caller = stages.callers.identify(&head, &stages.keys, now()).await?;
     let request = dialect::parse(&body::read(body).await?, &stages.limits)?;
-    let pass = stages.policy.decide(&caller, request, now)?;
+    let pass = stages.policy.decide(&caller, request, now())?;
     let keys = stages.keys.current().await?;
     let token = mint::livekit(&pass, &keys, &stages.limits)?;
     let answer = dialect::answer(&keys.server, &token);
