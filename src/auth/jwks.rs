@@ -26,6 +26,8 @@ struct State {
     fetched: Option<u64>,
     /// When a fetch last failed, or was last begun for a key that a fresh set doesn't hold.
     tried: Option<u64>,
+    /// Whether the last fetch failed.
+    failed: bool,
 }
 
 /// Why there is no key.
@@ -62,17 +64,18 @@ impl KeySet {
             return match found.filter(|_| age.is_some_and(|age| age < KEPT)) {
                 Some(key) => Ok(key),
                 // Only a set that was had can say so: the key may be one that the failed try would have brought.
-                None if state.fetched == state.tried => Err(NoKey::Unknown),
+                None if !state.failed => Err(NoKey::Unknown),
                 None => Err(NoKey::Unavailable("the last try failed".into())),
             };
         }
         match fetch(issuer, fetcher).await {
             Ok(keys) => {
-                *state = State { keys, fetched: Some(now), tried: fresh.then_some(now) };
+                *state = State { keys, fetched: Some(now), tried: fresh.then_some(now), failed: false };
                 state.find(id, algorithm).ok_or(NoKey::Unknown)
             }
             Err(error) => {
                 state.tried = Some(now);
+                state.failed = true;
                 found
                     .filter(|_| age.is_some_and(|age| age < KEPT))
                     .ok_or_else(|| NoKey::Unavailable(error.to_string()))

@@ -729,6 +729,18 @@ async fn rule_6_an_unknown_key_is_asked_for_once_in_thirty_seconds() {
 }
 
 #[tokio::test]
+async fn rule_10_a_key_is_not_called_unknown_in_the_second_in_which_the_issuer_went_down() {
+    let (key, next) = (Key::new("k", "ES256"), Key::new("next", "ES256"));
+    let day = Day::with(&[&key]).await;
+    assert_eq!(day.at(0, &key).await, "known");
+    day.issuer.shows(Keys::Answer(StatusCode::INTERNAL_SERVER_ERROR, "canary".into()));
+    for _ in 0..3 {
+        assert_eq!(day.at(0, &next).await, "unavailable");
+    }
+    assert_eq!((day.at(0, &key).await, day.issuer.fetches()), ("known", 2));
+}
+
+#[tokio::test]
 async fn rule_6_a_bad_signature_never_fetches() {
     let (key, forger) = (Key::new("k", "ES256"), Key::new("k", "ES256"));
     let day = Day::with(&[&key]).await;

@@ -63,6 +63,13 @@ impl Serving {
     }
 }
 
+/// A test that fails leaves nothing running.
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.program.kill();
+    }
+}
+
 fn line(output: &mut impl BufRead) -> String {
     let mut line = String::new();
     assert_ne!(output.read_line(&mut line).unwrap(), 0, "it ended before its time");
