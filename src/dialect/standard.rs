@@ -83,7 +83,7 @@ fn texts(value: Value) -> Result<BTreeMap<String, String>, InvalidField> {
         .filter(|(_, value)| !value.is_null())
         .map(|(key, value)| match value {
             Value::String(text) => Ok((key, text)),
-            _ => Err(InvalidField::wrong_type(format!("{}.{key}", Attributes::FIELD), "a string")),
+            _ => Err(InvalidField::wrong_type(Attributes::FIELD, "an object whose values are strings")),
         })
         .collect()
 }
@@ -152,7 +152,7 @@ mod tests {
             ),
             (
                 r#"{"participant_attributes": {"age": 5}}"#,
-                "The field participant_attributes.age must be a string.",
+                "The field participant_attributes must be an object whose values are strings.",
             ),
             (r#"{"room_config": "x"}"#, "The field room_config must be an object."),
             ("[]", "The body must be a JSON object."),

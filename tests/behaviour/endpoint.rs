@@ -161,9 +161,9 @@ async fn a_field_that_cannot_be_used_is_named_and_nothing_is_minted() {
             "The field participant_attributes is 65537 bytes long in UTF-8; at most 65536 are allowed.",
         ),
         (
-            json!({"participant_attributes": {"k": 1}}),
-            "participant_attributes.k",
-            "The field participant_attributes.k must be a string.",
+            json!({"participant_attributes": {"canary": 1}}),
+            "participant_attributes",
+            "The field participant_attributes must be an object whose values are strings.",
         ),
         (json!({"room_name": {"canary": 1}}), "room_name", "The field room_name must be a string."),
         (
