@@ -38,7 +38,7 @@ pub fn parse(body: &[u8], limits: &Limits) -> Result<PassRequest, BadRequest> {
         metadata: metadata.map(|text| Metadata::parse(text, limits)).transpose()?,
         attributes: attributes.map(|pairs| Attributes::parse(pairs, limits)).transpose()?.flatten(),
         room_config: room_config.map(RoomConfig::parse).transpose()?.flatten(),
-        ttl: None,
+        ..PassRequest::default()
     })
 }
 

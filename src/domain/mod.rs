@@ -17,7 +17,7 @@ pub(crate) use generated::readable;
 pub use generated::{Randomness, operating_system_randomness};
 pub use grants::{Grants, Inference, Kind, Observability, Sip, TrackSource};
 pub use limits::Limits;
-pub use pass::{Pass, PassRequest};
+pub use pass::{Login, LoginRequest, LoginService, Pass, PassRequest, Role};
 pub use room_config::{Egress, RoomConfig};
 pub use text::{Identity, Metadata, ParticipantName, RoomName};
 pub use ttl::Ttl;

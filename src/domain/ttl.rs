@@ -13,14 +13,26 @@ use serde::Deserialize;
 pub struct Ttl(Duration);
 
 impl Ttl {
-    /// 10 minutes: what a rule gives that names none.
-    pub const DEFAULT: Self = Self(Duration::from_mins(10));
+    /// 10 minutes: what LiveKit's own dialects give where the rule names none.
+    pub const DEFAULT: Self = Self::minutes(10);
     const MOST: Duration = Duration::from_hours(24);
 
-    /// This lifetime, or as many seconds if they are fewer, and at least one.
+    /// So many minutes.
+    pub(crate) const fn minutes(minutes: u64) -> Self {
+        Self(Duration::from_mins(minutes))
+    }
+
+    /// So many seconds, if that is a lifetime.
     #[must_use]
-    pub fn within(self, seconds: u64) -> Self {
-        Self(self.0.min(Duration::from_secs(seconds.max(1))))
+    pub fn seconds(seconds: u64) -> Option<Self> {
+        let duration = Duration::from_secs(seconds);
+        (Duration::from_secs(1)..=Self::MOST).contains(&duration).then_some(Self(duration))
+    }
+
+    /// This lifetime, or as many seconds if they are fewer. None where there are none left.
+    #[must_use]
+    pub fn within(self, seconds: u64) -> Option<Self> {
+        (seconds > 0).then(|| Self(self.0.min(Duration::from_secs(seconds))))
     }
 
     /// The lifetime as a duration of whole seconds.

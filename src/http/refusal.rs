@@ -109,7 +109,7 @@ impl Refusal {
                 (S::BAD_REQUEST, "invalid_body", "The body can't be read", error.to_string())
             }
             Self::BadRequest(error @ BadRequest::Field(_)) => {
-                (S::BAD_REQUEST, "invalid_field", "A field can't be used", error.to_string())
+                (S::BAD_REQUEST, INVALID_FIELD, "A field can't be used", error.to_string())
             }
             Self::Auth(AuthError::NoCallers) => (
                 S::FORBIDDEN,
@@ -125,7 +125,7 @@ impl Refusal {
                 "Say who you are",
                 "Send Authorization: Bearer and your token, or X-API-Key and your key.".into(),
             ),
-            Self::Auth(AuthError::Refused(_)) => (
+            Self::Auth(AuthError::Refused(_)) | Self::Denied(Denial::CredentialEnded { .. }) => (
                 S::UNAUTHORIZED,
                 "invalid_credential",
                 "The credential is not accepted",
@@ -144,16 +144,9 @@ impl Refusal {
                 "What credentials are verified with is not at hand. Try again shortly; the log says why.".into(),
             ),
             Self::Denied(denial) => {
-                let (code, title) = match denial {
-                    Denial::NoRule => ("no_rule", "No rule allows this"),
-                    Denial::RoomNotAllowed => ("room_not_allowed", "This room is not open to you"),
-                    Denial::FieldNotAllowed { .. } => ("field_not_allowed", "A field may not be set"),
-                    Denial::AgentNotAllowed { .. } => ("agent_not_allowed", "An agent may not be dispatched"),
-                    Denial::EgressNotAllowed { .. } => ("egress_not_allowed", "Egress may not be set up"),
-                    Denial::TtlTooLong { .. } => ("ttl_too_long", "The token may not last that long"),
-                    Denial::Attributes(_) => return (S::BAD_REQUEST, "invalid_field", "A field can't be used", denial.to_string()),
-                };
-                (S::FORBIDDEN, code, title, denial.to_string())
+                let (code, title) = denied(denial);
+                let status = if code == INVALID_FIELD { S::BAD_REQUEST } else { S::FORBIDDEN };
+                (status, code, title, denial.to_string())
             }
             Self::Keys(_) => (
                 S::SERVICE_UNAVAILABLE,
@@ -192,7 +185,7 @@ impl Refusal {
     /// The field that is to blame, if one is.
     fn field(&self) -> Option<&str> {
         match self {
-            Self::BadRequest(BadRequest::Field(invalid)) | Self::Denied(Denial::Attributes(invalid)) => {
+            Self::BadRequest(BadRequest::Field(invalid)) | Self::Denied(Denial::Invalid(invalid)) => {
                 Some(&invalid.field)
             }
             Self::Denied(Denial::FieldNotAllowed { field, .. } | Denial::EgressNotAllowed { field, .. }) => {
@@ -214,9 +207,27 @@ impl Refusal {
     pub(super) fn challenge(&self) -> Option<&'static str> {
         match self {
             Self::Auth(AuthError::NoCredential) => Some("Bearer"),
-            Self::Auth(AuthError::Refused(_)) => Some("Bearer error=\"invalid_token\""),
+            Self::Auth(AuthError::Refused(_)) | Self::Denied(Denial::CredentialEnded { .. }) => {
+                Some("Bearer error=\"invalid_token\"")
+            }
             _ => None,
         }
+    }
+}
+
+/// The code and title of what the policy doesn't give.
+fn denied(denial: &Denial) -> (&'static str, &'static str) {
+    match denial {
+        Denial::NoRule => ("no_rule", "No rule allows this"),
+        Denial::RoomNotAllowed => ("room_not_allowed", "This room is not open to you"),
+        Denial::FieldNotAllowed { .. } => ("field_not_allowed", "A field may not be set"),
+        Denial::AgentNotAllowed { .. } => ("agent_not_allowed", "An agent may not be dispatched"),
+        Denial::EgressNotAllowed { .. } => ("egress_not_allowed", "Egress may not be set up"),
+        Denial::TtlTooLong { .. } => ("ttl_too_long", "The token may not last that long"),
+        Denial::PublishingNotAllowed { .. } => ("publishing_not_allowed", "You may not publish here"),
+        Denial::LoginNotAllowed(_) => ("login_not_allowed", "This service is not open to you"),
+        Denial::CredentialEnded { .. } => ("invalid_credential", "The credential is not accepted"),
+        Denial::Invalid(_) => (INVALID_FIELD, "A field can't be used"),
     }
 }
 
@@ -227,5 +238,6 @@ impl IntoResponse for Refusal {
     }
 }
 
+const INVALID_FIELD: &str = "invalid_field";
 const NOT_FOUND: &str =
     "A token is had by POST /getToken or POST /api/token, below the base path if one is configured.";

@@ -34,8 +34,10 @@ fn impossible(rule: &Rule, callers: &[CallerConfig]) -> Option<String> {
     if rule.rooms.is_empty() {
         return Some("opens no room: rooms must hold a pattern, such as \"*\"".into());
     }
-    if let Some(max_ttl) = rule.max_ttl.filter(|max_ttl| *max_ttl < rule.ttl) {
-        return Some(format!("has a ttl of {} over its max_ttl of {max_ttl}", rule.ttl));
+    if let (Some(ttl), Some(max_ttl)) = (rule.ttl, rule.max_ttl)
+        && max_ttl < ttl
+    {
+        return Some(format!("has a ttl of {ttl} over its max_ttl of {max_ttl}"));
     }
     let named = callers.iter().filter(|caller| rule.callers.contains(&caller.name));
     let sources = sources(rule);
@@ -52,6 +54,9 @@ fn impossible(rule: &Rule, callers: &[CallerConfig]) -> Option<String> {
 
 /// Whether a caller of this kind can have something that a rule asks for.
 fn may_have(caller: &CallerConfig, source: &Source) -> bool {
+    if *source == Source::SandboxId {
+        return true;
+    }
     match &caller.kind {
         CallerKind::Anonymous => false,
         CallerKind::ApiKey => *source == Source::Subject,

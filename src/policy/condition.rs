@@ -26,12 +26,16 @@ pub enum Condition {
 }
 
 impl Conditions {
-    /// The first condition that doesn't hold for this caller.
+    /// The first condition that doesn't hold for this caller, who asks through this sandbox.
     #[must_use]
-    pub fn unmet_by(&self, caller: &Caller) -> Option<(&Source, &Condition)> {
+    pub fn unmet_by(&self, caller: &Caller, sandbox_id: Option<&str>) -> Option<(&Source, &Condition)> {
+        let value = |source: &Source| match source {
+            Source::SandboxId => sandbox_id.map(Value::from),
+            of_caller => of_caller.of(caller),
+        };
         self.0
             .iter()
-            .find(|(source, condition)| !source.of(caller).is_some_and(|value| condition.holds_for(&value)))
+            .find(|(source, condition)| !value(source).is_some_and(|value| condition.holds_for(&value)))
     }
 
     pub(super) fn sources(&self) -> impl Iterator<Item = &Source> {
@@ -148,7 +152,7 @@ mod tests {
             subject: Some("ada".into()),
             ..Caller::anonymous("a")
         };
-        when(text).unwrap().unmet_by(&caller).is_none()
+        when(text).unwrap().unmet_by(&caller, Some("demo")).is_none()
     }
 
     #[test]
@@ -159,6 +163,7 @@ mod tests {
             "when = { 'claims.level' = 3, 'claims.paid' = true, sub = 'ada' }",
             "when = { 'claims.role' = { one_of = ['guest', 'host'] } }",
             "when = { 'claims.roles' = { contains = 'admin' } }",
+            "when = { sandbox_id = 'demo' }",
             "when = { 'claims.realm_access.roles' = { contains = 'host' } }",
             "when = { 'claims.\"https://example.com/roles\"' = { contains = 'host' } }",
         ] {
@@ -166,6 +171,7 @@ mod tests {
         }
         for text in [
             "when = { 'claims.role' = 'HOST' }",
+            "when = { sandbox_id = 'other' }",
             "when = { 'claims.level' = '3' }",
             "when = { 'claims.role' = { contains = 'host' } }",
             "when = { 'claims.roles' = 'admin' }",

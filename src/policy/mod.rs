@@ -19,8 +19,8 @@ use rule::Offer;
 
 use crate::auth::Caller;
 use crate::domain::{
-    Attributes, Identity, InvalidField, Limits, Metadata, ParticipantName, Pass, PassRequest, Randomness,
-    RoomConfig, Ttl,
+    Attributes, Grants, Identity, InvalidField, Limits, Login, LoginRequest, LoginService, Metadata,
+    ParticipantName, Pass, PassRequest, Randomness, Role, RoomConfig, Ttl,
 };
 
 /// Why nothing is given.
@@ -66,9 +66,24 @@ pub enum Denial {
         /// The rule's name.
         rule: String,
     },
-    /// The attributes of the rule and of the client together are too long.
-    #[error("The field {0}, with those of the rule.")]
-    Attributes(InvalidField),
+    /// The rule that decides lets its callers receive alone.
+    #[error("Publishing is asked for, and rule {rule:?} doesn't give it.")]
+    PublishingNotAllowed {
+        /// The rule's name.
+        rule: String,
+    },
+    /// Rules are for this caller, and none gives a login at this service.
+    #[error("No rule that is for this caller lists {} in agora_logins.", .0.as_str())]
+    LoginNotAllowed(LoginService),
+    /// The rule that decides gives nothing past the end of the caller's credential, and that has come.
+    #[error("The credential has ended, and rule {rule:?} gives nothing past its end.")]
+    CredentialEnded {
+        /// The rule's name.
+        rule: String,
+    },
+    /// What the rule and the client say together is too long.
+    #[error("The field {0}, with what the rule says.")]
+    Invalid(#[from] InvalidField),
 }
 
 /// The rules, in their order.
@@ -116,10 +131,38 @@ impl Policy {
                 Err(why) => passed_over.push((rule.name.clone(), why)),
             }
         }
-        let room =
+        let of_room =
             passed_over.iter().any(|(_, why)| matches!(why, PassedOver::OtherRoom | PassedOver::NoRoom));
-        let denial = if room { Denial::RoomNotAllowed } else { Denial::NoRule };
+        let denial = if of_room { Denial::RoomNotAllowed } else { Denial::NoRule };
         Explanation { passed_over, decision: Err(denial) }
+    }
+
+    /// What the first rule that matches gives to a caller who logs in to a service. `now` is in seconds since 1970.
+    ///
+    /// # Errors
+    /// Where no rule matches, or the one that does doesn't allow what is asked for.
+    pub fn admit(&self, caller: &Caller, request: LoginRequest, now: u64) -> Result<Login, Denial> {
+        let mut denial = Denial::NoRule;
+        for rule in &self.rules {
+            let own = match rule.login(caller, request.service, &self.limits, self.randomness) {
+                Ok(own) => own,
+                Err(PassedOver::OtherService) => {
+                    denial = Denial::LoginNotAllowed(request.service);
+                    continue;
+                }
+                Err(_) => continue,
+            };
+            if request.identity != own && !rule.lets_client_set(Identity::FIELD) {
+                return Err(Denial::FieldNotAllowed { field: Identity::FIELD, rule: rule.name.clone() });
+            }
+            return Ok(Login {
+                caller: caller.name.clone(),
+                rule: rule.name.clone(),
+                identity: request.identity,
+                ttl: ttl(rule, caller, request.ttl, request.usual_ttl, now)?,
+            });
+        }
+        Err(denial)
     }
 
     /// The rule's offer, with what the client asks for besides, if the rule lets it.
@@ -131,7 +174,8 @@ impl Policy {
         request: PassRequest,
         now: u64,
     ) -> Result<Pass, Denial> {
-        must_be_allowed(rule, &request)?;
+        let request = self.named(rule, &offer, request)?;
+        must_be_allowed(rule, &offer, &request)?;
         let attributes = request.attributes.iter().flat_map(Attributes::iter);
         let mut attributes: std::collections::BTreeMap<_, _> =
             attributes.map(|(key, value)| (key.clone(), value.clone())).collect();
@@ -143,20 +187,39 @@ impl Policy {
             identity: request.identity.unwrap_or(offer.identity),
             name: request.name.or(offer.name),
             metadata: request.metadata.or(offer.metadata),
-            attributes: Attributes::parse(attributes, &self.limits).map_err(Denial::Attributes)?,
+            attributes: Attributes::parse(attributes, &self.limits)?,
             room_config: request.room_config,
-            grants: rule.grants.clone(),
-            ttl: ttl(rule, caller, request.ttl, now)?,
+            grants: grants(rule, request.role)?,
+            ttl: ttl(rule, caller, request.ttl, request.usual_ttl, now)?,
         })
+    }
+
+    /// The request, with the one name that some dialects have in its place: the identity if the client may choose it,
+    /// or else the name to be shown.
+    fn named(&self, rule: &Rule, offer: &Offer, request: PassRequest) -> Result<PassRequest, Denial> {
+        match request.called.clone() {
+            None => Ok(request),
+            Some(called) if rule.lets_client_set(Identity::FIELD) || called == offer.identity => {
+                Ok(PassRequest { identity: Some(called), ..request })
+            }
+            Some(called) => {
+                let name = Some(ParticipantName::parse(called.as_str(), &self.limits)?);
+                Ok(PassRequest { name, ..request })
+            }
+        }
     }
 }
 
-fn must_be_allowed(rule: &Rule, request: &PassRequest) -> Result<(), Denial> {
+/// What the client asks for that the rule doesn't give by itself must be listed in the rule.
+fn must_be_allowed(rule: &Rule, offer: &Offer, request: &PassRequest) -> Result<(), Denial> {
+    let others = |attributes: &Attributes| {
+        attributes.iter().any(|(key, value)| offer.attributes.get(key) != Some(value))
+    };
     let set = [
-        (request.identity.is_some(), Identity::FIELD),
-        (request.name.is_some(), ParticipantName::FIELD),
-        (request.metadata.is_some(), Metadata::FIELD),
-        (request.attributes.is_some(), Attributes::FIELD),
+        (request.identity.as_ref().is_some_and(|asked| *asked != offer.identity), Identity::FIELD),
+        (request.name.is_some() && request.name != offer.name, ParticipantName::FIELD),
+        (request.metadata.is_some() && request.metadata != offer.metadata, Metadata::FIELD),
+        (request.attributes.as_ref().is_some_and(others), Attributes::FIELD),
     ];
     let config = request.room_config.iter();
     let mut paths = set
@@ -179,15 +242,33 @@ fn must_be_allowed(rule: &Rule, request: &PassRequest) -> Result<(), Denial> {
 
 /// What is asked for up to the rule's most, or else the rule's own; and no longer than the caller's credential, if the
 /// rule says so.
-fn ttl(rule: &Rule, caller: &Caller, asked: Option<Ttl>, now: u64) -> Result<Ttl, Denial> {
-    let max_ttl = rule.max_ttl.unwrap_or(rule.ttl);
+fn ttl(rule: &Rule, caller: &Caller, asked: Option<Ttl>, usual: Ttl, now: u64) -> Result<Ttl, Denial> {
+    let max_ttl = rule.max_ttl.or(rule.ttl).unwrap_or(usual);
     if asked.is_some_and(|asked| asked > max_ttl) {
         return Err(Denial::TtlTooLong { max_ttl, rule: rule.name.clone() });
     }
-    let ttl = asked.unwrap_or(rule.ttl);
+    let ttl = asked.or(rule.ttl).unwrap_or(usual).min(max_ttl);
     match caller.expires.filter(|_| rule.within_credential) {
-        Some(expires) => Ok(ttl.within(expires.saturating_sub(now))),
+        Some(expires) => ttl
+            .within(expires.saturating_sub(now))
+            .ok_or_else(|| Denial::CredentialEnded { rule: rule.name.clone() }),
         None => Ok(ttl),
+    }
+}
+
+/// The rule's grants, less what the client says it doesn't need.
+fn grants(rule: &Rule, role: Option<Role>) -> Result<Grants, Denial> {
+    match role {
+        Some(Role::Publisher) if rule.grants.can_publish == Some(false) => {
+            Err(Denial::PublishingNotAllowed { rule: rule.name.clone() })
+        }
+        Some(Role::Subscriber) => Ok(Grants {
+            can_publish: Some(false),
+            can_publish_data: Some(false),
+            can_publish_sources: Vec::new(),
+            ..rule.grants.clone()
+        }),
+        _ => Ok(rule.grants.clone()),
     }
 }
 
@@ -462,8 +543,120 @@ mod tests {
         assert_eq!(seconds(None, 0), Ok(600));
         assert_eq!(seconds(Some("20m"), 0), Ok(1_000), "the credential ends first");
         assert_eq!(seconds(None, 900), Ok(100));
-        assert_eq!(seconds(None, 2_000), Ok(1), "a credential within its leeway");
+        let ended = Err(Denial::CredentialEnded { rule: "hosts".into() });
+        assert_eq!(seconds(None, 999), Ok(1));
+        assert_eq!(seconds(None, 1_000), ended, "a credential within its leeway");
+        assert_eq!(seconds(None, 2_000), ended);
         let max_ttl = Ttl::try_from("20m".to_owned()).unwrap();
         assert_eq!(seconds(Some("21m"), 0), Err(Denial::TtlTooLong { max_ttl, rule: "hosts".into() }));
+    }
+
+    #[test]
+    fn a_dialect_has_its_own_usual_lifetime_where_the_rule_names_none() {
+        let seconds = |rule: &str, asked: Option<u64>| {
+            let rules = format!("[[rule]]\nname = \"r\"\ncallers = [\"anyone\"]\nrooms = [\"*\"]\n{rule}");
+            let ttl = asked.map(|seconds| Ttl::seconds(seconds).unwrap());
+            let request = PassRequest { ttl, usual_ttl: Ttl::minutes(60), ..room("r") };
+            policy(&rules).decide(&anyone(), request, 0).map(|pass| pass.ttl.duration().as_secs()).ok()
+        };
+        for (rule, asked, given) in [
+            ("", None, Some(3_600)),
+            ("", Some(3_600), Some(3_600)),
+            ("", Some(3_601), None),
+            ("", Some(60), Some(60)),
+            ("ttl = \"5m\"", None, Some(300)),
+            ("ttl = \"5m\"", Some(301), None),
+            ("max_ttl = \"2h\"", None, Some(3_600)),
+            ("max_ttl = \"2h\"", Some(7_200), Some(7_200)),
+            ("max_ttl = \"10m\"", None, Some(600)),
+        ] {
+            assert_eq!(seconds(rule, asked), given, "{rule} {asked:?}");
+        }
+    }
+
+    #[test]
+    fn asking_for_what_the_rule_gives_anyway_sets_nothing() {
+        let limits = Limits::default();
+        let attributes =
+            |value: &str| Attributes::parse([("team".to_owned(), value.to_owned())].into(), &limits).unwrap();
+        let metadata = |text: &str| Some(Metadata::parse(text, &limits).unwrap());
+        let own = PassRequest {
+            identity: Some(Identity::parse("ada", &limits).unwrap()),
+            metadata: metadata("of red"),
+            attributes: attributes("red"),
+            ..room("red:x")
+        };
+        let rules = TEAMS.replace("client_may_set = [\"participant_name\", \"participant_attributes\"]", "");
+        let decide = |request| policy(&rules).decide(&ada(), request, 0);
+        assert_eq!(decide(own.clone()).unwrap().identity.as_str(), "ada");
+        for (other, field) in [
+            (PassRequest { metadata: metadata("of blue"), ..own.clone() }, "participant_metadata"),
+            (PassRequest { attributes: attributes("blue"), ..own.clone() }, "participant_attributes"),
+        ] {
+            assert_eq!(decide(other), Err(Denial::FieldNotAllowed { field, rule: "hosts".into() }));
+        }
+    }
+
+    #[test]
+    fn one_name_for_both_is_the_identity_where_it_may_be_and_else_the_name() {
+        let called = |may_set: &str, called: &str| {
+            let rules = format!(
+                "[[rule]]\nname = \"r\"\ncallers = [\"app\"]\nrooms = [\"*\"]\nidentity = \"{{sub}}\"\nclient_may_set = [{may_set}]"
+            );
+            let called = Some(Identity::parse(called, &Limits::default()).unwrap());
+            let pass = policy(&rules).decide(&ada(), PassRequest { called, ..room("r") }, 0)?;
+            Ok((pass.identity.as_str().to_owned(), pass.name.map(|name| name.as_str().to_owned())))
+        };
+        let both = "\"participant_identity\", \"participant_name\"";
+        assert_eq!(called(both, "Grace"), Ok(("Grace".into(), None)));
+        assert_eq!(called("\"participant_name\"", "Grace"), Ok(("ada".into(), Some("Grace".into()))));
+        assert_eq!(called("\"participant_name\"", "ada"), Ok(("ada".into(), None)));
+        let field = "participant_name";
+        assert_eq!(called("", "Grace"), Err(Denial::FieldNotAllowed { field, rule: "r".into() }));
+    }
+
+    #[test]
+    fn a_role_narrows_what_the_rule_gives_and_never_widens_it() {
+        let decide = |rules: &str, role| {
+            let pass = policy(rules).decide(&anyone(), PassRequest { role: Some(role), ..room("r") }, 0);
+            pass.map(|pass| pass.grants)
+        };
+        let denied = Err(Denial::PublishingNotAllowed { rule: "open".into() });
+        assert_eq!(decide(OPEN, Role::Publisher), denied);
+        let publishing = OPEN.replace("grants.can_publish = false", "grants.hidden = true");
+        assert_eq!(decide(&publishing, Role::Publisher).unwrap().can_publish, None);
+        let narrowed = decide(&publishing, Role::Subscriber).unwrap();
+        assert_eq!((narrowed.can_publish, narrowed.can_publish_data), (Some(false), Some(false)));
+        assert!(narrowed.hidden);
+    }
+
+    #[test]
+    fn a_login_is_for_whom_a_rule_lists_the_service_and_as_whom_it_says() {
+        let rules = TEAMS.to_owned()
+            + r#"
+            [[rule]]
+            name = "signaling"
+            callers = ["app"]
+            rooms = ["none"]
+            identity = "{sub}"
+            agora_logins = ["rtm"]
+            max_ttl = "2h"
+        "#;
+        let admit = |caller: &Caller, service, identity: &str| {
+            let identity = Identity::parse(identity, &Limits::default()).unwrap();
+            let request =
+                LoginRequest { service, identity, ttl: Ttl::seconds(7_200), usual_ttl: Ttl::minutes(60) };
+            policy(&rules).admit(caller, request, 0).map(|login| (login.rule, login.identity))
+        };
+        let ada = ada();
+        let (rule, identity) = admit(&ada, LoginService::Rtm, "ada").unwrap();
+        assert_eq!((rule.as_str(), identity.as_str()), ("signaling", "ada"));
+        let field = "participant_identity";
+        assert_eq!(
+            admit(&ada, LoginService::Rtm, "bob"),
+            Err(Denial::FieldNotAllowed { field, rule: "signaling".into() })
+        );
+        assert_eq!(admit(&ada, LoginService::Chat, "ada"), Err(Denial::LoginNotAllowed(LoginService::Chat)));
+        assert_eq!(admit(&anyone(), LoginService::Rtm, "ada"), Err(Denial::NoRule));
     }
 }

@@ -10,8 +10,8 @@ use super::template::{Template, Unfit};
 use super::{RoomPattern, agents};
 use crate::auth::Caller;
 use crate::domain::{
-    Egress, Grants, Identity, InvalidField, Limits, Metadata, ParticipantName, PassRequest, Randomness,
-    RoomName, Ttl,
+    Egress, Grants, Identity, InvalidField, Limits, LoginService, Metadata, ParticipantName, PassRequest,
+    Randomness, RoomName, Ttl,
 };
 
 /// `[[rule]]`: who may have what.
@@ -47,9 +47,13 @@ pub struct Rule {
     /// `egress`: what a request may have recorded. Nothing unless set.
     #[serde(default)]
     pub egress: Vec<Egress>,
-    /// `ttl`: how long the token can be used to join, as "10m" (the default). 1 second to 24 hours.
+    /// `agora_logins`: the services of Agora's that a request may log in to, which is bound to no room: `rtm`, `chat`.
+    /// None unless set.
     #[serde(default)]
-    pub ttl: Ttl,
+    pub agora_logins: Vec<LoginService>,
+    /// `ttl`: how long the token can be used to join, as "10m". 1 second to 24 hours. As the dialect has it unless set:
+    /// 10 minutes in LiveKit's and OpenVidu's, 15 minutes in the sandbox's, an hour in Agora's.
+    pub ttl: Option<Ttl>,
     /// `max_ttl`: the most that a request may ask for, where its dialect can ask. As `ttl` unless set.
     pub max_ttl: Option<Ttl>,
     /// `within_credential`: the token ends no later than what the caller showed. No unless set.
@@ -87,6 +91,9 @@ pub enum PassedOver {
     /// It's for other rooms than the one asked for.
     #[error("it's for other rooms")]
     OtherRoom,
+    /// It gives no login at the service asked for.
+    #[error("it gives no such login")]
+    OtherService,
     /// No room is asked for, and what is generated isn't one of its rooms.
     #[error("no room is asked for, and it has no default_room")]
     NoRoom,
@@ -101,20 +108,12 @@ impl Rule {
         limits: &Limits,
         randomness: Randomness,
     ) -> Result<Offer, PassedOver> {
-        if !self.callers.contains(&caller.name) {
-            return Err(PassedOver::OtherCaller);
-        }
-        if let Some((source, condition)) = self.when.unmet_by(caller) {
-            return Err(PassedOver::Condition(format!("{source} {condition}")));
-        }
+        self.is_for(caller, request.sandbox_id.as_deref())?;
         let room = self.room(caller, request, limits, randomness)?;
         let fill = |template: &Option<Template>| {
             template.as_ref().map(|template| template.fill(caller, randomness)).transpose()
         };
-        let identity = match fill(&self.identity)? {
-            Some(identity) => Identity::parse(identity, limits)?,
-            None => Identity::generated(randomness),
-        };
+        let identity = self.identity(caller, limits, randomness)?;
         let attributes = self.participant_attributes.iter();
         Ok(Offer {
             room,
@@ -129,6 +128,43 @@ impl Rule {
                 .map(|(key, template)| Ok((key.clone(), template.fill(caller, randomness)?)))
                 .collect::<Result<_, Unfit>>()?,
         })
+    }
+
+    /// Who a caller is who logs in to a service, if it's for this caller and this service.
+    pub(super) fn login(
+        &self,
+        caller: &Caller,
+        service: LoginService,
+        limits: &Limits,
+        randomness: Randomness,
+    ) -> Result<Identity, PassedOver> {
+        self.is_for(caller, None)?;
+        if !self.agora_logins.contains(&service) {
+            return Err(PassedOver::OtherService);
+        }
+        self.identity(caller, limits, randomness)
+    }
+
+    fn is_for(&self, caller: &Caller, sandbox_id: Option<&str>) -> Result<(), PassedOver> {
+        if !self.callers.contains(&caller.name) {
+            return Err(PassedOver::OtherCaller);
+        }
+        match self.when.unmet_by(caller, sandbox_id) {
+            Some((source, condition)) => Err(PassedOver::Condition(format!("{source} {condition}"))),
+            None => Ok(()),
+        }
+    }
+
+    fn identity(
+        &self,
+        caller: &Caller,
+        limits: &Limits,
+        randomness: Randomness,
+    ) -> Result<Identity, PassedOver> {
+        match &self.identity {
+            Some(template) => Ok(Identity::parse(template.fill(caller, randomness)?, limits)?),
+            None => Ok(Identity::generated(randomness)),
+        }
     }
 
     /// The room asked for, or else its own, if that is one of its rooms.

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::auth::Caller;
 
-/// `sub`, `iss`, or `claims.path.to.value`. A name in the path that holds dots, slashes or colons is written in
+/// `sub`, `iss`, or `claims.path.to.value`; in conditions `sandbox_id` too. A name in the path that holds dots, slashes or colons is written in
 /// double quotes: `claims."https://example.com/roles"`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
@@ -16,6 +16,9 @@ pub enum Source {
     Issuer,
     /// `claims.…`: what the issuer says of the caller, name by name.
     Claim(Vec<String>),
+    /// `sandbox_id`: the sandbox that is asked through. The client says so, not the caller's issuer, so it's for
+    /// conditions alone.
+    SandboxId,
 }
 
 /// A text that isn't a source.
@@ -24,6 +27,12 @@ pub enum Source {
     "{0:?} is not known: write sub, iss or claims.path.to.value, with double quotes around a name that holds a dot"
 )]
 pub struct InvalidSource(String);
+
+impl InvalidSource {
+    pub(super) fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
 
 impl Source {
     /// Reads a source as it's written.
@@ -34,10 +43,11 @@ impl Source {
         match text {
             "sub" => return Ok(Self::Subject),
             "iss" => return Ok(Self::Issuer),
+            "sandbox_id" => return Ok(Self::SandboxId),
             _ => {}
         }
         let path = text.strip_prefix("claims.").and_then(names);
-        path.map(Self::Claim).ok_or_else(|| InvalidSource(text.to_owned()))
+        path.map(Self::Claim).ok_or_else(|| InvalidSource::new(text))
     }
 
     /// What it is for this caller, if the caller has it.
@@ -46,6 +56,7 @@ impl Source {
         match self {
             Self::Subject => caller.subject.clone().map(Value::String),
             Self::Issuer => caller.issuer.clone().map(Value::String),
+            Self::SandboxId => None,
             Self::Claim(path) => {
                 let (first, rest) = path.split_first()?;
                 rest.iter().try_fold(caller.claims.get(first)?, |value, name| value.get(name)).cloned()
@@ -69,6 +80,7 @@ impl fmt::Display for Source {
         match self {
             Self::Subject => formatter.write_str("sub"),
             Self::Issuer => formatter.write_str("iss"),
+            Self::SandboxId => formatter.write_str("sandbox_id"),
             Self::Claim(path) => {
                 formatter.write_str("claims")?;
                 path.iter().try_for_each(|name| {

@@ -136,7 +136,7 @@ pub(super) fn parts(text: &str) -> Result<Vec<Part>, InvalidTemplate> {
         if !literal.is_empty() {
             parts.push(Part::Literal(std::mem::take(&mut literal)));
         }
-        parts.push(if name == "random" { Part::Random } else { Part::Caller(Source::parse(name)?) });
+        parts.push(if name == "random" { Part::Random } else { Part::Caller(of_caller(name)?) });
         rest = after;
     }
     literal.push_str(rest);
@@ -144,6 +144,13 @@ pub(super) fn parts(text: &str) -> Result<Vec<Part>, InvalidTemplate> {
         parts.push(Part::Literal(literal));
     }
     if parts.is_empty() { Err(InvalidTemplate::Empty) } else { Ok(parts) }
+}
+
+fn of_caller(name: &str) -> Result<Source, InvalidSource> {
+    Source::parse(name).and_then(|source| match source {
+        Source::SandboxId => Err(InvalidSource::new(name)),
+        source => Ok(source),
+    })
 }
 
 #[cfg(test)]
@@ -176,7 +183,9 @@ mod tests {
             assert_eq!(template(text), Err(InvalidTemplate::Brace), "{text}");
         }
         assert_eq!(template("{sub}{random}"), Err(InvalidTemplate::Touching));
-        assert!(matches!(template("{name}"), Err(InvalidTemplate::Placeholder(_))));
+        for text in ["{name}", "{sandbox_id}"] {
+            assert!(matches!(template(text), Err(InvalidTemplate::Placeholder(_))), "{text}");
+        }
     }
 
     #[test]

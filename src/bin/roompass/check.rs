@@ -71,7 +71,14 @@ fn row(rule: &Rule) -> Vec<String> {
     let may: Vec<_> = may
         .map(|(name, value, _)| if value == "true" { name.to_owned() } else { format!("{name} = {value}") })
         .collect();
-    vec![rule.name.clone(), who, rooms, identity + own, may.join(", "), rule.ttl.to_string()]
+    vec![
+        rule.name.clone(),
+        who,
+        rooms,
+        identity + own,
+        may.join(", "),
+        rule.ttl.unwrap_or_default().to_string(),
+    ]
 }
 
 /// What is sound and still worth a thought.
