@@ -1,6 +1,7 @@
 //! The words the stages share. Each is built only by a `parse` that enforces its limits, so that a [`Pass`] that
 //! exists is a valid one and nobody checks again.
 
+pub mod agora;
 mod attributes;
 mod field;
 mod generated;
