@@ -4,8 +4,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-use super::gateway::Via;
-use super::jwt::{Algorithm, Issuer, KeyPlace};
+use super::issuer::{Algorithm, Issuer, KeyPlace};
+use super::via::Via;
 
 /// Somebody who may call.
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -1,39 +1,13 @@
 //! What API Gateway has verified before the function is called. It stands in the event's request context, which only
 //! the gateway writes: no header can pretend to be it.
 
-use std::fmt;
 use std::time::UNIX_EPOCH;
 
 use lambda_http::request::RequestContext;
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::jwt::seconds;
-
-/// `via`: which of the gateway's authorizers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Via {
-    /// `jwt`: an HTTP API's JWT authorizer.
-    Jwt,
-    /// `lambda`: a Lambda authorizer, of either kind of API.
-    Lambda,
-    /// `iam`: a request signed with an AWS identity.
-    Iam,
-    /// `cognito`: a REST API's Cognito authorizer.
-    Cognito,
-}
-
-impl fmt::Display for Via {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Jwt => "JWT",
-            Self::Lambda => "Lambda",
-            Self::Iam => "IAM",
-            Self::Cognito => "Cognito",
-        })
-    }
-}
+use super::via::Via;
 
 /// Who the gateway says it is.
 #[derive(Debug, PartialEq)]
@@ -45,12 +19,6 @@ pub(super) struct Vouched {
 }
 
 impl Via {
-    /// Whether it says who has issued what it verified.
-    #[must_use]
-    pub fn has_issuer(self) -> bool {
-        matches!(self, Self::Jwt | Self::Cognito)
-    }
-
     /// What this authorizer has written into the event, if it has, and if it says who it is.
     pub(super) fn vouched(self, context: &RequestContext) -> Option<Vouched> {
         match self {

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::fetch::{FetchError, Fetcher};
-use super::jwt::{Algorithm, Issuer, KeyPlace, safe};
+use super::issuer::{Algorithm, Issuer, KeyPlace, safe};
 use crate::json;
 
 /// The key sets' cache for one issuer.

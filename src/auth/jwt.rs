@@ -2,161 +2,20 @@
 
 use std::fmt;
 
-use axum::http::Uri;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jsonwebtoken::DecodingKey;
 use jsonwebtoken::crypto::verify;
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::Caller;
+use super::issuer::{Algorithm, Issuer};
 use crate::json;
-
-/// An issuer, and what its tokens must be.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Issuer {
-    /// `issuer`: what `iss` must be, byte for byte.
-    pub issuer: String,
-    /// `audience`: one of these must be in `aud`.
-    pub audience: Vec<String>,
-    /// `algorithms`: what tokens may be signed with.
-    pub algorithms: Vec<Algorithm>,
-    /// Where the keys are.
-    pub keys: KeyPlace,
-    /// `typ`: what the header's `typ` must be, in any case. Anything unless set.
-    pub typ: Option<String>,
-    /// `required_claims`: claims that must be there and equal to these.
-    pub required_claims: Map<String, Value>,
-}
-
-/// Where an issuer's keys are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KeyPlace {
-    /// In its key set, whose place its OpenID configuration tells.
-    Discovered(Uri),
-    /// `jwks_url`: in the key set at this place.
-    At(Uri),
-    /// `secret`: a secret that it shares with us, under this name in our own secret.
-    Shared(String),
-}
-
-/// A signature's algorithm (RFC 7518, RFC 8037).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[expect(missing_docs, reason = "the names are the registry's")]
-pub enum Algorithm {
-    RS256,
-    RS384,
-    RS512,
-    PS256,
-    PS384,
-    PS512,
-    ES256,
-    ES384,
-    EdDSA,
-    HS256,
-}
-
-impl Algorithm {
-    fn parse(name: &str) -> Option<Self> {
-        ALGORITHMS.into_iter().find(|algorithm| algorithm.name() == name)
-    }
-
-    /// Its name in a token's header.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::RS256 => "RS256",
-            Self::RS384 => "RS384",
-            Self::RS512 => "RS512",
-            Self::PS256 => "PS256",
-            Self::PS384 => "PS384",
-            Self::PS512 => "PS512",
-            Self::ES256 => "ES256",
-            Self::ES384 => "ES384",
-            Self::EdDSA => "EdDSA",
-            Self::HS256 => "HS256",
-        }
-    }
-
-    fn library(self) -> jsonwebtoken::Algorithm {
-        use jsonwebtoken::Algorithm as Library;
-        match self {
-            Self::RS256 => Library::RS256,
-            Self::RS384 => Library::RS384,
-            Self::RS512 => Library::RS512,
-            Self::PS256 => Library::PS256,
-            Self::PS384 => Library::PS384,
-            Self::PS512 => Library::PS512,
-            Self::ES256 => Library::ES256,
-            Self::ES384 => Library::ES384,
-            Self::EdDSA => Library::EdDSA,
-            Self::HS256 => Library::HS256,
-        }
-    }
-}
-
-const ALGORITHMS: [Algorithm; 10] = [
-    Algorithm::RS256,
-    Algorithm::RS384,
-    Algorithm::RS512,
-    Algorithm::PS256,
-    Algorithm::PS384,
-    Algorithm::PS512,
-    Algorithm::ES256,
-    Algorithm::ES384,
-    Algorithm::EdDSA,
-    Algorithm::HS256,
-];
-
-impl KeyPlace {
-    pub(super) fn of(
-        issuer: &str,
-        jwks_url: Option<String>,
-        secret: Option<String>,
-        algorithms: &[Algorithm],
-    ) -> Result<Self, String> {
-        let shared = algorithms.contains(&Algorithm::HS256);
-        match (jwks_url, secret) {
-            _ if algorithms.is_empty() => Err("algorithms must name one, such as \"RS256\"".into()),
-            (None, Some(name)) if algorithms == [Algorithm::HS256] => Ok(Self::Shared(name)),
-            (_, None) if shared => {
-                Err("HS256 needs secret: the name of the shared secret in the secret store".into())
-            }
-            (_, Some(_)) => {
-                Err("secret goes with algorithms = [\"HS256\"] alone, and without jwks_url".into())
-            }
-            (Some(url), None) => safe(&url).map(Self::At).ok_or_else(|| unsafe_url("jwks_url")),
-            (None, None) => {
-                let discovery = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
-                safe(&discovery)
-                    .map(Self::Discovered)
-                    .ok_or_else(|| unsafe_url("issuer (or else a jwks_url)"))
-            }
-        }
-    }
-}
-
-fn unsafe_url(key: &str) -> String {
-    format!("{key} must be an https URL; http is for 127.0.0.1, [::1] and localhost alone")
-}
-
-/// A URL that nobody on the way can answer for: https, or this machine.
-pub(super) fn safe(url: &str) -> Option<Uri> {
-    let uri: Uri = url.parse().ok()?;
-    let here = matches!(uri.host()?, "127.0.0.1" | "[::1]" | "localhost");
-    let plain = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
-    match uri.scheme_str()? {
-        "https" if plain => Some(uri),
-        "http" if plain && here => Some(uri),
-        _ => None,
-    }
-}
 
 /// What is wrong with a token. For the log alone: the client is told the same for each.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the token's {0}")]
-pub struct BadToken(pub(super) String);
+pub(super) struct BadToken(pub(super) String);
 
 fn bad(what: impl fmt::Display) -> BadToken {
     BadToken(what.to_string())
@@ -268,7 +127,7 @@ impl<'a> Unverified<'a> {
         algorithm: Algorithm,
         key: &DecodingKey,
     ) -> Result<Caller, BadToken> {
-        match verify(self.signature, self.signed.as_bytes(), key, algorithm.library()) {
+        match verify(self.signature, self.signed.as_bytes(), key, library(algorithm)) {
             Ok(true) => Ok(Caller {
                 name: caller.to_owned(),
                 issuer: Some(issuer.issuer.clone()),
@@ -278,6 +137,23 @@ impl<'a> Unverified<'a> {
             }),
             Ok(false) | Err(_) => Err(bad("signature isn't by the issuer's key")),
         }
+    }
+}
+
+/// The algorithm by the name that the library has for it.
+fn library(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
+    use jsonwebtoken::Algorithm as Library;
+    match algorithm {
+        Algorithm::RS256 => Library::RS256,
+        Algorithm::RS384 => Library::RS384,
+        Algorithm::RS512 => Library::RS512,
+        Algorithm::PS256 => Library::PS256,
+        Algorithm::PS384 => Library::PS384,
+        Algorithm::PS512 => Library::PS512,
+        Algorithm::ES256 => Library::ES256,
+        Algorithm::ES384 => Library::ES384,
+        Algorithm::EdDSA => Library::EdDSA,
+        Algorithm::HS256 => Library::HS256,
     }
 }
 

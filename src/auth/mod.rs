@@ -7,9 +7,11 @@ mod caller;
 mod config;
 mod credentials;
 mod fetch;
-pub mod gateway;
+mod gateway;
+mod issuer;
 mod jwks;
-pub mod jwt;
+mod jwt;
+mod via;
 
 use axum::http::request::Parts;
 use jsonwebtoken::DecodingKey;
@@ -18,12 +20,14 @@ use tokio::sync::OnceCell;
 
 pub use caller::Caller;
 pub use config::{CallerConfig, CallerKind, InvalidCaller, mistake};
+pub use issuer::{Algorithm, Issuer, KeyPlace};
+pub use via::Via;
 
 use credentials::Credential;
 use fetch::Fetcher;
 use gateway::Vouched;
 use jwks::{KeySet, NoKey};
-use jwt::{Issuer, KeyPlace, Unverified};
+use jwt::Unverified;
 
 use crate::keys::{Keys, KeysError, api_key};
 

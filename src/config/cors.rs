@@ -1,6 +1,6 @@
 //! Which web pages may read the answers.
 
-use axum::http::{HeaderName, HeaderValue, Uri};
+use ::http::{HeaderName, HeaderValue, Uri};
 use serde::Deserialize;
 
 /// `[cors]`

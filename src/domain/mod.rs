@@ -3,6 +3,7 @@
 
 pub mod agora;
 mod attributes;
+mod egress;
 mod field;
 mod generated;
 mod grants;
@@ -13,12 +14,13 @@ mod text;
 mod ttl;
 
 pub use attributes::Attributes;
+pub use egress::Egress;
 pub use field::InvalidField;
 pub(crate) use generated::readable;
 pub use generated::{Randomness, operating_system_randomness};
 pub use grants::{Grants, Inference, Kind, Observability, Sip, TrackSource};
 pub use limits::Limits;
 pub use pass::{Login, LoginRequest, LoginService, Pass, PassRequest, Role};
-pub use room_config::{Egress, RoomConfig};
+pub use room_config::RoomConfig;
 pub use text::{Identity, Metadata, ParticipantName, RoomName};
 pub use ttl::Ttl;

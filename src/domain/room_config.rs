@@ -4,10 +4,9 @@
 //! stream with its key) is refused here, whoever asks: LiveKit's own Go builder refuses to sign such a token.
 
 use livekit_protocol::{RoomAgentDispatch, RoomConfiguration, RoomEgress};
-use serde::Deserialize;
 use serde_json::Value;
 
-use super::InvalidField;
+use super::{Egress, InvalidField};
 
 /// Room settings that differ from the defaults and carry no secret.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,30 +80,6 @@ impl RoomConfig {
     #[must_use]
     pub fn as_livekit(&self) -> &RoomConfiguration {
         &self.0
-    }
-}
-
-/// A kind of egress: what is recorded or streamed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Egress {
-    /// `room`: everything, mixed.
-    Room,
-    /// `participant`: each participant.
-    Participant,
-    /// `tracks`: each track.
-    Tracks,
-}
-
-impl Egress {
-    /// Its path in a request.
-    #[must_use]
-    pub fn path(self) -> &'static str {
-        match self {
-            Self::Room => "room_config.egress.room",
-            Self::Participant => "room_config.egress.participant",
-            Self::Tracks => "room_config.egress.tracks",
-        }
     }
 }
 

@@ -1,0 +1,138 @@
+//! An issuer, as `[[caller]]` has it: what its tokens must be, and where its keys are.
+
+use http::Uri;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// An issuer, and what its tokens must be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Issuer {
+    /// `issuer`: what `iss` must be, byte for byte.
+    pub issuer: String,
+    /// `audience`: one of these must be in `aud`.
+    pub audience: Vec<String>,
+    /// `algorithms`: what tokens may be signed with.
+    pub algorithms: Vec<Algorithm>,
+    /// Where the keys are.
+    pub keys: KeyPlace,
+    /// `typ`: what the header's `typ` must be, in any case. Anything unless set.
+    pub typ: Option<String>,
+    /// `required_claims`: claims that must be there and equal to these.
+    pub required_claims: Map<String, Value>,
+}
+
+/// Where an issuer's keys are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyPlace {
+    /// In its key set, whose place its OpenID configuration tells.
+    Discovered(Uri),
+    /// `jwks_url`: in the key set at this place.
+    At(Uri),
+    /// `secret`: a secret that it shares with us, under this name in our own secret.
+    Shared(String),
+}
+
+/// A signature's algorithm (RFC 7518, RFC 8037).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum Algorithm {
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    RS256,
+    /// RSASSA-PKCS1-v1_5 with SHA-384.
+    RS384,
+    /// RSASSA-PKCS1-v1_5 with SHA-512.
+    RS512,
+    /// RSASSA-PSS with SHA-256.
+    PS256,
+    /// RSASSA-PSS with SHA-384.
+    PS384,
+    /// RSASSA-PSS with SHA-512.
+    PS512,
+    /// ECDSA with P-256 and SHA-256.
+    ES256,
+    /// ECDSA with P-384 and SHA-384.
+    ES384,
+    /// Ed25519.
+    EdDSA,
+    /// HMAC with SHA-256, by a secret that is shared.
+    HS256,
+}
+
+impl Algorithm {
+    pub(super) fn parse(name: &str) -> Option<Self> {
+        ALGORITHMS.into_iter().find(|algorithm| algorithm.name() == name)
+    }
+
+    /// Its name in a token's header.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::RS256 => "RS256",
+            Self::RS384 => "RS384",
+            Self::RS512 => "RS512",
+            Self::PS256 => "PS256",
+            Self::PS384 => "PS384",
+            Self::PS512 => "PS512",
+            Self::ES256 => "ES256",
+            Self::ES384 => "ES384",
+            Self::EdDSA => "EdDSA",
+            Self::HS256 => "HS256",
+        }
+    }
+}
+
+impl KeyPlace {
+    pub(super) fn of(
+        issuer: &str,
+        jwks_url: Option<String>,
+        secret: Option<String>,
+        algorithms: &[Algorithm],
+    ) -> Result<Self, String> {
+        let shared = algorithms.contains(&Algorithm::HS256);
+        match (jwks_url, secret) {
+            _ if algorithms.is_empty() => Err("algorithms must name one, such as \"RS256\"".into()),
+            (None, Some(name)) if algorithms == [Algorithm::HS256] => Ok(Self::Shared(name)),
+            (_, None) if shared => {
+                Err("HS256 needs secret: the name of the shared secret in the secret store".into())
+            }
+            (_, Some(_)) => {
+                Err("secret goes with algorithms = [\"HS256\"] alone, and without jwks_url".into())
+            }
+            (Some(url), None) => safe(&url).map(Self::At).ok_or_else(|| unsafe_url("jwks_url")),
+            (None, None) => {
+                let discovery = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
+                safe(&discovery)
+                    .map(Self::Discovered)
+                    .ok_or_else(|| unsafe_url("issuer (or else a jwks_url)"))
+            }
+        }
+    }
+}
+
+fn unsafe_url(key: &str) -> String {
+    format!("{key} must be an https URL; http is for 127.0.0.1, [::1] and localhost alone")
+}
+
+/// A URL that nobody on the way can answer for: https, or this machine.
+pub(super) fn safe(url: &str) -> Option<Uri> {
+    let uri: Uri = url.parse().ok()?;
+    let here = matches!(uri.host()?, "127.0.0.1" | "[::1]" | "localhost");
+    let plain = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
+    match uri.scheme_str()? {
+        "https" if plain => Some(uri),
+        "http" if plain && here => Some(uri),
+        _ => None,
+    }
+}
+
+const ALGORITHMS: [Algorithm; 10] = [
+    Algorithm::RS256,
+    Algorithm::RS384,
+    Algorithm::RS512,
+    Algorithm::PS256,
+    Algorithm::PS384,
+    Algorithm::PS512,
+    Algorithm::ES256,
+    Algorithm::ES384,
+    Algorithm::EdDSA,
+    Algorithm::HS256,
+];

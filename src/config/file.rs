@@ -1,0 +1,348 @@
+//! `roompass.toml`: what it says, and where a mistake in it is. The build script reads it too, by these same files: so
+//! they lean on nothing that is slow to build.
+
+use std::ops::Range;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::{Cors, Http};
+use crate::auth::{self, CallerConfig, CallerKind, KeyPlace};
+use crate::domain::Limits;
+use crate::policy::{self, Rule};
+
+/// `roompass.toml`.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `[http]`: where it's served.
+    pub http: Http,
+    /// `[cors]`: which web pages may read its answers.
+    pub cors: Cors,
+    /// `[limits]`: how long things may be.
+    pub limits: Limits,
+    /// `[[caller]]`: who may call, tried in this order.
+    pub callers: Vec<CallerConfig>,
+    /// `[[rule]]`: who may have what, tried in this order.
+    pub rules: Vec<Rule>,
+}
+
+/// A mistake in the configuration, in one line: where it is, and what would be right.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// At a place in the file.
+    #[error("{file}:{line}:{column}: {message} (in `{text}`)")]
+    At {
+        /// The file's name, or `ROOMPASS_CONFIG` for inline TOML.
+        file: String,
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1.
+        column: usize,
+        /// What is wrong there.
+        message: String,
+        /// The line itself.
+        text: String,
+    },
+    /// The file can't be read.
+    #[error("ROOMPASS_CONFIG: {} can't be read: {reason}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        reason: String,
+    },
+    /// An environment variable can't be used.
+    #[error("{variable}: {problem}")]
+    Variable {
+        /// Its name.
+        variable: String,
+        /// What is wrong with it. Never holds a secret.
+        problem: String,
+    },
+}
+
+impl Config {
+    /// The names of the secrets that issuers share with us.
+    pub fn shared_secrets(&self) -> impl Iterator<Item = &str> {
+        self.callers.iter().filter_map(|caller| match &caller.kind {
+            CallerKind::Jwt(issuer) => match &issuer.keys {
+                KeyPlace::Shared(name) => Some(name.as_str()),
+                _ => None,
+            },
+            _ => None,
+        })
+    }
+
+    /// Reads a configuration file's text. `file` is what a mistake is said to be in.
+    ///
+    /// # Errors
+    /// At the first mistake.
+    pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
+        let mistake = |span: Range<usize>, message: &str| at(text, file, &span, message);
+        let read: File =
+            toml::from_str(text).map_err(|error| mistake(error.span().unwrap_or(0..0), error.message()))?;
+        let rules: Vec<Rule> = read.rules.iter().map(|rule| rule.get_ref().clone()).collect();
+        let callers: Vec<CallerConfig> = read.callers.iter().map(|caller| caller.get_ref().clone()).collect();
+        if let Some((position, mistaken)) = auth::mistake(&callers) {
+            return Err(mistake(read.callers[position].span(), &mistaken));
+        }
+        if let Some((position, mistaken)) = policy::check::mistake(&rules, &callers) {
+            return Err(mistake(read.rules[position].span(), &mistaken));
+        }
+        Ok(Self { http: read.http, cors: read.cors, limits: read.limits, callers, rules })
+    }
+}
+
+/// The file as it's written, with the place of each part.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    http: Http,
+    #[serde(default)]
+    cors: Cors,
+    #[serde(default)]
+    limits: Limits,
+    #[serde(default, rename = "caller")]
+    callers: Vec<Spanned<CallerConfig>>,
+    #[serde(default, rename = "rule")]
+    rules: Vec<Spanned<Rule>>,
+}
+
+fn at(text: &str, file: &str, span: &Range<usize>, message: &str) -> ConfigError {
+    let before = text.get(..span.start).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    ConfigError::At {
+        file: file.to_owned(),
+        line: before.matches('\n').count() + 1,
+        column: before[line_start..].chars().count() + 1,
+        message: message.replace('\n', ", "),
+        text: text[line_start..].lines().next().unwrap_or_default().trim().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::COMPILED_IN;
+    use super::*;
+
+    fn mistake(text: &str) -> String {
+        Config::parse(text, "x.toml").unwrap_err().to_string()
+    }
+
+    const CALLER: &str = "[[caller]]\nname = \"a\"\nkind = \"anonymous\"\n";
+
+    #[test]
+    fn the_file_compiled_in_is_sound_and_lets_nobody_in() {
+        let config = Config::parse(COMPILED_IN, "roompass.toml").unwrap();
+        assert!(config.callers.is_empty());
+        assert!(config.rules.is_empty());
+    }
+
+    #[test]
+    fn the_example_in_it_is_sound_too() {
+        let lines = COMPILED_IN.lines().filter_map(|line| line.strip_prefix("#:"));
+        let example: Vec<_> = lines.map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
+        let config = Config::parse(&example.join("\n"), "the example").unwrap();
+        assert_eq!((config.callers.len(), config.rules.len()), (3, 4));
+    }
+
+    #[test]
+    fn a_mistake_is_named_with_its_file_line_and_key() {
+        for (text, message) in [
+            (
+                "[https]",
+                "x.toml:1:2: unknown field `https`, expected one of `http`, `cors`, `limits`, `caller`, `rule` (in `[https]`)",
+            ),
+            (
+                "[limits]\nmax_room_name_length = 300",
+                "x.toml:2:24: must be 32 to 256 bytes (in `max_room_name_length = 300`)",
+            ),
+            (
+                "[limits]\n  max_token_size = \"1k\"",
+                "x.toml:2:20: invalid type: string \"1k\", expected usize (in `max_token_size = \"1k\"`)",
+            ),
+            (
+                "[cors]\norigins = [\"https://a/\"]",
+                "x.toml:2:11: must be \"*\" or scheme://host[:port] without a path, such as https://app.example.com (in `origins = [\"https://a/\"]`)",
+            ),
+            (
+                "[http]\nbase_path = \"calls\"",
+                "x.toml:2:13: must be empty or like \"/calls\": a slash before each part, none at the end, and letters, digits and -._~ in the parts (in `base_path = \"calls\"`)",
+            ),
+            (
+                "[[caller]]\nname = \"a\"\nkind = \"open\"",
+                "x.toml:3:8: unknown variant `open`, expected one of `anonymous`, `api-key`, `gateway`, `jwt` (in `kind = \"open\"`)",
+            ),
+            ("[[caller]]\nname = \"a\"", "x.toml:1:1: missing field `kind` (in `[[caller]]`)"),
+            ("a = = b", "x.toml:1:5: extra `=`, expected nothing (in `a = = b`)"),
+        ] {
+            assert_eq!(mistake(text), message);
+        }
+    }
+
+    #[test]
+    fn a_rule_that_could_never_give_a_pass_is_a_mistake() {
+        for (rule, message) in [
+            (
+                "callers = [\"b\"]\nrooms = [\"*\"]",
+                "x.toml:4:1: rule \"r\" is for caller \"b\", and no [[caller]] has that name (in `[[rule]]`)",
+            ),
+            (
+                "callers = []\nrooms = [\"*\"]",
+                "x.toml:4:1: rule \"r\" is for nobody: callers must name one (in `[[rule]]`)",
+            ),
+            (
+                "callers = [\"a\"]\nrooms = []",
+                "x.toml:4:1: rule \"r\" opens no room: rooms must hold a pattern, such as \"*\" (in `[[rule]]`)",
+            ),
+            (
+                "callers = [\"a\"]\nrooms = [\"\"]",
+                "x.toml:7:9: a room pattern must not be empty: write \"*\" for any room (in `rooms = [\"\"]`)",
+            ),
+            (
+                "callers = [\"a\"]\nrooms = [\"*\"]\nttl = \"2d\"",
+                "x.toml:8:7: must be a whole number of seconds, minutes or hours from \"1s\" to \"24h\", such as \"10m\" (in `ttl = \"2d\"`)",
+            ),
+            ("callers = [\"a\"]\nrooms = [\"*\"]\ngrants.can_fly = true", "x.toml:8:8: unknown field"),
+        ] {
+            let text = format!("{CALLER}[[rule]]\nname = \"r\"\n{rule}");
+            assert!(mistake(&text).starts_with(message), "{}", mistake(&text));
+        }
+    }
+
+    #[test]
+    fn a_caller_that_could_never_be_is_a_mistake() {
+        let jwt = "[[caller]]\nname = \"j\"\nkind = \"jwt\"\n";
+        for (text, message) in [
+            (CALLER.repeat(2), "x.toml:4:1: there are two callers called \"a\""),
+            (
+                CALLER.to_owned() + &CALLER.replace("\"a\"", "\"b\""),
+                "x.toml:4:1: caller \"b\" can never be: \"a\" before it is whoever asks",
+            ),
+            (
+                format!("{CALLER}issuer = \"x\""),
+                "x.toml:1:1: caller \"a\": issuer is for kind = \"jwt\" alone",
+            ),
+            (
+                "[[caller]]\nname = \"g\"\nkind = \"gateway\"".to_owned(),
+                "x.toml:1:1: caller \"g\": kind = \"gateway\" needs via",
+            ),
+            (jwt.to_owned(), "x.toml:1:1: caller \"j\": kind = \"jwt\" needs issuer"),
+            (
+                format!("{jwt}issuer = \"https://i\"\nalgorithms = [\"RS256\"]"),
+                "x.toml:1:1: caller \"j\": kind = \"jwt\" needs audience",
+            ),
+            (
+                format!("{jwt}issuer = \"http://i\"\naudience = \"a\"\nalgorithms = [\"RS256\"]"),
+                "x.toml:1:1: caller \"j\": issuer (or else a jwks_url) must be an https URL",
+            ),
+            (
+                format!(
+                    "{jwt}issuer = \"i\"\naudience = \"a\"\nalgorithms = [\"HS256\", \"RS256\"]\nsecret = \"S\""
+                ),
+                "x.toml:1:1: caller \"j\": secret goes with algorithms = [\"HS256\"] alone",
+            ),
+            (
+                format!("{jwt}issuer = \"i\"\naudience = \"a\"\nalgorithms = [\"none\"]"),
+                "x.toml:6:15: unknown variant `none`",
+            ),
+        ] {
+            assert!(mistake(&text).starts_with(message), "{}", mistake(&text));
+        }
+    }
+
+    #[test]
+    fn two_rules_need_two_names() {
+        let rule = "[[rule]]\nname = \"r\"\ncallers = [\"a\"]\nrooms = [\"*\"]\n";
+        assert_eq!(
+            mistake(&format!("{CALLER}{rule}{rule}")),
+            "x.toml:8:1: rule \"r\" has the same name as an earlier rule (in `[[rule]]`)"
+        );
+    }
+
+    const TWO_ISSUERS: &str = r#"
+        caller = [
+          { name = "one", kind = "jwt", issuer = "https://one", audience = "a", algorithms = ["RS256"] },
+          { name = "two", kind = "jwt", issuer = "https://two", audience = "a", algorithms = ["RS256"] },
+          { name = "other", kind = "jwt", issuer = "https://one", audience = "b", algorithms = ["RS256"] },
+          { name = "anyone", kind = "anonymous" },
+        ]
+    "#;
+
+    fn of_rules(rules: &str) -> Result<(), String> {
+        let read = Config::parse(&format!("{TWO_ISSUERS}rule = [{rules}]"), "x.toml");
+        read.map(|_| ()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn two_people_of_two_issuers_never_get_one_identity() {
+        let rule = |name: &str, callers: &str, identity: &str| {
+            format!(
+                "{{ name = {name:?}, callers = [{callers}], rooms = [\"{name}:*\"], identity = {identity:?} }},"
+            )
+        };
+        let both = "\"one\", \"two\"";
+        for (rules, clash) in [
+            (rule("r", both, "{sub}"), true),
+            (rule("r", both, "{iss}|{sub}"), false),
+            (rule("r", both, "{sub}|{random}"), false),
+            (rule("r", both, "kiosk"), true),
+            (rule("r", "\"one\", \"other\"", "{sub}"), false),
+            (rule("r", "\"one\"", "{sub}") + &rule("s", "\"two\"", "{sub}"), true),
+            (rule("r", "\"one\"", "one:{sub}") + &rule("s", "\"two\"", "two:{sub}"), false),
+            (rule("r", "\"one\"", "one:{sub}") + &rule("s", "\"two\"", "one:{claims.name}"), true),
+            (rule("r", "\"one\"", "{sub}") + &rule("s", "\"two\"", "two:{sub}"), true),
+        ] {
+            let read = of_rules(&rules);
+            assert_eq!(read.is_err(), clash, "{rules} {read:?}");
+            assert!(read.is_ok() || read.unwrap_err().contains("two people of two issuers"));
+        }
+    }
+
+    #[test]
+    fn a_rule_that_is_never_reached_or_never_fits_is_a_mistake() {
+        for (rules, message) in [
+            (
+                "{ name = 'a', callers = ['one', 'two'], rooms = ['*'] }, { name = 'b', callers = ['one'], rooms = ['x'] }",
+                "rule \"b\" is never reached: rule \"a\" before it decides all that it's for",
+            ),
+            (
+                "{ name = 'a', callers = ['one'], rooms = ['*'] }, { name = 'b', callers = ['one'], rooms = ['*'], when = { sub = 'x' } }",
+                "rule \"b\" is never reached",
+            ),
+            (
+                "{ name = 'a', callers = ['anyone'], rooms = ['*'], identity = '{sub}' }",
+                "rule \"a\" asks for {sub}, which caller \"anyone\" never has",
+            ),
+            (
+                "{ name = 'a', callers = ['one'], rooms = ['{claims.team}:*'], default_room = 'lobby' }",
+                "rule \"a\" has a default_room that isn't one of its rooms",
+            ),
+            (
+                "{ name = 'a', callers = ['one'], rooms = ['*'], ttl = '10m', max_ttl = '5m' }",
+                "rule \"a\" has a ttl of 10m over its max_ttl of 5m",
+            ),
+            (
+                "{ name = 'a', callers = ['one'], rooms = ['{claims.team}*'] }",
+                "needs its placeholders before its first *",
+            ),
+            (
+                "{ name = 'a', callers = ['one'], rooms = ['*'], client_may_set = ['room_name'] }",
+                "\"room_name\" is not a field that a client can be let set",
+            ),
+        ] {
+            let mistake = of_rules(rules).unwrap_err();
+            assert!(mistake.contains(message), "{mistake}");
+        }
+        for rules in [
+            "{ name = 'a', callers = ['one'], rooms = ['*'], identity = '{sub}' }, { name = 'b', callers = ['one'], rooms = ['*'] }",
+            "{ name = 'a', callers = ['one'], rooms = ['*'], when = { sub = 'x' } }, { name = 'b', callers = ['one'], rooms = ['*'] }",
+            "{ name = 'a', callers = ['one'], rooms = ['x'] }, { name = 'b', callers = ['one'], rooms = ['x'], default_room = 'x' }",
+            "{ name = 'a', callers = ['one'], rooms = ['{claims.team}:*'], default_room = '{claims.team}:{random}' }",
+        ] {
+            assert_eq!(of_rules(rules), Ok(()), "{rules}");
+        }
+    }
+}
