@@ -10,6 +10,7 @@ mod gateway;
 mod issuer;
 mod lambda_events;
 mod local_files;
+mod oracle;
 mod policies;
 mod security;
 mod serve;
