@@ -4,6 +4,7 @@
 //! 30 seconds, failures counted. A set that is empty or broken never replaces a good one.
 
 use axum::http::Uri;
+use axum::http::uri::Scheme;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jsonwebtoken::DecodingKey;
@@ -97,7 +98,7 @@ impl State {
 
 async fn fetch(issuer: &Issuer, fetcher: &Fetcher) -> Result<Vec<Jwk>, FetchError> {
     let place = match &issuer.keys {
-        KeyPlace::Discovered(place) => discovered(issuer, &fetcher.get(place).await?)?,
+        KeyPlace::Discovered(place) => discovered(issuer, place, &fetcher.get(place).await?)?,
         KeyPlace::At(place) => place.clone(),
         KeyPlace::Shared(_) => return Err(FetchError::new("the issuer has no key set")),
     };
@@ -116,15 +117,18 @@ async fn fetch(issuer: &Issuer, fetcher: &Fetcher) -> Result<Vec<Jwk>, FetchErro
     if keys.is_empty() { Err(FetchError::new("the key set has no usable key")) } else { Ok(keys) }
 }
 
-/// Where an issuer's OpenID configuration says that its keys are.
-fn discovered(issuer: &Issuer, configuration: &[u8]) -> Result<Uri, FetchError> {
+/// Where an issuer's OpenID configuration, found at a place, says that its keys are: over https, or on this machine for
+/// an issuer that is there itself.
+fn discovered(issuer: &Issuer, found_at: &Uri, configuration: &[u8]) -> Result<Uri, FetchError> {
     let configuration = json::object(configuration)
         .map_err(|error| FetchError::new(format!("the OpenID configuration {error}")))?;
     if configuration.get("issuer").and_then(Value::as_str) != Some(issuer.issuer.as_str()) {
         return Err(FetchError::new("the OpenID configuration is another issuer's"));
     }
     let place = configuration.get("jwks_uri").and_then(Value::as_str).and_then(safe);
-    place.ok_or_else(|| FetchError::new("the OpenID configuration has no https jwks_uri"))
+    place
+        .filter(|place| place.scheme() == Some(&Scheme::HTTPS) || found_at.scheme() == Some(&Scheme::HTTP))
+        .ok_or_else(|| FetchError::new("the OpenID configuration has no https jwks_uri"))
 }
 
 /// Whether a key may verify such a signature: of the right kind, large enough, and not said to be for anything else.
@@ -162,3 +166,37 @@ const KEPT: u64 = 24 * 3600;
 /// How many seconds pass between two tries.
 const BETWEEN_TRIES: u64 = 30;
 const MAX_KEYS: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_issuer_over_https_never_sends_anybody_to_keys_over_http() {
+        let keys_of = |issuer: &str, jwks_uri: &str| {
+            let found_at: Uri = format!("{issuer}/.well-known/openid-configuration").parse().unwrap();
+            let configured = Issuer {
+                issuer: issuer.to_owned(),
+                audience: vec!["calls".into()],
+                algorithms: vec![Algorithm::RS256],
+                keys: KeyPlace::Discovered(found_at.clone()),
+                typ: None,
+                required_claims: serde_json::Map::new(),
+            };
+            let said = json!({"issuer": issuer, "jwks_uri": jwks_uri}).to_string();
+            discovered(&configured, &found_at, said.as_bytes()).map_err(|error| error.to_string())
+        };
+        let refused = Err("the OpenID configuration has no https jwks_uri".to_owned());
+        for here in ["http://127.0.0.1:8080/keys", "http://localhost/keys", "http://[::1]/keys"] {
+            assert_eq!(keys_of("https://login.example.com", here), refused, "{here}");
+            assert_eq!(keys_of("http://127.0.0.1:8080", here), Ok(here.parse().unwrap()));
+        }
+        let keys = "https://keys.example.com/keys";
+        for issuer in ["https://login.example.com", "http://127.0.0.1:8080"] {
+            assert_eq!(keys_of(issuer, keys), Ok(keys.parse().unwrap()));
+        }
+        assert_eq!(keys_of("http://127.0.0.1:8080", "http://keys.example.com/keys"), refused);
+    }
+}
