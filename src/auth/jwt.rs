@@ -108,14 +108,16 @@ impl<'a> Unverified<'a> {
                 }
             }
         }
-        let subject = claims.get("sub").and_then(Value::as_str).filter(|subject| !subject.is_empty());
-        let subject = subject.ok_or_else(|| bad("sub isn't a text"))?.to_owned();
+        let subject = claims.get("sub").and_then(Value::as_str).ok_or_else(|| bad("sub isn't a text"))?;
+        if subject.is_empty() {
+            return Err(bad("sub is empty"));
+        }
         if let Some((claim, _)) =
             issuer.required_claims.iter().find(|(claim, value)| claims.get(*claim) != Some(value))
         {
             return Err(bad(format_args!("{claim} isn't what required_claims says")));
         }
-        Ok(Fitting { subject, expires })
+        Ok(Fitting { subject: subject.to_owned(), expires })
     }
 
     /// The token's caller, once its signature is found to be by this key.

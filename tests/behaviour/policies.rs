@@ -294,7 +294,8 @@ async fn the_document_shows_the_causes_that_the_log_has() {
         "iss": "https://abcdefghijklmnopqrst.supabase.co/auth/v1", "aud": "authenticated", "sub": "ada",
         "role": "authenticated", "iat": NOW, "exp": NOW + 600,
     });
-    assert_eq!(cause(&right, Algorithm::HS256, NOW).await, None);
+    let ordinary = Header::new(Algorithm::HS256);
+    assert_eq!(cause(&right, &ordinary, NOW).await, None);
     for (claim, wrong, cause_logged) in [
         (
             "iss",
@@ -304,22 +305,32 @@ async fn the_document_shows_the_causes_that_the_log_has() {
         ("aud", json!("anon"), "the token's aud is another"),
         ("aud", Value::Null, "the token's aud is another"),
         ("exp", json!(NOW - 61), "the token's exp has passed"),
+        ("exp", Value::Null, "the token's exp isn't a time"),
         ("iat", json!(NOW + 61), "the token's iat is yet to come"),
+        ("nbf", json!(NOW + 61), "the token's nbf is yet to come"),
+        ("iat", json!("today"), "the token's iat isn't a time"),
+        ("nbf", json!("today"), "the token's nbf isn't a time"),
         ("sub", Value::Null, "the token's sub isn't a text"),
+        ("sub", json!(""), "the token's sub is empty"),
         ("role", json!("service_role"), "the token's role isn't what required_claims says"),
     ] {
         let mut claims = right.clone();
         claims[claim] = wrong;
-        assert_eq!(cause(&claims, Algorithm::HS256, NOW).await.as_deref(), Some(cause_logged), "{claim}");
+        assert_eq!(cause(&claims, &ordinary, NOW).await.as_deref(), Some(cause_logged), "{claim}");
         assert!(SECURE_DOC.contains(&format!("`{cause_logged}`")), "{cause_logged}");
     }
-    let cause_logged = "the token's alg isn't one of the issuer's";
-    assert_eq!(cause(&right, Algorithm::HS384, NOW).await.as_deref(), Some(cause_logged));
-    assert!(SECURE_DOC.contains(&format!("`{cause_logged}`")), "{cause_logged}");
+    let critical = Header { crit: Some(vec!["exp".into()]), ..Header::new(Algorithm::HS256) };
+    for (header, cause_logged) in [
+        (Header::new(Algorithm::HS384), "the token's alg isn't one of the issuer's"),
+        (critical, "the token's header asks for an extension that isn't known (crit, b64)"),
+    ] {
+        assert_eq!(cause(&right, &header, NOW).await.as_deref(), Some(cause_logged));
+        assert!(SECURE_DOC.contains(&format!("`{cause_logged}`")), "{cause_logged}");
+    }
 }
 
 /// Why the document's caller with a shared secret isn't recognised by such a token, if it isn't.
-async fn cause(claims: &Value, algorithm: Algorithm, now: u64) -> Option<String> {
+async fn cause(claims: &Value, header: &Header, now: u64) -> Option<String> {
     let stanza = SECURE_DOC.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
     let stanza = stanza.into_iter().find(|stanza| stanza.contains("SUPABASE_JWT_SECRET")).unwrap();
     let callers = Callers::new(Config::parse(stanza, "docs/secure.md").unwrap().callers);
@@ -327,8 +338,7 @@ async fn cause(claims: &Value, algorithm: Algorithm, now: u64) -> Option<String>
     let server = ServerUrl::parse("wss://test.livekit.cloud").unwrap();
     let keys = SigningKeys::new(server, API_KEY.into(), API_SECRET.into()).unwrap();
     let keys = Keys::given(keys.with_shared_secret("SUPABASE_JWT_SECRET", shared.into()));
-    let token =
-        encode(&Header::new(algorithm), claims, &EncodingKey::from_secret(shared.as_bytes())).unwrap();
+    let token = encode(header, claims, &EncodingKey::from_secret(shared.as_bytes())).unwrap();
     let request =
         Request::post("/getToken").header("authorization", format!("Bearer {token}")).body(()).unwrap();
     callers.identify(&request.into_parts().0, &keys, now).await.err().map(|error| error.to_string())
