@@ -47,7 +47,7 @@ async fn wired() -> Result<(Config, Keys), ConfigError> {
     let environment = Environment::of_this_process()?;
     let config = Config::load(&environment)?;
     let keys = match environment.keys {
-        KeySource::Given(_) if environment.server.is_none() => {
+        KeySource::Given(keys) if keys.livekit().is_ok() && environment.server.is_none() => {
             return Err(unset("LIVEKIT_URL", "must be set too"));
         }
         KeySource::Given(keys)

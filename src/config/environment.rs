@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use super::{Config, ConfigError, Origin};
-use crate::keys::{API_KEY, API_KEYS, API_SECRET, MalformedSecret, ServerUrl, SigningKeys, URL};
+use crate::keys::{
+    API_KEY, API_KEYS, API_SECRET, APP_CERTIFICATE, APP_ID, AgoraKeys, LiveKitKeys, MalformedSecret,
+    ServerUrl, SigningKeys, URL,
+};
 
 /// What the environment says.
 #[derive(Debug)]
@@ -32,7 +35,8 @@ pub enum ConfigSource {
 /// Where the keys come from.
 #[derive(Debug)]
 pub enum KeySource {
-    /// `LIVEKIT_API_KEY` and `LIVEKIT_API_SECRET`, with `LIVEKIT_URL`.
+    /// `LIVEKIT_API_KEY` and `LIVEKIT_API_SECRET`, with `LIVEKIT_URL`; `AGORA_APP_ID` and `AGORA_APP_CERTIFICATE`; or
+    /// both pairs.
     Given(SigningKeys),
     /// `ROOMPASS_SECRET_ID`: the name or ARN of a secret in AWS Secrets Manager.
     Secret(String),
@@ -48,15 +52,26 @@ impl Environment {
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let variable = |name: &str| lookup(name).filter(|text| !text.is_empty());
         let server = variable(URL).map(|url| ServerUrl::parse(&url)).transpose()?;
-        let keys = match (variable(API_KEY), variable(API_SECRET), variable(SECRET_ID)) {
-            (Some(key), Some(secret), _) => {
-                let server = server.clone().unwrap_or_else(ServerUrl::development);
-                KeySource::Given(SigningKeys::new(server, key, secret)?)
-            }
-            (Some(_), None, _) => return Err(missing(API_SECRET, API_KEY)),
-            (None, Some(_), _) => return Err(missing(API_KEY, API_SECRET)),
-            (None, None, Some(id)) => KeySource::Secret(id),
-            (None, None, None) => KeySource::Unset,
+        let pair = |one: &str, other: &str| match (variable(one), variable(other)) {
+            (Some(one), Some(other)) => Ok(Some((one, other))),
+            (Some(_), None) => Err(missing(other, one)),
+            (None, Some(_)) => Err(missing(one, other)),
+            (None, None) => Ok(None),
+        };
+        let livekit = pair(API_KEY, API_SECRET)?.map(|(key, secret)| {
+            LiveKitKeys::new(server.clone().unwrap_or_else(ServerUrl::development), key, secret)
+        });
+        let agora = pair(APP_ID, APP_CERTIFICATE)?.map(|(id, certificate)| AgoraKeys::new(id, certificate));
+        let secret = variable(SECRET_ID);
+        if livekit.is_none() && agora.is_some() && secret.is_some() {
+            return Err(ConfigError::Variable {
+                variable: APP_ID.into(),
+                problem: format!("would leave LiveKit without keys: put both into the secret of {SECRET_ID}"),
+            });
+        }
+        let keys = match SigningKeys::of(livekit.transpose()?, agora.transpose()?) {
+            Some(keys) => KeySource::Given(keys),
+            None => secret.map_or(KeySource::Unset, KeySource::Secret),
         };
         Ok(Self {
             config: variable(CONFIG).map_or(ConfigSource::CompiledIn, source),
@@ -150,9 +165,39 @@ mod tests {
     fn keys_given_win_over_a_secret() {
         let given =
             environment(&[(API_KEY, "k"), (API_SECRET, "s"), (SECRET_ID, "id"), (URL, "wss://a")]).unwrap();
-        assert!(matches!(given.keys, KeySource::Given(keys) if keys.server.as_str() == "wss://a"));
+        assert!(
+            matches!(given.keys, KeySource::Given(keys) if keys.livekit().unwrap().server.as_str() == "wss://a")
+        );
         assert!(
             matches!(environment(&[(SECRET_ID, "id")]).unwrap().keys, KeySource::Secret(id) if id == "id")
+        );
+    }
+
+    #[test]
+    fn agoras_keys_are_given_alone_or_beside_livekits() {
+        let (id, certificate) =
+            ((APP_ID, "0123456789abcdef0123456789abcdef"), (APP_CERTIFICATE, "f".repeat(32)));
+        let certificate = (certificate.0, &*certificate.1);
+        for (variables, livekit, agora) in [
+            (vec![id, certificate], false, true),
+            (vec![id, certificate, (API_KEY, "k"), (API_SECRET, "s")], true, true),
+            (vec![id, certificate, (API_KEY, "k"), (API_SECRET, "s"), (SECRET_ID, "id")], true, true),
+            (vec![(API_KEY, "k"), (API_SECRET, "s")], true, false),
+        ] {
+            let KeySource::Given(keys) = environment(&variables).unwrap().keys else {
+                panic!("{variables:?}")
+            };
+            assert_eq!((keys.livekit().is_ok(), keys.agora().is_ok()), (livekit, agora), "{variables:?}");
+        }
+        assert_eq!(mistake(&[id]), "AGORA_APP_CERTIFICATE: must be set too, as AGORA_APP_ID is");
+        assert_eq!(mistake(&[certificate]), "AGORA_APP_ID: must be set too, as AGORA_APP_CERTIFICATE is");
+        assert_eq!(
+            mistake(&[id, (APP_CERTIFICATE, "canary")]),
+            "AGORA_APP_CERTIFICATE: must be 32 hexadecimal digits, as Agora's console shows it"
+        );
+        assert_eq!(
+            mistake(&[id, certificate, (SECRET_ID, "id")]),
+            "AGORA_APP_ID: would leave LiveKit without keys: put both into the secret of ROOMPASS_SECRET_ID"
         );
     }
 

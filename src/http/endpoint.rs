@@ -23,8 +23,9 @@ pub(super) async fn standard(
     let request = dialect::parse(&body::read(body).await?, &stages.limits)?;
     let pass = stages.policy.decide(&caller, request, now())?;
     let keys = stages.keys.current().await?;
-    let token = mint::livekit(&pass, &keys, &stages.limits)?;
-    let answer = dialect::answer(&keys.server, &token);
+    let livekit = keys.livekit()?;
+    let token = mint::livekit(&pass, livekit, &stages.limits)?;
+    let answer = dialect::answer(&livekit.server, &token);
     let minted = axum::Extension(Minted::new(&pass, &token));
     Ok((StatusCode::CREATED, body::JSON, minted, answer).into_response())
 }

@@ -10,7 +10,7 @@ use super::RequestId;
 use super::body::MAX_BODY;
 use crate::auth::AuthError;
 use crate::dialect::BadRequest;
-use crate::keys::KeysError;
+use crate::keys::{KeysError, NotConfigured};
 use crate::mint::MintError;
 use crate::policy::Denial;
 
@@ -47,6 +47,9 @@ pub enum Refusal {
     /// There are no keys to sign with.
     #[error(transparent)]
     Keys(#[from] KeysError),
+    /// There never are keys to sign with, for this provider.
+    #[error(transparent)]
+    NotConfigured(#[from] NotConfigured),
     /// The pass doesn't become a token.
     #[error(transparent)]
     Mint(#[from] MintError),
@@ -143,17 +146,14 @@ impl Refusal {
                 "Nobody can be recognised right now",
                 "What credentials are verified with is not at hand. Try again shortly; the log says why.".into(),
             ),
-            Self::Denied(denial) => {
-                let (code, title) = denied(denial);
-                let status = if code == INVALID_FIELD { S::BAD_REQUEST } else { S::FORBIDDEN };
-                (status, code, title, denial.to_string())
-            }
+            Self::Denied(denial) => denied(denial),
             Self::Keys(_) => (
                 S::SERVICE_UNAVAILABLE,
                 "keys_unavailable",
                 "No pass can be signed right now",
                 "The signing keys are not at hand. Try again shortly; the log says why.".into(),
             ),
+            Self::NotConfigured(provider) => not_configured(*provider),
             Self::Mint(error @ MintError::TooLarge { .. }) => {
                 (S::BAD_REQUEST, "token_too_large", "The token would be too large", error.to_string())
             }
@@ -215,9 +215,8 @@ impl Refusal {
     }
 }
 
-/// The code and title of what the policy doesn't give.
-fn denied(denial: &Denial) -> (&'static str, &'static str) {
-    match denial {
+fn denied(denial: &Denial) -> (StatusCode, &'static str, &'static str, String) {
+    let (code, title) = match denial {
         Denial::NoRule => ("no_rule", "No rule allows this"),
         Denial::RoomNotAllowed => ("room_not_allowed", "This room is not open to you"),
         Denial::FieldNotAllowed { .. } => ("field_not_allowed", "A field may not be set"),
@@ -228,7 +227,24 @@ fn denied(denial: &Denial) -> (&'static str, &'static str) {
         Denial::LoginNotAllowed(_) => ("login_not_allowed", "This service is not open to you"),
         Denial::CredentialEnded { .. } => ("invalid_credential", "The credential is not accepted"),
         Denial::Invalid(_) => (INVALID_FIELD, "A field can't be used"),
-    }
+    };
+    let status = if code == INVALID_FIELD { StatusCode::BAD_REQUEST } else { StatusCode::FORBIDDEN };
+    (status, code, title, denial.to_string())
+}
+
+fn not_configured(provider: NotConfigured) -> (StatusCode, &'static str, &'static str, String) {
+    let (code, title, members) = match provider {
+        NotConfigured::LiveKit => (
+            "livekit_not_configured",
+            "LiveKit is not set up here",
+            "LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET",
+        ),
+        NotConfigured::Agora => {
+            ("agora_not_configured", "Agora is not set up here", "AGORA_APP_ID and AGORA_APP_CERTIFICATE")
+        }
+    };
+    let detail = format!("To have its tokens signed, add {members} to the secret.");
+    (StatusCode::SERVICE_UNAVAILABLE, code, title, detail)
 }
 
 /// The response is told by `super::outcome`, which knows the request's id.

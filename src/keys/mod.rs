@@ -1,7 +1,9 @@
 //! The keys that sign, and what callers' own keys are known by, from wherever the secret is kept. Knows nothing of
 //! requests.
 
+mod agora;
 pub mod api_key;
+mod livekit;
 mod secret;
 #[cfg(feature = "lambda")]
 mod secrets_manager;
@@ -13,8 +15,12 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::OnceCell;
 
-pub(crate) use secret::{API_KEY, API_KEYS, API_SECRET, URL};
-pub use secret::{MalformedSecret, ServerUrl, SigningKeys};
+pub use agora::AgoraKeys;
+pub(crate) use agora::{APP_CERTIFICATE, APP_ID};
+pub(crate) use livekit::{API_KEY, API_SECRET, URL};
+pub use livekit::{LiveKitKeys, ServerUrl};
+pub(crate) use secret::API_KEYS;
+pub use secret::{MalformedSecret, NotConfigured, SigningKeys};
 #[cfg(feature = "lambda")]
 pub use secrets_manager::SecretsManager;
 
@@ -109,8 +115,8 @@ mod tests {
     #[tokio::test]
     async fn a_secret_is_fetched_once() {
         let keys = Keys::kept_in(Box::new(Answers(vec![Ok(GOOD)].into())), None);
-        assert_eq!(keys.current().await.unwrap().server.as_str(), "wss://a.example");
-        assert_eq!(keys.current().await.unwrap().api_key, "k");
+        assert_eq!(keys.current().await.unwrap().livekit().unwrap().server.as_str(), "wss://a.example");
+        assert_eq!(keys.current().await.unwrap().livekit().unwrap().api_key, "k");
     }
 
     #[tokio::test]
@@ -126,6 +132,6 @@ mod tests {
     async fn the_environments_server_wins() {
         let server = ServerUrl::parse("wss://b.example").unwrap();
         let keys = Keys::kept_in(Box::new(Answers(vec![Ok(GOOD)].into())), Some(server));
-        assert_eq!(keys.current().await.unwrap().server.as_str(), "wss://b.example");
+        assert_eq!(keys.current().await.unwrap().livekit().unwrap().server.as_str(), "wss://b.example");
     }
 }

@@ -1,26 +1,35 @@
-//! The secret: one JSON object with the LiveKit server's URL and the key pair it trusts.
+//! The secret: one JSON object with the keys of LiveKit, of Agora or of both, and what callers are known by.
 
 use std::collections::BTreeMap;
 
-use axum::http::Uri;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
+use super::agora::{APP_CERTIFICATE, APP_ID, AgoraKeys};
 use super::api_key::{self, KeptApiKey};
+use super::livekit::{API_KEY, API_SECRET, LiveKitKeys, ServerUrl, URL};
 use crate::json;
 
-/// A key pair and the server that trusts it, always from one version of the secret.
+/// The keys of one provider or of both, always from one version of the secret.
 #[derive(Debug, Clone)]
 pub struct SigningKeys {
-    /// `LIVEKIT_URL`: where clients connect.
-    pub server: ServerUrl,
-    /// `LIVEKIT_API_KEY`: the pair's name, public in each token as its `iss`.
-    pub api_key: String,
-    api_secret: SecretString,
+    livekit: Option<LiveKitKeys>,
+    agora: Option<AgoraKeys>,
     /// `ROOMPASS_API_KEYS`: the API keys that callers may present.
     pub(crate) api_keys: Vec<KeptApiKey>,
     /// The secret's other members: those that issuers share with us.
     shared: BTreeMap<String, SecretString>,
+}
+
+/// A provider whose tokens were asked for, and for which there are no keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotConfigured {
+    /// There is no LiveKit key pair.
+    #[error("there are no keys for LiveKit")]
+    LiveKit,
+    /// There is no Agora app.
+    #[error("there are no keys for Agora")]
+    Agora,
 }
 
 /// A secret that can't be used. Names the member, never what it holds.
@@ -34,65 +43,59 @@ pub struct MalformedSecret {
 }
 
 impl MalformedSecret {
-    fn new(member: &str, problem: impl Into<String>) -> Self {
+    pub(super) fn new(member: &str, problem: impl Into<String>) -> Self {
         Self { member: member.to_owned(), problem: problem.into() }
     }
 }
 
 impl SigningKeys {
-    /// LiveKit's public development pair, for a server started with `--dev`.
-    pub const DEVELOPMENT_PAIR: (&str, &str) = ("devkey", "secret");
-
-    /// A key pair and its server.
+    /// LiveKit's key pair and its server, and nothing else.
     ///
     /// # Errors
-    /// Where either half is empty, or has white space around it, as pasted keys may.
+    /// Where either half of the pair can't be one.
     pub fn new(server: ServerUrl, api_key: String, api_secret: String) -> Result<Self, MalformedSecret> {
-        for (member, text) in [(API_KEY, &api_key), (API_SECRET, &api_secret)] {
-            if text.is_empty() {
-                return Err(MalformedSecret::new(member, "is empty"));
-            }
-            if text.trim() != text {
-                return Err(MalformedSecret::new(member, "has white space around it"));
-            }
-        }
-        Ok(Self {
-            server,
-            api_key,
-            api_secret: api_secret.into(),
-            api_keys: Vec::new(),
-            shared: BTreeMap::new(),
-        })
+        LiveKitKeys::new(server, api_key, api_secret).map(Self::from)
+    }
+
+    /// The keys of one provider or of both, if there are any.
+    pub(crate) fn of(livekit: Option<LiveKitKeys>, agora: Option<AgoraKeys>) -> Option<Self> {
+        let any = livekit.is_some() || agora.is_some();
+        any.then(|| Self { livekit, agora, api_keys: Vec::new(), shared: BTreeMap::new() })
     }
 
     /// Reads the secret's JSON. `server`, where given, stands in place of its `LIVEKIT_URL`.
     ///
     /// # Errors
-    /// Where it isn't such an object.
+    /// Where it isn't such an object, or holds half of a provider's keys, or no provider's.
     pub fn from_secret(text: &str, server: Option<ServerUrl>) -> Result<Self, MalformedSecret> {
         let members =
             json::object(text.as_bytes()).map_err(|error| MalformedSecret::new("it", error.to_string()))?;
-        let server = match server {
-            Some(server) => server,
-            None => ServerUrl::parse(string(&members, URL)?)?,
-        };
-        let keys = Self::new(
-            server,
-            string(&members, API_KEY)?.to_owned(),
-            string(&members, API_SECRET)?.to_owned(),
-        )?;
+        let names_one_of = |names: &[&str]| names.iter().any(|name| members.contains_key(*name));
+        let agora = if names_one_of(&AGORA) { Some(agora(&members)?) } else { None };
+        let livekit =
+            if agora.is_none() || names_one_of(&LIVEKIT) { Some(livekit(&members, server)?) } else { None };
         let api_keys = match members.get(API_KEYS) {
             None | Some(Value::Null) => Vec::new(),
             Some(Value::Object(kept)) => read_api_keys(kept)?,
             Some(_) => return Err(MalformedSecret::new(API_KEYS, "must be an object of names and hashes")),
         };
         let shared = members.into_iter().filter_map(|(name, value)| match value {
-            Value::String(text) if ![URL, API_KEY, API_SECRET].contains(&name.as_str()) => {
-                Some((name, text.into()))
-            }
+            Value::String(text) if !signs(&name) => Some((name, text.into())),
             _ => None,
         });
-        Ok(Self { api_keys, shared: shared.collect(), ..keys })
+        Ok(Self { livekit, agora, api_keys, shared: shared.collect() })
+    }
+
+    /// The same, with LiveKit's keys.
+    #[must_use]
+    pub fn with_livekit(self, keys: LiveKitKeys) -> Self {
+        Self { livekit: Some(keys), ..self }
+    }
+
+    /// The same, with Agora's keys.
+    #[must_use]
+    pub fn with_agora(self, keys: AgoraKeys) -> Self {
+        Self { agora: Some(keys), ..self }
     }
 
     /// The same, with API keys as `ROOMPASS_API_KEYS` has them, as JSON.
@@ -105,10 +108,12 @@ impl SigningKeys {
         Ok(Self { api_keys: read_api_keys(&kept)?, ..self })
     }
 
-    /// The same, with a secret that an issuer shares with us.
+    /// The same, with a secret that an issuer shares with us: none of the names of our own keys.
     #[must_use]
     pub fn with_shared_secret(mut self, name: &str, secret: String) -> Self {
-        self.shared.insert(name.to_owned(), secret.into());
+        if !signs(name) {
+            self.shared.insert(name.to_owned(), secret.into());
+        }
         self
     }
 
@@ -124,16 +129,50 @@ impl SigningKeys {
         }
     }
 
-    /// Whether this is the pair that everybody knows.
-    #[must_use]
-    pub fn is_development_pair(&self) -> bool {
-        (self.api_key.as_str(), self.expose_secret()) == Self::DEVELOPMENT_PAIR
+    /// What signs for LiveKit.
+    ///
+    /// # Errors
+    /// Where only Agora's keys are configured.
+    pub fn livekit(&self) -> Result<&LiveKitKeys, NotConfigured> {
+        self.livekit.as_ref().ok_or(NotConfigured::LiveKit)
     }
 
-    /// The secret half, for the one place that signs.
-    pub(crate) fn expose_secret(&self) -> &str {
-        self.api_secret.expose_secret()
+    /// What signs for Agora.
+    ///
+    /// # Errors
+    /// Where only LiveKit's keys are configured.
+    pub fn agora(&self) -> Result<&AgoraKeys, NotConfigured> {
+        self.agora.as_ref().ok_or(NotConfigured::Agora)
     }
+
+    /// Whether LiveKit's pair is the one that everybody knows.
+    #[must_use]
+    pub fn is_development_pair(&self) -> bool {
+        self.livekit.as_ref().is_some_and(LiveKitKeys::is_development_pair)
+    }
+}
+
+impl From<LiveKitKeys> for SigningKeys {
+    fn from(keys: LiveKitKeys) -> Self {
+        Self { livekit: Some(keys), agora: None, api_keys: Vec::new(), shared: BTreeMap::new() }
+    }
+}
+
+fn livekit(members: &Map<String, Value>, server: Option<ServerUrl>) -> Result<LiveKitKeys, MalformedSecret> {
+    let server = match server {
+        Some(server) => server,
+        None => ServerUrl::parse(string(members, URL)?)?,
+    };
+    LiveKitKeys::new(server, string(members, API_KEY)?.to_owned(), string(members, API_SECRET)?.to_owned())
+}
+
+fn agora(members: &Map<String, Value>) -> Result<AgoraKeys, MalformedSecret> {
+    AgoraKeys::new(string(members, APP_ID)?.to_owned(), string(members, APP_CERTIFICATE)?.to_owned())
+}
+
+/// Whether a member is a provider's. Whoever may know what a caller's issuer signs with must not thereby sign as us.
+fn signs(member: &str) -> bool {
+    LIVEKIT.contains(&member) || AGORA.contains(&member)
 }
 
 fn read_api_keys(kept: &Map<String, Value>) -> Result<Vec<KeptApiKey>, MalformedSecret> {
@@ -148,43 +187,9 @@ fn string<'a>(members: &'a Map<String, Value>, member: &str) -> Result<&'a str, 
     }
 }
 
-/// Where clients connect: a `ws`, `wss`, `http` or `https` URL. Some clients refuse an answer whose URL doesn't parse.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServerUrl(String);
-
-impl ServerUrl {
-    /// Reads a URL.
-    ///
-    /// # Errors
-    /// Where it isn't one, or has another scheme.
-    pub fn parse(text: &str) -> Result<Self, MalformedSecret> {
-        let url = text.parse::<Uri>().ok().filter(|url| url.host().is_some_and(|host| !host.is_empty()));
-        let connects = |url: &Uri| matches!(url.scheme_str(), Some("ws" | "wss" | "http" | "https"));
-        let has_password =
-            |url: &Uri| url.authority().is_some_and(|authority| authority.as_str().contains('@'));
-        match url {
-            Some(url) if connects(&url) && !has_password(&url) => Ok(Self(text.to_owned())),
-            _ => Err(MalformedSecret::new(URL, "must be a URL such as wss://my-project.livekit.cloud")),
-        }
-    }
-
-    /// Where a LiveKit server started with `--dev` listens.
-    #[must_use]
-    pub fn development() -> Self {
-        Self("ws://localhost:7880".to_owned())
-    }
-
-    /// The URL, as it was given.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// The names of the secret's members, and of the environment variables for the same things.
-pub(crate) const URL: &str = "LIVEKIT_URL";
-pub(crate) const API_KEY: &str = "LIVEKIT_API_KEY";
-pub(crate) const API_SECRET: &str = "LIVEKIT_API_SECRET";
+const LIVEKIT: [&str; 3] = [URL, API_KEY, API_SECRET];
+const AGORA: [&str; 2] = [APP_ID, APP_CERTIFICATE];
+/// The name of the secret's member, and of the environment variable for the same thing.
 pub(crate) const API_KEYS: &str = "ROOMPASS_API_KEYS";
 
 #[cfg(test)]
@@ -226,24 +231,53 @@ mod tests {
         }
     }
 
+    const AGORA_ALONE: &str = r#"{"AGORA_APP_ID": "970ca35de60c44645bbae8a215061b33", "AGORA_APP_CERTIFICATE": "5cfd2fd1755d40ecb72977518be15d3b"}"#;
+
     #[test]
-    fn the_secret_half_is_never_shown() {
-        let keys =
-            SigningKeys::new(ServerUrl::parse("wss://a").unwrap(), "k".into(), "canary".into()).unwrap();
-        assert!(!format!("{keys:?}").contains("canary"));
+    fn a_secret_has_one_providers_keys_or_both() {
+        let livekit =
+            r#"{"LIVEKIT_URL": "wss://a", "LIVEKIT_API_KEY": "k", "LIVEKIT_API_SECRET": "s"}"#.to_owned();
+        let both = format!("{},{}", &AGORA_ALONE[..AGORA_ALONE.len() - 1], &livekit[1..]);
+        for (text, has_livekit, has_agora) in
+            [(&*livekit, true, false), (AGORA_ALONE, false, true), (&both, true, true)]
+        {
+            let keys = SigningKeys::from_secret(text, None).unwrap();
+            assert_eq!((keys.livekit().is_ok(), keys.agora().is_ok()), (has_livekit, has_agora), "{text}");
+        }
+        let of_agora_alone = SigningKeys::from_secret(AGORA_ALONE, Some(ServerUrl::development())).unwrap();
+        assert_eq!(of_agora_alone.livekit().unwrap_err(), NotConfigured::LiveKit, "a server makes no pair");
     }
 
     #[test]
-    fn a_server_is_somewhere_a_client_can_connect_to() {
-        for url in
-            ["ws://localhost:7880", "wss://x.livekit.cloud", "https://x.example/livekit", "http://[::1]:7880"]
-        {
-            assert_eq!(ServerUrl::parse(url).unwrap().as_str(), url);
+    fn half_of_agoras_keys_or_a_bad_one_is_named_and_not_shown() {
+        for (text, message) in [
+            (r#"{"AGORA_APP_ID": "canary"}"#, "AGORA_APP_CERTIFICATE is missing"),
+            (r#"{"AGORA_APP_CERTIFICATE": "canary"}"#, "AGORA_APP_ID is missing"),
+            (r#"{"AGORA_APP_ID": 5, "AGORA_APP_CERTIFICATE": "canary"}"#, "AGORA_APP_ID must be a string"),
+            (
+                &AGORA_ALONE.replace("5cfd", "canary "),
+                "AGORA_APP_CERTIFICATE must be 32 hexadecimal digits, as Agora's console shows it",
+            ),
+            (
+                &AGORA_ALONE.replace("\"AGORA_APP_ID", "\"LIVEKIT_URL\": \"wss://a\", \"AGORA_APP_ID"),
+                "LIVEKIT_API_KEY is missing",
+            ),
+        ] {
+            assert_eq!(error(text), message);
         }
-        for url in
-            ["", "localhost:7880", "//x", "ftp://x", "wss://", "wss://a b", "wss://user:canary@x", " wss://x"]
-        {
-            assert!(ServerUrl::parse(url).is_err(), "{url}");
+    }
+
+    #[test]
+    fn what_signs_tokens_is_no_secret_that_an_issuer_shares() {
+        let text = AGORA_ALONE.replace('}', r#", "LIVEKIT_URL": "wss://a", "LIVEKIT_API_KEY": "a key of thirty-two bytes or more", "LIVEKIT_API_SECRET": "a secret of thirty-two bytes or more", "ISSUER": "another of thirty-two bytes or more"}"#);
+        let keys = SigningKeys::from_secret(&text, None).unwrap();
+        let keys = LIVEKIT
+            .into_iter()
+            .chain(AGORA)
+            .fold(keys, |keys, name| keys.with_shared_secret(name, "x".repeat(32)));
+        for name in LIVEKIT.into_iter().chain(AGORA) {
+            assert_eq!(keys.shared_secret(name).unwrap_err().to_string(), format!("{name} is missing"));
         }
+        assert!(keys.shared_secret("ISSUER").is_ok());
     }
 }

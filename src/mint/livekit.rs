@@ -10,14 +10,14 @@ use super::{MintError, Token};
 use crate::domain::{
     Attributes, Grants, Identity, Limits, Metadata, ParticipantName, Pass, RoomConfig, RoomName, TrackSource,
 };
-use crate::keys::SigningKeys;
+use crate::keys::LiveKitKeys;
 
 /// Signs what a pass says. The clock is the library's own, the system's: `nbf` is now, and `exp` the pass's lifetime
 /// later.
 ///
 /// # Errors
 /// Where the token would be too large, which is known before it's signed.
-pub fn livekit(pass: &Pass, keys: &SigningKeys, limits: &Limits) -> Result<Token, MintError> {
+pub fn livekit(pass: &Pass, keys: &LiveKitKeys, limits: &Limits) -> Result<Token, MintError> {
     let claims = claims(pass, &keys.api_key);
     must_fit(&claims, limits.max_token_size)?;
     let mut token = AccessToken::with_api_key(&keys.api_key, keys.expose_secret())
@@ -150,8 +150,8 @@ mod tests {
     use crate::domain::Ttl;
     use crate::keys::ServerUrl;
 
-    fn keys() -> SigningKeys {
-        SigningKeys::new(
+    fn keys() -> LiveKitKeys {
+        LiveKitKeys::new(
             ServerUrl::parse("wss://x").unwrap(),
             "key".into(),
             "a secret of thirty-two bytes or more".into(),

@@ -405,6 +405,24 @@ async fn without_keys_nobody_gets_a_pass_and_everybody_may_try_again() {
 }
 
 #[tokio::test]
+async fn with_agoras_keys_alone_nobody_gets_a_livekit_token_and_trying_again_does_not_help() {
+    let keys = Keys::kept_in(Box::new(Store(|| Ok(AGORA_ALONE.into()))), None);
+    let service = router(Config::parse(OPEN, "test.toml").unwrap(), keys, operating_system_randomness);
+    let answer = post(&service, "").await;
+    let problem = answer.refused(503, "livekit_not_configured");
+    assert!(
+        problem["detail"]
+            .as_str()
+            .unwrap()
+            .contains("add LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET")
+    );
+    assert_eq!(answer.header("retry-after"), "");
+    assert_eq!(send(&service, request(Method::GET, "/healthz", &[], "")).await.status, StatusCode::OK);
+}
+
+const AGORA_ALONE: &str = r#"{"AGORA_APP_ID": "0123456789abcdef0123456789abcdef", "AGORA_APP_CERTIFICATE": "c0ffee00c0ffee00c0ffee00c0ffee00"}"#;
+
+#[tokio::test]
 async fn health_is_the_version_when_keys_are_at_hand() {
     let answer = send(&service(""), request(Method::GET, "/healthz", &[], "")).await;
     assert_eq!(answer.status, StatusCode::OK);

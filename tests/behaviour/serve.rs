@@ -148,6 +148,22 @@ fn it_serves_the_policy_and_the_keys_it_is_given_without_a_warning() {
 }
 
 #[test]
+fn with_agoras_keys_alone_it_still_signs_for_livekit_with_the_development_pair() {
+    let (id, certificate) = ("0123456789abcdef0123456789abcdef", "c0ffee00c0ffee00c0ffee00c0ffee00");
+    let variables = [
+        ("AGORA_APP_ID", id),
+        ("AGORA_APP_CERTIFICATE", certificate),
+        ("ROOMPASS_CONFIG", crate::support::OPEN),
+    ];
+    let serving = Serving::start(roompass(&["--listen", "127.0.0.1:0"], &variables), "Ctrl-C");
+    let printed = serving.started_with.join("\n");
+    assert!(printed.contains(id) && !printed.contains(certificate), "{printed}");
+    assert!(printed.contains("it signs with LiveKit's public development key"), "{printed}");
+    assert_eq!(serving.as_the_curl_command_says().0, "HTTP/1.1 201 Created");
+    assert_eq!(serving.end("INT"), 0);
+}
+
+#[test]
 fn a_taken_port_is_one_clear_line() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
@@ -183,6 +199,14 @@ fn a_bad_key_is_one_clear_line_that_does_not_show_it() {
         (
             vec![("LIVEKIT_URL", "canary")],
             "roompass: LIVEKIT_URL: must be a URL such as wss://my-project.livekit.cloud",
+        ),
+        (
+            vec![("AGORA_APP_ID", "canary")],
+            "roompass: AGORA_APP_CERTIFICATE: must be set too, as AGORA_APP_ID is",
+        ),
+        (
+            vec![("AGORA_APP_ID", "0123456789abcdef0123456789abcdef"), ("AGORA_APP_CERTIFICATE", "canary")],
+            "roompass: AGORA_APP_CERTIFICATE: must be 32 hexadecimal digits, as Agora's console shows it",
         ),
         (
             vec![("ROOMPASS_SECRET_ID", "canary")],

@@ -9,7 +9,7 @@ use roompass::auth::{Caller, Callers};
 use roompass::config::{Config, ConfigError, Environment, KeySource, with_callers_secrets};
 use roompass::dialect::standard;
 use roompass::domain::operating_system_randomness;
-use roompass::keys::{Keys, ServerUrl, SigningKeys};
+use roompass::keys::{Keys, LiveKitKeys, ServerUrl, SigningKeys};
 use roompass::{http, log};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -83,14 +83,13 @@ pub(crate) fn run(options: &Options) -> Result<(), ServeError> {
         Some(file) => Some(somebody::caller(file, options.named.as_deref(), &config.callers)?),
     };
     let warning = warning(open, somebody.as_ref(), &environment.keys);
+    let development =
+        || LiveKitKeys::development(environment.server.clone().unwrap_or_else(ServerUrl::development));
     let keys = match environment.keys {
-        KeySource::Given(keys) => keys,
+        KeySource::Given(keys) if keys.livekit().is_ok() => keys,
+        KeySource::Given(keys) => keys.with_livekit(development()),
         KeySource::Secret(_) => return Err(ServeError::SecretOnLaptop),
-        KeySource::Unset => {
-            let (key, secret) = SigningKeys::DEVELOPMENT_PAIR;
-            let server = environment.server.unwrap_or_else(ServerUrl::development);
-            SigningKeys::new(server, key.into(), secret.into()).map_err(ConfigError::from)?
-        }
+        KeySource::Unset => development().into(),
     };
     let keys = with_callers_secrets(keys, &config, |name| std::env::var(name).ok())?;
     let callers = somebody.map_or_else(|| Callers::new(config.callers.clone()), Callers::everybody_is);
@@ -160,7 +159,12 @@ impl Notes {
         let [path, other] = standard::PATHS;
         println!("Roompass {} listens on http://{address}{base_path}", env!("CARGO_PKG_VERSION"));
         println!("  POST {path} or {other} answers a LiveKit token, GET /healthz says whether it can");
-        println!("  tokens are for {}, signed with the key {}", keys.server.as_str(), keys.api_key);
+        if let Ok(livekit) = keys.livekit() {
+            println!("  tokens are for {}, signed with the key {}", livekit.server.as_str(), livekit.api_key);
+        }
+        if let Ok(agora) = keys.agora() {
+            println!("  Agora's are for the app {}", agora.app_id);
+        }
         if let Some(warning) = &self.warning {
             println!("Warning: {warning}");
         }
@@ -173,10 +177,12 @@ impl Notes {
         if let Some(warning) = &self.warning {
             tracing::warn!("{warning}");
         }
+        let livekit = self.keys.livekit().ok();
         tracing::info!(
             address = %self.address,
-            server = self.keys.server.as_str(),
-            key = self.keys.api_key,
+            server = livekit.map(|keys| keys.server.as_str()),
+            key = livekit.map(|keys| keys.api_key.as_str()),
+            agora_app = self.keys.agora().ok().map(|keys| keys.app_id.as_str()),
             try_it = self.curl(),
             "listening"
         );
@@ -200,7 +206,7 @@ fn warning(open: bool, somebody: Option<&Caller>, keys: &KeySource) -> Option<St
     let callers =
         open.then(|| "lets anyone in as whoever they say, because no [[caller]] is configured".to_owned());
     let development = match keys {
-        KeySource::Given(keys) => keys.is_development_pair(),
+        KeySource::Given(keys) if keys.livekit().is_ok() => keys.is_development_pair(),
         _ => true,
     };
     let keys = development.then(|| "signs with LiveKit's public development key".to_owned());
