@@ -17,7 +17,8 @@ mod auth {
     mod via;
 
     pub use caller::Caller;
-    pub use config::{CallerConfig, CallerKind, mistake};
+    pub use config::{CallerConfig, CallerKind};
+    pub(crate) use config::{InvalidCaller, WrittenCaller, mistake};
     pub use issuer::{Algorithm, Issuer, KeyPlace};
     pub use via::Via;
 }

@@ -8,8 +8,7 @@ use super::issuer::{Algorithm, Issuer, KeyPlace};
 use super::via::Via;
 
 /// Somebody who may call.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(try_from = "Written")]
+#[derive(Debug, Clone, PartialEq)]
 pub struct CallerConfig {
     /// `name`: what rules and the log call it.
     pub name: String,
@@ -41,10 +40,10 @@ impl CallerConfig {
     }
 }
 
-/// The keys of all kinds.
+/// A `[[caller]]` with the keys of all kinds, which may not belong together.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "snake_case")]
-struct Written {
+#[serde(deny_unknown_fields)]
+pub(crate) struct WrittenCaller {
     name: String,
     kind: Kind,
     via: Option<Via>,
@@ -73,27 +72,37 @@ enum OneOrMore {
     More(Vec<String>),
 }
 
-/// A `[[caller]]` whose keys don't belong together.
-#[derive(Debug, thiserror::Error)]
-#[error("caller {name:?}: {problem}")]
-pub struct InvalidCaller {
-    name: String,
-    problem: String,
+/// What is wrong with a `[[caller]]`, and with which key of it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct InvalidCaller {
+    pub(crate) key: &'static str,
+    pub(crate) problem: String,
 }
 
-impl TryFrom<Written> for CallerConfig {
-    type Error = InvalidCaller;
-
-    fn try_from(mut written: Written) -> Result<Self, InvalidCaller> {
-        let name = std::mem::take(&mut written.name);
-        let kind = kind(written).map_err(|problem| InvalidCaller { name: name.clone(), problem })?;
-        Ok(Self { name, kind })
+impl InvalidCaller {
+    pub(super) fn new(key: &'static str, problem: impl Into<String>) -> Self {
+        Self { key, problem: problem.into() }
     }
 }
 
-fn kind(written: Written) -> Result<CallerKind, String> {
-    let Written { kind, via, issuer, audience, algorithms, jwks_url, secret, typ, required_claims, .. } =
-        written;
+impl TryFrom<WrittenCaller> for CallerConfig {
+    type Error = InvalidCaller;
+
+    fn try_from(mut written: WrittenCaller) -> Result<Self, InvalidCaller> {
+        let name = std::mem::take(&mut written.name);
+        match kind(written) {
+            Ok(kind) => Ok(Self { name, kind }),
+            Err(InvalidCaller { key, problem }) => {
+                Err(InvalidCaller::new(key, format!("caller {name:?}: {problem}")))
+            }
+        }
+    }
+}
+
+fn kind(written: WrittenCaller) -> Result<CallerKind, InvalidCaller> {
+    let WrittenCaller {
+        kind, via, issuer, audience, algorithms, jwks_url, secret, typ, required_claims, ..
+    } = written;
     let of_jwt = [
         ("issuer", issuer.is_some()),
         ("audience", audience.is_some()),
@@ -104,28 +113,36 @@ fn kind(written: Written) -> Result<CallerKind, String> {
         ("required_claims", required_claims.is_some()),
     ];
     if let Some((key, _)) = of_jwt.iter().find(|(_, given)| *given && kind != Kind::Jwt) {
-        return Err(format!("{key} is for kind = \"jwt\" alone"));
+        return Err(InvalidCaller::new(key, format!("{key} is for kind = \"jwt\" alone")));
     }
     if via.is_some() && kind != Kind::Gateway {
-        return Err("via is for kind = \"gateway\" alone".into());
+        return Err(InvalidCaller::new("via", "via is for kind = \"gateway\" alone"));
     }
-    let needs = |key: &str, example: &str| format!("kind = \"jwt\" needs {key}, such as {example}");
+    let lacks = |key: &str, example: &str| {
+        InvalidCaller::new("kind", format!("kind = \"jwt\" needs {key}, such as {example}"))
+    };
     match kind {
         Kind::Anonymous => Ok(CallerKind::Anonymous),
         Kind::ApiKey => Ok(CallerKind::ApiKey),
         Kind::Gateway => via.map(CallerKind::Gateway).ok_or_else(|| {
-            "kind = \"gateway\" needs via: \"jwt\", \"lambda\", \"iam\" or \"cognito\"".into()
+            InvalidCaller::new(
+                "kind",
+                "kind = \"gateway\" needs via: \"jwt\", \"lambda\", \"iam\" or \"cognito\"",
+            )
         }),
         Kind::Jwt => {
-            let issuer = issuer.ok_or_else(|| needs("issuer", "\"https://login.example.com/\""))?;
-            let audience = match audience.ok_or_else(|| needs("audience", "\"calls\""))? {
+            let issuer = issuer.ok_or_else(|| lacks("issuer", "\"https://login.example.com/\""))?;
+            let audience = match audience.ok_or_else(|| lacks("audience", "\"calls\""))? {
                 OneOrMore::One(audience) => vec![audience],
                 OneOrMore::More(audiences) => audiences,
             };
-            let algorithms = algorithms.ok_or_else(|| needs("algorithms", "[\"RS256\"]"))?;
+            let algorithms = algorithms.ok_or_else(|| lacks("algorithms", "[\"RS256\"]"))?;
             let keys = KeyPlace::of(&issuer, jwks_url, secret, &algorithms)?;
-            if issuer.is_empty() || audience.is_empty() || audience.iter().any(String::is_empty) {
-                return Err("issuer and audience must not be empty".into());
+            if issuer.is_empty() {
+                return Err(InvalidCaller::new("issuer", "issuer must not be empty"));
+            }
+            if audience.is_empty() || audience.iter().any(String::is_empty) {
+                return Err(InvalidCaller::new("audience", "audience must not be empty"));
             }
             let required_claims = required_claims.unwrap_or_default().into_iter().collect();
             Ok(CallerKind::Jwt(Box::new(Issuer { issuer, audience, algorithms, keys, typ, required_claims })))
@@ -135,22 +152,21 @@ fn kind(written: Written) -> Result<CallerKind, String> {
 
 /// The first caller that can't stand beside the others, by its position, and why.
 #[must_use]
-pub fn mistake(callers: &[CallerConfig]) -> Option<(usize, String)> {
+pub(crate) fn mistake(callers: &[CallerConfig]) -> Option<(usize, InvalidCaller)> {
     callers.iter().enumerate().find_map(|(position, caller)| {
         let earlier = &callers[..position];
-        if caller.name.is_empty() {
-            return Some((position, "a caller needs a name".into()));
-        }
-        if earlier.iter().any(|other| other.name == caller.name) {
-            return Some((position, format!("there are two callers called {:?}", caller.name)));
-        }
-        if let Some(anyone) = earlier.iter().find(|other| other.kind == CallerKind::Anonymous) {
-            let (name, anyone) = (&caller.name, &anyone.name);
-            return Some((
-                position,
-                format!("caller {name:?} can never be: {anyone:?} before it is whoever asks"),
-            ));
-        }
-        None
+        let name = &caller.name;
+        let found = if name.is_empty() {
+            Some(InvalidCaller::new("name", "a caller needs a name"))
+        } else if earlier.iter().any(|other| other.name == *name) {
+            Some(InvalidCaller::new("name", format!("there are two callers called {name:?}")))
+        } else {
+            earlier.iter().find(|other| other.kind == CallerKind::Anonymous).map(|anyone| {
+                let anyone = &anyone.name;
+                let problem = format!("caller {name:?} can never be: {anyone:?} before it is whoever asks");
+                InvalidCaller::new("name", problem)
+            })
+        };
+        found.map(|found| (position, found))
     })
 }

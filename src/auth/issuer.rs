@@ -4,6 +4,8 @@ use http::Uri;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::config::InvalidCaller;
+
 /// An issuer, and what its tokens must be.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Issuer {
@@ -86,30 +88,35 @@ impl KeyPlace {
         jwks_url: Option<String>,
         secret: Option<String>,
         algorithms: &[Algorithm],
-    ) -> Result<Self, String> {
+    ) -> Result<Self, InvalidCaller> {
         let shared = algorithms.contains(&Algorithm::HS256);
         match (jwks_url, secret) {
-            _ if algorithms.is_empty() => Err("algorithms must name one, such as \"RS256\"".into()),
+            _ if algorithms.is_empty() => {
+                Err(InvalidCaller::new("algorithms", "algorithms must name one, such as \"RS256\""))
+            }
             (None, Some(name)) if algorithms == [Algorithm::HS256] => Ok(Self::Shared(name)),
-            (_, None) if shared => {
-                Err("HS256 needs secret: the name of the shared secret in the secret store".into())
-            }
-            (_, Some(_)) => {
-                Err("secret goes with algorithms = [\"HS256\"] alone, and without jwks_url".into())
-            }
-            (Some(url), None) => safe(&url).map(Self::At).ok_or_else(|| unsafe_url("jwks_url")),
+            (_, None) if shared => Err(InvalidCaller::new(
+                "algorithms",
+                "HS256 needs secret: the name of the shared secret in the secret store",
+            )),
+            (_, Some(_)) => Err(InvalidCaller::new(
+                "secret",
+                "secret goes with algorithms = [\"HS256\"] alone, and without jwks_url",
+            )),
+            (Some(url), None) => safe(&url).map(Self::At).ok_or_else(|| unsafe_url("jwks_url", "jwks_url")),
             (None, None) => {
                 let discovery = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
                 safe(&discovery)
                     .map(Self::Discovered)
-                    .ok_or_else(|| unsafe_url("issuer (or else a jwks_url)"))
+                    .ok_or_else(|| unsafe_url("issuer", "issuer (or else a jwks_url)"))
             }
         }
     }
 }
 
-fn unsafe_url(key: &str) -> String {
-    format!("{key} must be an https URL; http is for 127.0.0.1, [::1] and localhost alone")
+fn unsafe_url(key: &'static str, what: &str) -> InvalidCaller {
+    let problem = format!("{what} must be an https URL; http is for 127.0.0.1, [::1] and localhost alone");
+    InvalidCaller::new(key, problem)
 }
 
 /// A URL that nobody on the way can answer for: https, or this machine.

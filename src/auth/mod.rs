@@ -19,7 +19,8 @@ use lambda_http::request::RequestContext;
 use tokio::sync::OnceCell;
 
 pub use caller::Caller;
-pub use config::{CallerConfig, CallerKind, InvalidCaller, mistake};
+pub use config::{CallerConfig, CallerKind};
+pub(crate) use config::{InvalidCaller, WrittenCaller, mistake};
 pub use issuer::{Algorithm, Issuer, KeyPlace};
 pub use via::Via;
 

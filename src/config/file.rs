@@ -1,14 +1,16 @@
 //! `roompass.toml`: what it says, and where a mistake in it is. The build script reads it too, by these same files: so
 //! they lean on nothing that is slow to build.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use toml::Spanned;
 
 use super::{Cors, Http};
-use crate::auth::{self, CallerConfig, CallerKind, KeyPlace};
+use crate::auth::{self, CallerConfig, CallerKind, InvalidCaller, KeyPlace, WrittenCaller};
 use crate::domain::Limits;
 use crate::policy::{self, Rule};
 
@@ -82,11 +84,17 @@ impl Config {
         let mistake = |span: Range<usize>, message: &str| at(text, file, &span, message);
         let read: File =
             toml::from_str(text).map_err(|error| mistake(error.span().unwrap_or(0..0), error.message()))?;
-        let rules: Vec<Rule> = read.rules.iter().map(|rule| rule.get_ref().clone()).collect();
-        let callers: Vec<CallerConfig> = read.callers.iter().map(|caller| caller.get_ref().clone()).collect();
-        if let Some((position, mistaken)) = auth::mistake(&callers) {
-            return Err(mistake(read.callers[position].span(), &mistaken));
+        let of_caller = |position, invalid: &InvalidCaller| {
+            mistake(place_of(text, position, invalid.key), &invalid.problem)
+        };
+        let callers = read.callers.into_iter().enumerate().map(|(position, written)| {
+            CallerConfig::try_from(written).map_err(|invalid| of_caller(position, &invalid))
+        });
+        let callers: Vec<CallerConfig> = callers.collect::<Result<_, _>>()?;
+        if let Some((position, invalid)) = auth::mistake(&callers) {
+            return Err(of_caller(position, &invalid));
         }
+        let rules: Vec<Rule> = read.rules.iter().map(|rule| rule.get_ref().clone()).collect();
         if let Some((position, mistaken)) = policy::check::mistake(&rules, &callers) {
             return Err(mistake(read.rules[position].span(), &mistaken));
         }
@@ -105,9 +113,22 @@ struct File {
     #[serde(default)]
     limits: Limits,
     #[serde(default, rename = "caller")]
-    callers: Vec<Spanned<CallerConfig>>,
+    callers: Vec<WrittenCaller>,
     #[serde(default, rename = "rule")]
     rules: Vec<Spanned<Rule>>,
+}
+
+/// Where a key of a caller stands in the text.
+fn place_of(text: &str, position: usize, key: &str) -> Range<usize> {
+    #[derive(Deserialize)]
+    struct Keys {
+        caller: Vec<BTreeMap<Spanned<String>, IgnoredAny>>,
+    }
+    let keys = toml::from_str::<Keys>(text).ok();
+    let key = keys.and_then(|keys| {
+        keys.caller.get(position)?.keys().find(|place| place.get_ref() == key).map(Spanned::span)
+    });
+    key.unwrap_or(0..0)
 }
 
 fn at(text: &str, file: &str, span: &Range<usize>, message: &str) -> ConfigError {
@@ -216,33 +237,41 @@ mod tests {
     fn a_caller_that_could_never_be_is_a_mistake() {
         let jwt = "[[caller]]\nname = \"j\"\nkind = \"jwt\"\n";
         for (text, message) in [
-            (CALLER.repeat(2), "x.toml:4:1: there are two callers called \"a\""),
+            (CALLER.repeat(2), "x.toml:5:1: there are two callers called \"a\""),
             (
                 CALLER.to_owned() + &CALLER.replace("\"a\"", "\"b\""),
-                "x.toml:4:1: caller \"b\" can never be: \"a\" before it is whoever asks",
+                "x.toml:5:1: caller \"b\" can never be: \"a\" before it is whoever asks",
             ),
             (
                 format!("{CALLER}issuer = \"x\""),
-                "x.toml:1:1: caller \"a\": issuer is for kind = \"jwt\" alone",
+                "x.toml:4:1: caller \"a\": issuer is for kind = \"jwt\" alone (in `issuer = \"x\"`)",
             ),
             (
                 "[[caller]]\nname = \"g\"\nkind = \"gateway\"".to_owned(),
-                "x.toml:1:1: caller \"g\": kind = \"gateway\" needs via",
+                "x.toml:3:1: caller \"g\": kind = \"gateway\" needs via",
             ),
-            (jwt.to_owned(), "x.toml:1:1: caller \"j\": kind = \"jwt\" needs issuer"),
+            (jwt.to_owned(), "x.toml:3:1: caller \"j\": kind = \"jwt\" needs issuer"),
             (
                 format!("{jwt}issuer = \"https://i\"\nalgorithms = [\"RS256\"]"),
-                "x.toml:1:1: caller \"j\": kind = \"jwt\" needs audience",
+                "x.toml:3:1: caller \"j\": kind = \"jwt\" needs audience",
             ),
             (
                 format!("{jwt}issuer = \"http://i\"\naudience = \"a\"\nalgorithms = [\"RS256\"]"),
-                "x.toml:1:1: caller \"j\": issuer (or else a jwks_url) must be an https URL",
+                "x.toml:4:1: caller \"j\": issuer (or else a jwks_url) must be an https URL",
             ),
             (
                 format!(
                     "{jwt}issuer = \"i\"\naudience = \"a\"\nalgorithms = [\"HS256\", \"RS256\"]\nsecret = \"S\""
                 ),
-                "x.toml:1:1: caller \"j\": secret goes with algorithms = [\"HS256\"] alone",
+                "x.toml:7:1: caller \"j\": secret goes with algorithms = [\"HS256\"] alone",
+            ),
+            (
+                format!("{jwt}issuer = \"https://i\"\naudience = [\"\"]\nalgorithms = [\"RS256\"]"),
+                "x.toml:5:1: caller \"j\": audience must not be empty (in `audience = [\"\"]`)",
+            ),
+            (
+                "caller = [{ name = \"a\", kind = \"api-key\", via = \"jwt\" }]".to_owned(),
+                "x.toml:1:43: caller \"a\": via is for kind = \"gateway\" alone",
             ),
             (
                 format!("{jwt}issuer = \"i\"\naudience = \"a\"\nalgorithms = [\"none\"]"),

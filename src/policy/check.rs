@@ -171,15 +171,16 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::auth::WrittenCaller;
 
     #[derive(serde::Deserialize)]
     struct File {
-        caller: Vec<CallerConfig>,
+        caller: Vec<WrittenCaller>,
         rule: Vec<Rule>,
     }
 
     /// Two issuers of which one's name begins with the other's, and a rule of each with such an identity.
-    fn file(first: &str, second: &str) -> File {
+    fn file(first: &str, second: &str) -> (Vec<CallerConfig>, Vec<Rule>) {
         let caller = |name: &str, issuer: &str| {
             format!(
                 "[[caller]]\nname = {name:?}\nkind = \"jwt\"\nissuer = {issuer:?}\naudience = \"a\"\nalgorithms = [\"RS256\"]\njwks_url = \"https://keys.example\"\n"
@@ -194,7 +195,8 @@ mod tests {
             + &caller("two", ISSUERS[1])
             + &rule("one", first)
             + &rule("two", second);
-        toml::from_str(&text).unwrap()
+        let File { caller, rule } = toml::from_str(&text).unwrap();
+        (caller.into_iter().map(|written| written.try_into().unwrap()).collect(), rule)
     }
 
     const ISSUERS: [&str; 2] = ["https://login.example", "https://login.example|ada"];
@@ -225,7 +227,7 @@ mod tests {
             first in prop::sample::select(&IDENTITIES[..]), second in prop::sample::select(&IDENTITIES[..]),
             subjects in (part(), part()), names in (part(), part()),
         ) {
-            let File { caller, rule } = file(first, second);
+            let (caller, rule) = file(first, second);
             if mistake(&rule, &caller).is_some() {
                 return Ok(());
             }
