@@ -44,7 +44,7 @@ pub struct Grants {
     /// `recorder`: be shown as a recorder. No unless set.
     #[serde(skip_serializing_if = "is_default")]
     pub recorder: bool,
-    /// `agent`: be an agent. No unless set.
+    /// `agent`: register as an agent's worker, and be an agent in the room. No unless set.
     #[serde(skip_serializing_if = "is_default")]
     pub agent: bool,
     /// `destination_room`: a room that participants may be forwarded to. None unless set.
@@ -56,6 +56,17 @@ pub struct Grants {
     /// `sip`: `{ admin, call }`: manage SIP, make outbound calls. No unless set.
     #[serde(skip_serializing_if = "is_default")]
     pub sip: Sip,
+    /// `cloud_agents`: `{ admin, simulation_admin, database_admin, dispatch_admin }`: manage the project's agents. No
+    /// unless set.
+    #[serde(skip_serializing_if = "is_default")]
+    pub cloud_agents: CloudAgents,
+    /// `agent_endpoint`: `{ call, agent_name, deployment }`: call an agent's own HTTP endpoints. No unless set.
+    #[serde(skip_serializing_if = "is_default")]
+    pub agent_endpoint: AgentEndpoint,
+    /// `agent_thread`: `{ all, scope, thread_ids, list, create, write, read, delete }`: have conversations with agents
+    /// that are kept. No unless set.
+    #[serde(skip_serializing_if = "is_default")]
+    pub agent_thread: AgentThread,
     /// `inference`: `{ perform }`: use LiveKit Inference. No unless set.
     #[serde(skip_serializing_if = "is_default")]
     pub inference: Inference,
@@ -105,6 +116,56 @@ pub struct Sip {
     pub call: bool,
 }
 
+/// `cloud_agents`, which is the claim `agent` in a token.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+#[expect(clippy::struct_excessive_bools, reason = "LiveKit's own list of permissions, each on or off")]
+pub struct CloudAgents {
+    /// `admin`: create, update and delete agents.
+    pub admin: bool,
+    /// `simulation_admin`: manage simulations and scenarios.
+    pub simulation_admin: bool,
+    /// `database_admin`: read and write the agents' databases.
+    pub database_admin: bool,
+    /// `dispatch_admin`: manage the queue of dispatches.
+    pub dispatch_admin: bool,
+}
+
+/// `agent_endpoint`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AgentEndpoint {
+    /// `call`: call the endpoints that aren't public.
+    pub call: bool,
+    /// `agent_name`: of this agent alone. Of every agent unless set.
+    pub agent_name: String,
+    /// `deployment`: of this deployment alone. Of every deployment unless set.
+    pub deployment: String,
+}
+
+/// `agent_thread`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+#[expect(clippy::struct_excessive_bools, reason = "LiveKit's own list of permissions, each on or off")]
+pub struct AgentThread {
+    /// `all`: in every scope, and every thread.
+    pub all: bool,
+    /// `scope`: list and create in this scope.
+    pub scope: String,
+    /// `thread_ids`: read, write and delete these threads.
+    pub thread_ids: Vec<String>,
+    /// `list`: list the threads of the scope.
+    pub list: bool,
+    /// `create`: begin a thread in the scope.
+    pub create: bool,
+    /// `write`: add to the threads.
+    pub write: bool,
+    /// `read`: read the threads.
+    pub read: bool,
+    /// `delete`: delete the threads.
+    pub delete: bool,
+}
+
 /// `inference`
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -131,15 +192,14 @@ impl Grants {
         };
         let publish = self.can_publish.unwrap_or(true);
         let sources: Vec<_> = self.can_publish_sources.iter().map(|source| source.as_str()).collect();
-        let listed =
-            |text: String, none: &str| if text.is_empty() { (none.to_owned(), true) } else { (text, false) };
-        let (sources, all_sources) = listed(sources.join(", "), "all");
-        let (destination, no_destination) = listed(self.destination_room.clone(), "none");
-        let (kind, standard) = listed(self.kind.claim().to_owned(), "standard");
         let flag = |name, value: bool| (name, value.to_string(), !value);
+        let text = |name, value: &str, default: &str| {
+            (name, if value.is_empty() { default } else { value }.to_owned(), value.is_empty())
+        };
+        let (agents, endpoint, thread) = (&self.cloud_agents, &self.agent_endpoint, &self.agent_thread);
         vec![
             optional("can_publish", self.can_publish, true),
-            ("can_publish_sources", sources, all_sources),
+            text("can_publish_sources", &sources.join(", "), "all"),
             optional("can_subscribe", self.can_subscribe, true),
             optional("can_publish_data", self.can_publish_data, publish),
             optional("can_update_own_metadata", self.can_update_own_metadata, false),
@@ -151,10 +211,25 @@ impl Grants {
             flag("hidden", self.hidden),
             flag("recorder", self.recorder),
             flag("agent", self.agent),
-            ("destination_room", destination, no_destination),
-            ("kind", kind, standard),
+            text("destination_room", &self.destination_room, "none"),
+            text("kind", self.kind.claim(), "standard"),
             flag("sip.admin", self.sip.admin),
             flag("sip.call", self.sip.call),
+            flag("cloud_agents.admin", agents.admin),
+            flag("cloud_agents.simulation_admin", agents.simulation_admin),
+            flag("cloud_agents.database_admin", agents.database_admin),
+            flag("cloud_agents.dispatch_admin", agents.dispatch_admin),
+            flag("agent_endpoint.call", endpoint.call),
+            text("agent_endpoint.agent_name", &endpoint.agent_name, "every agent"),
+            text("agent_endpoint.deployment", &endpoint.deployment, "every deployment"),
+            flag("agent_thread.all", thread.all),
+            text("agent_thread.scope", &thread.scope, "none"),
+            text("agent_thread.thread_ids", &thread.thread_ids.join(", "), "none"),
+            flag("agent_thread.list", thread.list),
+            flag("agent_thread.create", thread.create),
+            flag("agent_thread.write", thread.write),
+            flag("agent_thread.read", thread.read),
+            flag("agent_thread.delete", thread.delete),
             flag("inference.perform", self.inference.perform),
             flag("observability.write", self.observability.write),
         ]

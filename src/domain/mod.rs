@@ -18,7 +18,9 @@ pub use egress::Egress;
 pub use field::InvalidField;
 pub(crate) use generated::readable;
 pub use generated::{Randomness, operating_system_randomness};
-pub use grants::{Grants, Inference, Kind, Observability, Sip, TrackSource};
+pub use grants::{
+    AgentEndpoint, AgentThread, CloudAgents, Grants, Inference, Kind, Observability, Sip, TrackSource,
+};
 pub use limits::Limits;
 pub use pass::{Login, LoginRequest, LoginService, Pass, PassRequest, Role};
 pub use room_config::RoomConfig;

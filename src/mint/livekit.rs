@@ -1,7 +1,8 @@
 //! LiveKit's token: a JWT signed with HS256, built with `livekit-api`.
 
 use livekit_api::access_token::{
-    AccessToken, Claims, InferenceGrants, ObservabilityGrants, SIPGrants, VideoGrants,
+    AccessToken, AgentEndpointGrants, AgentGrants, AgentThreadGrants, Claims, InferenceGrants,
+    ObservabilityGrants, SIPGrants, VideoGrants,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -29,6 +30,9 @@ pub fn livekit(pass: &Pass, keys: &LiveKitKeys, limits: &Limits) -> Result<Token
         .with_grants(claims.video)
         .with_kind(&claims.kind)
         .with_sip_grants(claims.sip)
+        .with_agent_grants(claims.agent)
+        .with_agent_endpoint_grants(claims.agent_endpoint)
+        .with_agent_thread_grants(claims.agent_thread)
         .with_inference_grants(claims.inference)
         .with_observability_grants(claims.observability);
     if let Some(config) = claims.room_config {
@@ -54,6 +58,9 @@ fn claims(pass: &Pass, api_key: &str) -> Claims {
         video: video_grants(&pass.room, &pass.grants),
         kind: pass.grants.kind.claim().to_owned(),
         sip: SIPGrants { admin: pass.grants.sip.admin, call: pass.grants.sip.call },
+        agent: agent_grants(&pass.grants),
+        agent_endpoint: agent_endpoint_grants(&pass.grants),
+        agent_thread: agent_thread_grants(&pass.grants),
         inference: inference_grants(&pass.grants),
         observability: observability_grants(&pass.grants),
         room_config: pass.room_config.as_ref().map(|config| config.as_livekit().clone()),
@@ -71,6 +78,36 @@ pub fn livekit_claims(pass: &Pass, api_key: &str) -> Value {
         members.retain(|name, _| name != "exp" && name != "nbf");
     }
     claims
+}
+
+fn agent_grants(Grants { cloud_agents, .. }: &Grants) -> AgentGrants {
+    AgentGrants {
+        admin: cloud_agents.admin,
+        simulation_admin: cloud_agents.simulation_admin,
+        database_admin: cloud_agents.database_admin,
+        dispatch_admin: cloud_agents.dispatch_admin,
+    }
+}
+
+fn agent_endpoint_grants(Grants { agent_endpoint, .. }: &Grants) -> AgentEndpointGrants {
+    AgentEndpointGrants {
+        call: agent_endpoint.call,
+        agent_name: agent_endpoint.agent_name.clone(),
+        deployment: agent_endpoint.deployment.clone(),
+    }
+}
+
+fn agent_thread_grants(Grants { agent_thread, .. }: &Grants) -> AgentThreadGrants {
+    AgentThreadGrants {
+        all: agent_thread.all,
+        scope: agent_thread.scope.clone(),
+        thread_ids: agent_thread.thread_ids.clone(),
+        list: agent_thread.list,
+        create: agent_thread.create,
+        write: agent_thread.write,
+        read: agent_thread.read,
+        delete: agent_thread.delete,
+    }
 }
 
 fn inference_grants(grants: &Grants) -> InferenceGrants {
@@ -199,6 +236,50 @@ mod tests {
             prop_assert!((600..=601).contains(&(said.exp - said.nbf)), "the library reads the clock twice");
             prop_assert_eq!(token.expose().len(), signed_size(json_size(&claims(&pass, "key"))));
         }
+    }
+
+    #[test]
+    fn every_grant_that_is_written_is_in_the_token_and_no_other() {
+        let granted = |written: &str| {
+            let grants: Grants = toml::from_str(written).unwrap();
+            let pass = Pass { grants, room_config: None, ..pass("r", "i", "", BTreeMap::new()) };
+            let token = livekit(&pass, &keys(), &Limits::default()).unwrap();
+            let verifier = TokenVerifier::with_api_key("key", keys().expose_secret());
+            let mut said = serde_json::to_value(verifier.verify(token.expose()).unwrap()).unwrap();
+            for member in ["iss", "sub", "exp", "nbf"] {
+                said.as_object_mut().unwrap().remove(member);
+            }
+            said
+        };
+        assert_eq!(granted(""), json!({"video": {"roomJoin": true, "room": "r"}}));
+        let agents = r#"
+            agent = true
+            cloud_agents = { admin = true, simulation_admin = true, database_admin = true, dispatch_admin = true }
+            agent_endpoint = { call = true, agent_name = "notetaker", deployment = "blue" }
+
+            [agent_thread]
+            all = true
+            scope = "support"
+            thread_ids = ["one", "two"]
+            list = true
+            create = true
+            write = true
+            read = true
+            delete = true
+        "#;
+        assert_eq!(
+            granted(agents),
+            json!({
+                "video": {"roomJoin": true, "room": "r", "agent": true},
+                "agent": {"admin": true, "simulationAdmin": true, "databaseAdmin": true, "dispatchAdmin": true},
+                "agentEndpoint": {"call": true, "agentName": "notetaker", "deployment": "blue"},
+                "agentThread": {
+                    "all": true, "scope": "support", "threadIds": ["one", "two"], "list": true, "create": true,
+                    "write": true, "read": true, "delete": true,
+                },
+            })
+        );
+        assert_eq!(granted("agent_endpoint.call = true")["agentEndpoint"], json!({"call": true}));
     }
 
     #[test]
