@@ -157,6 +157,9 @@ impl Refusal {
             Self::Mint(error @ MintError::TooLarge { .. }) => {
                 (S::BAD_REQUEST, "token_too_large", "The token would be too large", error.to_string())
             }
+            Self::Mint(error @ MintError::NotForAgora(_)) => {
+                (S::BAD_REQUEST, "invalid_field", "A field can't be used", error.to_string())
+            }
             Self::Mint(MintError::Signing(_)) | Self::Panicked => (
                 S::INTERNAL_SERVER_ERROR,
                 "internal_error",
@@ -185,9 +188,9 @@ impl Refusal {
     /// The field that is to blame, if one is.
     fn field(&self) -> Option<&str> {
         match self {
-            Self::BadRequest(BadRequest::Field(invalid)) | Self::Denied(Denial::Invalid(invalid)) => {
-                Some(&invalid.field)
-            }
+            Self::BadRequest(BadRequest::Field(invalid))
+            | Self::Denied(Denial::Invalid(invalid))
+            | Self::Mint(MintError::NotForAgora(invalid)) => Some(&invalid.field),
             Self::Denied(Denial::FieldNotAllowed { field, .. } | Denial::EgressNotAllowed { field, .. }) => {
                 Some(field)
             }
@@ -257,3 +260,28 @@ impl IntoResponse for Refusal {
 const INVALID_FIELD: &str = "invalid_field";
 const NOT_FOUND: &str =
     "A token is had by POST /getToken or POST /api/token, below the base path if one is configured.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::InvalidField;
+
+    #[test]
+    fn what_agora_has_no_name_for_is_a_field_that_the_client_can_mend() {
+        let refusal =
+            Refusal::from(MintError::NotForAgora(InvalidField::new("channel", "must not be blank")));
+        let id = RequestId("7".into());
+        assert_eq!(
+            serde_json::to_value(refusal.problem(&id)).unwrap(),
+            serde_json::json!({
+                "type": "urn:roompass:problem:invalid_field",
+                "title": "A field can't be used",
+                "status": 400,
+                "detail": "channel must not be blank",
+                "code": "invalid_field",
+                "field": "channel",
+                "request_id": "7",
+            })
+        );
+    }
+}

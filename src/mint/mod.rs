@@ -1,5 +1,6 @@
 //! A pass and keys to a token. Knows nothing of HTTP and callers.
 
+pub mod agora;
 mod livekit;
 
 use std::fmt;
@@ -8,6 +9,8 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
 pub use livekit::{livekit, livekit_claims};
+
+use crate::domain::InvalidField;
 
 /// A signed token. Whoever holds it is let in, so it's shown to its client alone.
 #[derive(Clone)]
@@ -48,6 +51,9 @@ pub enum MintError {
         /// The fields that take the most room and their sizes in the token's JSON, the largest first.
         largest: Vec<(&'static str, usize)>,
     },
+    /// The room or the identity is none that Agora has.
+    #[error(transparent)]
+    NotForAgora(InvalidField),
     /// The library refused to sign. For the log alone.
     #[error("the token could not be signed: {0}")]
     Signing(String),

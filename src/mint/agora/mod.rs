@@ -1,0 +1,453 @@
+//! Agora's tokens, of versions 007 and 006. The layout is written down in `v006` and `v007`; here a pass becomes what
+//! it holds. What the official builders would take for a wildcard (no channel, no user, 0, `*`) isn't signed, nor is a
+//! token that never ends, nor chat's app token, which is the key to its whole REST interface.
+
+mod v006;
+mod v007;
+
+use serde::Deserialize;
+
+use super::{MintError, Token};
+use crate::domain::agora::{Account, ChannelName, RtmUser};
+use crate::domain::{Grants, Login, Pass, Randomness, TrackSource, Ttl};
+use crate::keys::AgoraKeys;
+use v007::Service;
+
+/// Which of Agora's token formats is signed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub enum Version {
+    /// `007`: what Agora recommends.
+    #[default]
+    #[serde(rename = "007")]
+    V007,
+    /// `006`: for client SDKs that are too old for 007.
+    #[serde(rename = "006")]
+    V006,
+}
+
+/// A token for a channel: its user is the pass's identity, be it a number or a name. `now` is in seconds since 1970.
+///
+/// # Errors
+/// Where the pass's room can't be a channel, or its identity a user.
+pub fn rtc(
+    pass: &Pass,
+    version: Version,
+    keys: &AgoraKeys,
+    now: u64,
+    randomness: Randomness,
+) -> Result<Token, MintError> {
+    let issue = Issue::new(keys, now, randomness)?;
+    let (channel, user) = (channel(pass)?, account(pass.identity.as_str())?);
+    let privileges = rtc_privileges(&pass.grants);
+    Ok(match version {
+        Version::V007 => v007::token(&issue, pass.ttl, &[Service::rtc(&channel, &user, &privileges)]),
+        Version::V006 => v006::token(&issue, pass.ttl, channel.as_str(), user.as_str(), &privileges),
+    })
+}
+
+/// A token to log in to Signaling (RTM).
+///
+/// # Errors
+/// Where the login's identity can't be a user there.
+pub fn rtm(
+    login: &Login,
+    version: Version,
+    keys: &AgoraKeys,
+    now: u64,
+    randomness: Randomness,
+) -> Result<Token, MintError> {
+    let issue = Issue::new(keys, now, randomness)?;
+    let user = rtm_user(login)?;
+    Ok(match version {
+        Version::V007 => v007::token(&issue, login.ttl, &[Service::rtm(&user)]),
+        // The user stands where a channel would, and there is no channel.
+        Version::V006 => v006::token(&issue, login.ttl, user.as_str(), "", &[RTM_LOGIN_006]),
+    })
+}
+
+/// A token to log in to Chat, as a user. There is no 006 of it.
+///
+/// # Errors
+/// Where the login's identity can't be a user there.
+pub fn chat_user(
+    login: &Login,
+    keys: &AgoraKeys,
+    now: u64,
+    randomness: Randomness,
+) -> Result<Token, MintError> {
+    let issue = Issue::new(keys, now, randomness)?;
+    let user = account(login.identity.as_str())?;
+    Ok(v007::token(&issue, login.ttl, &[Service::chat_user(&user)]))
+}
+
+/// One token for a channel and for Signaling, which lasts as long as the shorter of the two. There is no 006 of it.
+///
+/// # Errors
+/// Where the pass's room can't be a channel, or an identity a user.
+pub fn rtc_and_rtm(
+    pass: &Pass,
+    login: &Login,
+    keys: &AgoraKeys,
+    now: u64,
+    randomness: Randomness,
+) -> Result<Token, MintError> {
+    let issue = Issue::new(keys, now, randomness)?;
+    let rtc = Service::rtc(&channel(pass)?, &account(pass.identity.as_str())?, &rtc_privileges(&pass.grants));
+    Ok(v007::token(&issue, pass.ttl.min(login.ttl), &[rtc, Service::rtm(&rtm_user(login)?)]))
+}
+
+/// What a token is signed with and what makes it unlike any other: when, and 32 random bits, never 0.
+struct Issue<'a> {
+    keys: &'a AgoraKeys,
+    at: u32,
+    salt: u32,
+}
+
+impl<'a> Issue<'a> {
+    fn new(keys: &'a AgoraKeys, now: u64, randomness: Randomness) -> Result<Self, MintError> {
+        let mut salt = [0; 4];
+        randomness(&mut salt);
+        let at = u32::try_from(now).ok().filter(|at| at.checked_add(LONGEST).is_some());
+        let at =
+            at.ok_or_else(|| MintError::Signing("the clock is beyond what Agora's tokens can say".into()))?;
+        Ok(Self { keys, at, salt: u32::from_le_bytes(salt).max(1) })
+    }
+}
+
+fn channel(pass: &Pass) -> Result<ChannelName, MintError> {
+    ChannelName::parse(pass.room.as_str()).map_err(MintError::NotForAgora)
+}
+
+fn account(identity: &str) -> Result<Account, MintError> {
+    Account::parse(identity).map_err(MintError::NotForAgora)
+}
+
+fn rtm_user(login: &Login) -> Result<RtmUser, MintError> {
+    RtmUser::parse(login.identity.as_str()).map_err(MintError::NotForAgora)
+}
+
+/// A publisher has all four, and a subscriber the first, as with Agora's builders; grants that name the kinds of tracks,
+/// or take data away, leave a publisher with less.
+fn rtc_privileges(grants: &Grants) -> Vec<u16> {
+    let sends = |kinds: [TrackSource; 2]| {
+        grants.can_publish_sources.is_empty()
+            || kinds.iter().any(|kind| grants.can_publish_sources.contains(kind))
+    };
+    let mut privileges = vec![JOIN_CHANNEL];
+    if grants.can_publish != Some(false) {
+        let audio = sends([TrackSource::Microphone, TrackSource::ScreenShareAudio]);
+        let video = sends([TrackSource::Camera, TrackSource::ScreenShare]);
+        let data = grants.can_publish_data != Some(false);
+        let all = [(audio, PUBLISH_AUDIO), (video, PUBLISH_VIDEO), (data, PUBLISH_DATA)];
+        privileges.extend(all.iter().filter(|(given, _)| *given).map(|(_, privilege)| privilege));
+    }
+    privileges
+}
+
+/// A lifetime in seconds; [`Ttl`] has none beyond a day.
+fn seconds(ttl: Ttl) -> u32 {
+    u32::try_from(ttl.duration().as_secs()).unwrap_or(LONGEST)
+}
+
+/// A text of the token's, after its length in two bytes.
+fn put_text(out: &mut Vec<u8>, text: &[u8]) {
+    let length = u16::try_from(text.len()).expect("no text in a token is longer than a name may be");
+    out.extend(length.to_le_bytes());
+    out.extend(text);
+}
+
+/// Privileges, ascending, each with its end.
+fn put_privileges(out: &mut Vec<u8>, privileges: &[(u16, u32)]) {
+    let count = u16::try_from(privileges.len()).expect("a service has a handful of privileges");
+    out.extend(count.to_le_bytes());
+    for (privilege, end) in privileges {
+        out.extend(privilege.to_le_bytes());
+        out.extend(end.to_le_bytes());
+    }
+}
+
+const LONGEST: u32 = 86_400;
+const JOIN_CHANNEL: u16 = 1;
+const PUBLISH_AUDIO: u16 = 2;
+const PUBLISH_VIDEO: u16 = 3;
+const PUBLISH_DATA: u16 = 4;
+const RTM_LOGIN_006: u16 = 1000;
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::collections::{BTreeMap, HashSet};
+
+    use miniz_oxide::inflate::decompress_to_vec_zlib;
+
+    use super::*;
+    use crate::domain::{Identity, Limits, RoomName, operating_system_randomness};
+
+    /// A known answer, from `tests/vectors`.
+    #[derive(Deserialize)]
+    pub(super) struct Vector {
+        pub(super) id: String,
+        pub(super) kind: String,
+        pub(super) version: String,
+        app_id: String,
+        app_certificate: String,
+        pub(super) channel: Option<String>,
+        uid: Option<u32>,
+        account: Option<String>,
+        role: Option<String>,
+        pub(super) issue_ts: Option<u32>,
+        pub(super) ts_field: Option<u32>,
+        pub(super) salt: u32,
+        pub(super) expire: Option<u32>,
+        privilege_expire: serde_json::Value,
+        #[serde(default)]
+        privileges: BTreeMap<u16, u32>,
+        #[serde(default)]
+        pub(super) services: Vec<VectorService>,
+        pub(super) expected: String,
+        payload_hex: String,
+    }
+
+    #[derive(Deserialize)]
+    pub(super) struct VectorService {
+        #[serde(rename = "type")]
+        pub(super) kind: u16,
+        pub(super) privileges: BTreeMap<u16, u32>,
+        #[serde(flatten)]
+        pub(super) fields: Fields,
+    }
+
+    pub(super) type Permissions = BTreeMap<String, BTreeMap<String, Vec<String>>>;
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    pub(super) enum Fields {
+        Channel {
+            channel: String,
+            #[serde(alias = "uid", alias = "account")]
+            user: String,
+        },
+        User {
+            user_id: String,
+            permissions: Option<Permissions>,
+        },
+        Room {
+            room_uuid: String,
+            user_uuid: String,
+            role: i16,
+        },
+        None {},
+    }
+
+    impl Vector {
+        /// As the official builders write a user: nobody's number is nothing.
+        pub(super) fn user(&self) -> String {
+            match (self.uid, &self.account) {
+                (Some(0), _) | (None, None) => String::new(),
+                (Some(uid), _) => uid.to_string(),
+                (None, Some(account)) => account.clone(),
+            }
+        }
+
+        pub(super) fn privileges(&self) -> Vec<(u16, u32)> {
+            self.privileges.iter().map(|(privilege, end)| (*privilege, *end)).collect()
+        }
+
+        pub(super) fn payload(&self) -> Vec<u8> {
+            let digit = |at| u8::from_str_radix(&self.payload_hex[at..at + 2], 16).unwrap();
+            (0..self.payload_hex.len()).step_by(2).map(digit).collect()
+        }
+    }
+
+    pub(super) fn vectors() -> Vec<Vector> {
+        serde_json::from_str(include_str!("../../../tests/vectors/agora.json")).unwrap()
+    }
+
+    pub(super) fn keys(vector: &Vector) -> AgoraKeys {
+        AgoraKeys::new(vector.app_id.clone(), vector.app_certificate.clone()).unwrap()
+    }
+
+    pub(super) fn issued(keys: &AgoraKeys, at: u32, salt: u32) -> Issue<'_> {
+        Issue { keys, at, salt }
+    }
+
+    fn pass(room: &str, identity: &str, grants: Grants, seconds: u64) -> Pass {
+        let limits = Limits::default();
+        Pass {
+            caller: "anyone".into(),
+            rule: "open".into(),
+            room: RoomName::parse(room, &limits).unwrap(),
+            identity: Identity::parse(identity, &limits).unwrap(),
+            name: None,
+            metadata: None,
+            attributes: None,
+            room_config: None,
+            grants,
+            ttl: ttl(seconds),
+        }
+    }
+
+    fn login(identity: &str, seconds: u64) -> Login {
+        Login {
+            caller: "anyone".into(),
+            rule: "open".into(),
+            identity: Identity::parse(identity, &Limits::default()).unwrap(),
+            ttl: ttl(seconds),
+        }
+    }
+
+    fn ttl(seconds: u64) -> Ttl {
+        Ttl::try_from(format!("{seconds}s")).unwrap()
+    }
+
+    fn may_publish(may: bool) -> Grants {
+        Grants { can_publish: Some(may), ..Grants::default() }
+    }
+
+    thread_local! {
+        static SALT: Cell<u32> = const { Cell::new(0) };
+    }
+
+    fn pinned(bytes: &mut [u8]) {
+        bytes.copy_from_slice(&SALT.get().to_le_bytes());
+    }
+
+    fn inflated(token: &Token) -> Vec<u8> {
+        use base64::Engine;
+        let packed = base64::prelude::BASE64_STANDARD.decode(token.expose().strip_prefix("007").unwrap());
+        decompress_to_vec_zlib(&packed.unwrap()).unwrap()
+    }
+
+    /// Where a lifetime fits a day, and is one.
+    #[test]
+    fn every_known_answer_that_a_policy_may_give_is_what_a_pass_becomes() {
+        let mut refused = Vec::new();
+        let mut same = 0;
+        for vector in vectors() {
+            let at_once = vector.version == "006" || vector.privilege_expire == vector.expire.unwrap();
+            let lasts = match (&*vector.version, vector.issue_ts) {
+                ("006", Some(at)) => vector.privilege_expire.as_u64().unwrap().checked_sub(at.into()),
+                ("006", None) => None,
+                _ => vector.expire.map(u64::from),
+            };
+            let lasts = lasts.filter(|seconds| at_once && (1..=86_400).contains(seconds));
+            let Some(lasts) = lasts else { continue };
+            let now = vector.issue_ts.unwrap().into();
+            let keys = keys(&vector);
+            let grants = may_publish(vector.role.as_deref() == Some("publisher"));
+            // Nobody has an empty identity, so 0 stands for itself here, and is refused.
+            let user = vector.uid.map(|uid| uid.to_string()).or(vector.account.clone()).unwrap_or_default();
+            let version = if vector.version == "006" { Version::V006 } else { Version::V007 };
+            SALT.set(vector.salt);
+            let token = match &*vector.kind {
+                "rtc_uid" | "rtc_account" => {
+                    let pass = pass(vector.channel.as_deref().unwrap(), &user, grants, lasts);
+                    rtc(&pass, version, &keys, now, pinned)
+                }
+                "rtm" => rtm(&login(&user, lasts), version, &keys, now, pinned),
+                "chat_user" => chat_user(&login(&user, lasts), &keys, now, pinned),
+                "rtc_rtm" => {
+                    let pass = pass(vector.channel.as_deref().unwrap(), &user, grants, lasts);
+                    rtc_and_rtm(&pass, &login(&user, lasts + 1), &keys, now, pinned)
+                }
+                _ => continue,
+            };
+            match (token, version) {
+                (Ok(token), Version::V006) => assert_eq!(token.expose(), vector.expected, "{}", vector.id),
+                (Ok(token), Version::V007) => assert_eq!(inflated(&token), vector.payload(), "{}", vector.id),
+                (Err(_), _) => {
+                    refused.push(vector.id);
+                    continue;
+                }
+            }
+            same += 1;
+        }
+        assert_eq!(
+            refused,
+            [
+                "official-007-07-rtc_uid", // uid 0
+                "gen-007-03-rtc_uid",      // uid 0
+                "gen-007-09-rtc_uid",      // channel *
+                "gen-006-10-rtc_account",  // account 0
+                "gen-006-12-rtc_account",  // letters that Agora's list hasn't
+            ]
+        );
+        assert_eq!(same, 18);
+    }
+
+    #[test]
+    fn a_version_is_named_as_agora_names_it() {
+        let version = |text: &str| serde_json::from_str::<Version>(text);
+        assert_eq!(version("\"007\"").unwrap(), Version::V007);
+        assert_eq!(version("\"006\"").unwrap(), Version::V006);
+        assert!(version("\"005\"").is_err());
+    }
+
+    #[test]
+    fn grants_become_privileges_and_none_more() {
+        let of = |grants: Grants| rtc_privileges(&grants);
+        assert_eq!(of(Grants::default()), [1, 2, 3, 4]);
+        assert_eq!(of(may_publish(true)), [1, 2, 3, 4]);
+        assert_eq!(of(may_publish(false)), [1]);
+        assert_eq!(of(Grants { can_publish_data: Some(false), ..Grants::default() }), [1, 2, 3]);
+        assert_eq!(of(Grants { can_publish_data: Some(true), ..may_publish(false) }), [1]);
+        let sources =
+            |sources: &[TrackSource]| Grants { can_publish_sources: sources.to_vec(), ..Grants::default() };
+        assert_eq!(of(sources(&[TrackSource::Microphone])), [1, 2, 4]);
+        assert_eq!(of(sources(&[TrackSource::ScreenShareAudio])), [1, 2, 4]);
+        assert_eq!(of(sources(&[TrackSource::Camera])), [1, 3, 4]);
+        assert_eq!(of(sources(&[TrackSource::ScreenShare, TrackSource::Microphone])), [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn what_would_be_a_wildcard_is_not_signed() {
+        let keys = keys(&vectors()[0]);
+        let not_signed = |room: &str, identity: &str| {
+            let pass = pass(room, identity, Grants::default(), 60);
+            let login = login(identity, 60);
+            let minted = [
+                rtc(&pass, Version::V007, &keys, 1, operating_system_randomness),
+                rtc(&pass, Version::V006, &keys, 1, operating_system_randomness),
+                rtc_and_rtm(&pass, &login, &keys, 1, operating_system_randomness),
+            ];
+            for minted in minted {
+                assert!(matches!(minted, Err(MintError::NotForAgora(_))), "{room:?} {identity:?}");
+            }
+        };
+        for wild in ["*", " ", "room*", "a/b", "é"] {
+            not_signed(wild, "ada");
+        }
+        for wild in ["0", "00", "*", " ", "ada*"] {
+            not_signed("room", wild);
+            for minted in [
+                rtm(&login(wild, 60), Version::V007, &keys, 1, operating_system_randomness),
+                rtm(&login(wild, 60), Version::V006, &keys, 1, operating_system_randomness),
+                chat_user(&login(wild, 60), &keys, 1, operating_system_randomness),
+            ] {
+                assert!(matches!(minted, Err(MintError::NotForAgora(_))), "{wild:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_salt_is_drawn_for_each_token_and_is_never_0() {
+        let keys = keys(&vectors()[0]);
+        let pass = pass("room", "ada", Grants::default(), 60);
+        let tokens: HashSet<_> = (0..100)
+            .map(|_| {
+                rtc(&pass, Version::V007, &keys, 1, operating_system_randomness).unwrap().expose().to_owned()
+            })
+            .collect();
+        assert_eq!(tokens.len(), 100);
+        assert_eq!(Issue::new(&keys, 1, |bytes| bytes.fill(0)).unwrap().salt, 1);
+    }
+
+    #[test]
+    fn a_clock_that_a_token_cannot_say_signs_nothing() {
+        let keys = keys(&vectors()[0]);
+        for (now, possible) in [(0, true), (4_294_880_895, true), (4_294_880_896, false), (u64::MAX, false)] {
+            let token = rtm(&login("ada", 86_400), Version::V006, &keys, now, operating_system_randomness);
+            assert_eq!(token.is_ok(), possible, "{now}");
+        }
+    }
+}
