@@ -22,14 +22,16 @@ mod auth {
 #[path = "src/config"]
 mod config {
     mod cors;
+    mod dialects;
     mod file;
     mod http;
 
-    pub use {cors::*, file::*, http::*};
+    pub use {cors::*, dialects::*, file::*, http::*};
 }
 
 #[path = "src/domain"]
 mod domain {
+    pub mod agora;
     mod attributes;
     mod egress;
     mod field;

@@ -10,8 +10,8 @@ pub struct Cors {
     /// `origins`: the origins of pages that may read answers, each exactly as browsers send it, or "*" for any. None
     /// unless set. `ROOMPASS_CORS_ORIGINS`, separated by commas, stands in its place.
     pub origins: Vec<Origin>,
-    /// `headers`: request headers that pages may send besides `Authorization`, `Content-Type`, `X-API-Key` and
-    /// `X-Sandbox-ID`. None unless set.
+    /// `headers`: request headers that pages may send besides `Authorization`, `Content-Type`, `X-API-Key`,
+    /// `X-Requested-With` and `X-Sandbox-ID`. None unless set.
     pub headers: Vec<Header>,
 }
 

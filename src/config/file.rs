@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use toml::Spanned;
 
-use super::{Cors, Http};
+use super::{Agora, Cors, Dialect, Http, Sandbox, dialects};
 use crate::auth::{self, CallerConfig, CallerKind, InvalidCaller, KeyPlace, WrittenCaller};
 use crate::domain::Limits;
 use crate::policy::{self, Rule};
@@ -23,6 +23,12 @@ pub struct Config {
     pub cors: Cors,
     /// `[limits]`: how long things may be.
     pub limits: Limits,
+    /// `dialects`: the wire formats that are served. The standard alone unless set.
+    pub dialects: Vec<Dialect>,
+    /// `[sandbox]`: what the sandbox's dialect needs.
+    pub sandbox: Sandbox,
+    /// `[agora]`: what Agora's dialect needs.
+    pub agora: Agora,
     /// `[[caller]]`: who may call, tried in this order.
     pub callers: Vec<CallerConfig>,
     /// `[[rule]]`: who may have what, tried in this order.
@@ -84,6 +90,11 @@ impl Config {
         let mistake = |span: Range<usize>, message: &str| at(text, file, &span, message);
         let read: File =
             toml::from_str(text).map_err(|error| mistake(error.span().unwrap_or(0..0), error.message()))?;
+        if let Some(dialects) = &read.dialects
+            && let Some(mistaken) = dialects::mistake(dialects.get_ref(), &read.sandbox)
+        {
+            return Err(mistake(dialects.span(), mistaken));
+        }
         let of_caller = |position, invalid: &InvalidCaller| {
             mistake(place_of(text, position, invalid.key), &invalid.problem)
         };
@@ -98,7 +109,9 @@ impl Config {
         if let Some((position, mistaken)) = policy::check::mistake(&rules, &callers) {
             return Err(mistake(read.rules[position].span(), &mistaken));
         }
-        Ok(Self { http: read.http, cors: read.cors, limits: read.limits, callers, rules })
+        let dialects = read.dialects.map_or_else(|| vec![Dialect::Standard], Spanned::into_inner);
+        let File { http, cors, limits, sandbox, agora, .. } = read;
+        Ok(Self { http, cors, limits, dialects, sandbox, agora, callers, rules })
     }
 }
 
@@ -112,6 +125,11 @@ struct File {
     cors: Cors,
     #[serde(default)]
     limits: Limits,
+    dialects: Option<Spanned<Vec<Dialect>>>,
+    #[serde(default)]
+    sandbox: Sandbox,
+    #[serde(default)]
+    agora: Agora,
     #[serde(default, rename = "caller")]
     callers: Vec<WrittenCaller>,
     #[serde(default, rename = "rule")]
@@ -174,7 +192,7 @@ mod tests {
         for (text, message) in [
             (
                 "[https]",
-                "x.toml:1:2: unknown field `https`, expected one of `http`, `cors`, `limits`, `caller`, `rule` (in `[https]`)",
+                "x.toml:1:2: unknown field `https`, expected one of `http`, `cors`, `limits`, `dialects`, `sandbox`, `agora`, `caller`, `rule` (in `[https]`)",
             ),
             (
                 "[limits]\nmax_room_name_length = 300",

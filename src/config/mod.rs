@@ -2,11 +2,13 @@
 //! starts.
 
 mod cors;
+mod dialects;
 mod environment;
 mod file;
 mod http;
 
 pub use cors::{Cors, Origin};
+pub use dialects::{Agora, Dialect, Sandbox};
 pub use environment::{ConfigSource, Environment, KeySource, with_callers_secrets};
 pub use file::{Config, ConfigError};
 pub use http::{BasePath, Http};

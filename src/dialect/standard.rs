@@ -3,19 +3,32 @@
 
 use std::collections::BTreeMap;
 
+use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::BadRequest;
+use super::{Asking, BadRequest, Given, Reply, Route, members, text};
 use crate::domain::{
     Attributes, Identity, InvalidField, Limits, Metadata, ParticipantName, PassRequest, RoomConfig, RoomName,
 };
-use crate::json;
-use crate::keys::ServerUrl;
-use crate::mint::Token;
 
 /// Where the standard endpoint answers, below the base path. Both are in use: the first in LiveKit's documentation,
 /// the second in its starter applications.
 pub const PATHS: [&str; 2] = ["/getToken", "/api/token"];
+
+pub(super) const ROUTES: [Route; 2] = [
+    Route { path: PATHS[0], read, write, refuse: None },
+    Route { path: PATHS[1], read, write, refuse: None },
+];
+
+fn read(asking: &Asking<'_>) -> Result<PassRequest, BadRequest> {
+    parse(asking.body, asking.limits)
+}
+
+/// Exactly two members.
+fn write(given: &Given<'_>) -> Reply {
+    let body = json!({ "server_url": given.server.as_str(), "participant_token": given.token.expose() });
+    Reply::json(StatusCode::CREATED, &body)
+}
 
 /// Reads a request body. Absent, null and empty are the same; unknown members are ignored; a member may be written in
 /// snake or, as older clients do, in camel case.
@@ -23,7 +36,7 @@ pub const PATHS: [&str; 2] = ["/getToken", "/api/token"];
 /// # Errors
 /// Where the body isn't a JSON object, or a field has the wrong type, is too long, or would put a secret in the token.
 pub fn parse(body: &[u8], limits: &Limits) -> Result<PassRequest, BadRequest> {
-    let mut members = if body.is_empty() { Map::new() } else { json::object(body)? };
+    let mut members = members(body)?;
     let mut field = |snake: &'static str, camel: &str| take(&mut members, snake, camel);
     let room = text(RoomName::FIELD, field(RoomName::FIELD, "roomName")?)?;
     let identity = text(Identity::FIELD, field(Identity::FIELD, "participantIdentity")?)?;
@@ -42,12 +55,6 @@ pub fn parse(body: &[u8], limits: &Limits) -> Result<PassRequest, BadRequest> {
     })
 }
 
-/// The answer's body: exactly two members.
-#[must_use]
-pub fn answer(server: &ServerUrl, token: &Token) -> Vec<u8> {
-    json!({ "server_url": server.as_str(), "participant_token": token.expose() }).to_string().into_bytes()
-}
-
 /// The one value that a field has in its two spellings, if it has one.
 fn take(
     members: &mut Map<String, Value>,
@@ -62,14 +69,6 @@ fn take(
             Err(InvalidField::new(snake, format!("is given twice, also as {camel}, with another value")))
         }
         (first, second) => Ok(first.or(second)),
-    }
-}
-
-fn text(field: &'static str, value: Option<Value>) -> Result<Option<String>, InvalidField> {
-    match value {
-        None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(InvalidField::wrong_type(field, "a string")),
     }
 }
 

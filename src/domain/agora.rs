@@ -1,7 +1,21 @@
 //! Agora's names for channels and people, which are narrower than LiveKit's: a token whose channel or user is `*`,
 //! nothing or 0 is good for many channels or for anybody, and none of that is a name here.
 
+use serde::Deserialize;
+
 use super::InvalidField;
+
+/// How a token is laid out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub enum TokenVersion {
+    /// `007`: what Agora's SDKs have read since 2022.
+    #[default]
+    #[serde(rename = "007")]
+    V007,
+    /// `006`: for the ones before.
+    #[serde(rename = "006")]
+    V006,
+}
 
 macro_rules! agora_name {
     ($(#[$doc:meta])* $name:ident) => {

@@ -22,7 +22,7 @@ pub use grants::{
     AgentEndpoint, AgentThread, CloudAgents, Grants, Inference, Kind, Observability, Sip, TrackSource,
 };
 pub use limits::Limits;
-pub use pass::{Login, LoginRequest, LoginService, Pass, PassRequest, Role};
+pub use pass::{AgoraToken, Login, LoginRequest, LoginService, Pass, PassRequest, Role};
 pub use room_config::RoomConfig;
 pub use text::{Identity, Metadata, ParticipantName, RoomName};
 pub use ttl::Ttl;

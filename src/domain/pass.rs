@@ -1,6 +1,6 @@
 //! What somebody asks for, and what they get.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Attributes, Grants, Identity, Metadata, ParticipantName, RoomConfig, RoomName, Ttl};
 
@@ -54,8 +54,37 @@ pub struct LoginRequest {
     pub usual_ttl: Ttl,
 }
 
+/// One of Agora's tokens, by what it opens: asked for, or given.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AgoraToken<Channel, Login> {
+    /// A channel, which is Agora's word for a room.
+    Channel(Channel),
+    /// A service besides.
+    Login(Login),
+    /// A channel, and signaling with the same token.
+    Both(Channel, Login),
+}
+
+impl<C, L> AgoraToken<C, L> {
+    /// What each part becomes, if each does.
+    ///
+    /// # Errors
+    /// The first part's that doesn't.
+    pub fn try_map<C2, L2, E>(
+        self,
+        channel: impl FnOnce(C) -> Result<C2, E>,
+        login: impl FnOnce(L) -> Result<L2, E>,
+    ) -> Result<AgoraToken<C2, L2>, E> {
+        Ok(match self {
+            Self::Channel(one) => AgoraToken::Channel(channel(one)?),
+            Self::Login(other) => AgoraToken::Login(login(other)?),
+            Self::Both(one, other) => AgoraToken::Both(channel(one)?, login(other)?),
+        })
+    }
+}
+
 /// A service of Agora's besides its rooms. A login there is bound to no room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LoginService {
     /// `rtm`: signaling, once called real-time messaging.
@@ -108,6 +137,8 @@ pub struct Login {
     pub caller: String,
     /// The rule that gave it.
     pub rule: String,
+    /// The service.
+    pub service: LoginService,
     /// Who its holder is there.
     pub identity: Identity,
     /// How long it can be used to log in.

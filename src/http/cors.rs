@@ -10,7 +10,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use super::request_id;
+use super::{outcome, request_id};
 use crate::config::{Cors, Origin};
 
 /// Answers a preflight before anybody is asked who they are, and marks every answer, errors too.
@@ -20,7 +20,7 @@ pub(super) fn layer(cors: &Cors) -> CorsLayer {
         .allow_origin(origins(&cors.origins))
         .allow_methods([Method::GET, Method::POST])
         .allow_headers(headers.collect::<Vec<_>>())
-        .expose_headers([request_id::HEADER, RETRY_AFTER])
+        .expose_headers([request_id::HEADER, outcome::ERROR_CODE, RETRY_AFTER])
         .max_age(Duration::from_mins(10))
 }
 
@@ -45,9 +45,10 @@ fn origins(configured: &[Origin]) -> AllowOrigin {
     exact.map_or_else(AllowOrigin::any, AllowOrigin::list)
 }
 
-const ALLOWED_HEADERS: [HeaderName; 4] = [
+const ALLOWED_HEADERS: [HeaderName; 5] = [
     AUTHORIZATION,
     CONTENT_TYPE,
     HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("x-requested-with"),
     HeaderName::from_static("x-sandbox-id"),
 ];

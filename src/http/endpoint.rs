@@ -1,36 +1,134 @@
-//! The one path from a request to a token. Every dialect goes through it.
+//! The one path from a request to a token. Every dialect goes through it: LiveKit's all in one way, and Agora's, of
+//! which one request may ask for two tokens.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, EXPIRES, PRAGMA};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use axum::routing::MethodFilter;
+use serde_json::json;
 
-use super::outcome::Minted;
+use super::outcome::{ErrorShape, Minted};
 use super::{Refusal, Stages, body};
-use crate::dialect::standard as dialect;
+use crate::auth::{AuthError, Caller};
+use crate::dialect::agora;
+use crate::dialect::{Asking, BadRequest, Given, Refuse, Reply, Route};
 use crate::mint;
 
-/// LiveKit's standard token endpoint.
-pub(super) async fn standard(
+/// A route of one of LiveKit's dialects.
+pub(super) async fn livekit(
+    route: &'static Route,
     State(stages): State<Arc<Stages>>,
+    request: Request,
+) -> Response {
+    let answer = token(route, &stages, request).await;
+    in_shape(answer, route.refuse)
+}
+
+async fn token(route: &Route, stages: &Stages, request: Request) -> Result<Response, Refusal> {
+    let (head, body) = request.into_parts();
+    body::must_be_json(&head.headers)?;
+    let caller = stages.caller(&head).await?;
+    let body = body::read(body).await?;
+    let asking =
+        Asking { headers: &head.headers, body: &body, limits: &stages.limits, sandboxes: &stages.sandboxes };
+    let request = (route.read)(&asking)?;
+    let pass = stages.policy.decide(&caller, request, now())?;
+    let keys = stages.keys.current().await?;
+    let keys = keys.livekit()?;
+    let token = mint::livekit(&pass, keys, &stages.limits)?;
+    let reply = (route.write)(&Given { server: &keys.server, pass: &pass, token: &token });
+    Ok((axum::Extension(Minted::new(&pass, &token)), reply).into_response())
+}
+
+/// A route of Agora's. All that one request asks for is decided before anything is signed.
+pub(super) async fn agora(
+    route: &'static agora::Route,
+    State(stages): State<Arc<Stages>>,
+    path: Result<Path<HashMap<String, String>>, PathRejection>,
+    request: Request,
+) -> Response {
+    let answer = tokens(route, &stages, path, request).await;
+    with_agoras_headers(in_shape(answer, Some(agora::refuse)))
+}
+
+async fn tokens(
+    route: &agora::Route,
+    stages: &Stages,
+    path: Result<Path<HashMap<String, String>>, PathRejection>,
     request: Request,
 ) -> Result<Response, Refusal> {
     let (head, body) = request.into_parts();
-    body::must_be_json(&head.headers)?;
-    let caller = stages.callers.identify(&head, &stages.keys, now()).await?;
-    let request = dialect::parse(&body::read(body).await?, &stages.limits)?;
-    let pass = stages.policy.decide(&caller, request, now())?;
+    if route.method == MethodFilter::POST {
+        body::must_be_json(&head.headers)?;
+    }
+    let caller = stages.caller(&head).await?;
+    let Path(path) = path.map_err(|_| BadRequest::Path)?;
+    let query = head.uri.query().unwrap_or_default();
+    let body = body::read(body).await?;
+    let asking = agora::Asking { path: &path, query, body: &body, limits: &stages.limits };
+    let decided = (route.read)(&asking)?.into_iter().map(|(member, wanted)| {
+        let decided = wanted.try_map(
+            |request| stages.policy.decide(&caller, request, now()),
+            |request| stages.policy.admit(&caller, request, now()),
+        );
+        decided.map(|given| (member, given))
+    });
+    let given = decided.collect::<Result<Vec<_>, _>>()?;
     let keys = stages.keys.current().await?;
-    let livekit = keys.livekit()?;
-    let token = mint::livekit(&pass, livekit, &stages.limits)?;
-    let answer = dialect::answer(&livekit.server, &token);
-    let minted = axum::Extension(Minted::new(&pass, &token));
-    Ok((StatusCode::CREATED, body::JSON, minted, answer).into_response())
+    let signed = given.iter().map(|(member, given)| {
+        let token = mint::agora(given, stages.agora.token_version, keys.agora()?, now(), stages.randomness)?;
+        Ok((*member, token))
+    });
+    let tokens = signed.collect::<Result<Vec<_>, Refusal>>()?;
+    let minted = Minted::by_agora(given.iter().zip(&tokens).map(|((_, given), (_, token))| (given, token)));
+    Ok((axum::Extension(minted), agora::write(&tokens)).into_response())
+}
+
+/// The same, and an error in the dialect's own shape, if it has one.
+fn in_shape(answer: Result<Response, Refusal>, shape: Option<Refuse>) -> Response {
+    let mut response = answer.into_response();
+    if let Some(shape) = shape {
+        response.extensions_mut().insert(ErrorShape(shape));
+    }
+    response
+}
+
+/// What its own service says of how long an answer may be kept.
+fn with_agoras_headers(response: Response) -> Response {
+    let headers = [
+        (CACHE_CONTROL, "private, no-cache, no-store, must-revalidate"),
+        (EXPIRES, "-1"),
+        (PRAGMA, "no-cache"),
+    ];
+    (headers, response).into_response()
+}
+
+impl Stages {
+    async fn caller(&self, head: &Parts) -> Result<Caller, AuthError> {
+        self.callers.identify(head, &self.keys, now()).await
+    }
+}
+
+impl IntoResponse for Reply {
+    fn into_response(self) -> Response {
+        let content_type = (CONTENT_TYPE, HeaderValue::from_static(self.content_type));
+        (self.status, [content_type], self.body).into_response()
+    }
 }
 
 /// Seconds since 1970, by the wall clock: a frozen process's other clocks may stand still.
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// That the token service is there: clients of Agora's ask before anything else.
+pub(super) async fn ping() -> Response {
+    with_agoras_headers(Reply::json(StatusCode::OK, &json!({ "message": "pong" })).into_response())
 }

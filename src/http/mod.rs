@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, on, post};
 use axum::{Router, extract::State};
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -21,8 +21,8 @@ pub use refusal::Refusal;
 pub use request_id::RequestId;
 
 use crate::auth::Callers;
-use crate::config::Config;
-use crate::dialect::standard;
+use crate::config::{Agora, Config, Dialect};
+use crate::dialect::{self, agora};
 use crate::domain::{Limits, Randomness};
 use crate::keys::Keys;
 use crate::policy::Policy;
@@ -33,6 +33,9 @@ pub(crate) struct Stages {
     policy: Policy,
     keys: Keys,
     limits: Limits,
+    sandboxes: Vec<String>,
+    agora: Agora,
+    randomness: Randomness,
 }
 
 /// The whole service: the same in Lambda, on a laptop and in tests.
@@ -43,14 +46,24 @@ pub fn router(config: Config, keys: Keys, randomness: Randomness) -> Router {
 
 /// The same, for other callers than the configured ones: for a developer who is to be somebody.
 pub fn router_for(callers: Callers, config: Config, keys: Keys, randomness: Randomness) -> Router {
-    let Config { http, cors, limits, rules, .. } = config;
-    let stages =
-        Arc::new(Stages { callers, policy: Policy::new(rules, limits.clone(), randomness), keys, limits });
+    let Config { http, cors, limits, dialects, sandbox, agora, rules, .. } = config;
+    let policy = Policy::new(rules, limits.clone(), randomness);
+    let stages = Stages { callers, policy, keys, limits, sandboxes: sandbox.ids, agora, randomness };
     let below = |path: &str| format!("{}{path}", http.base_path.as_str());
 
     let mut routes = Router::new().route(&below("/healthz"), get(health));
-    for path in standard::PATHS {
-        routes = routes.route(&below(path), post(endpoint::standard));
+    for route in dialects.iter().flat_map(|dialect| dialect::routes(*dialect)) {
+        routes = routes.route(
+            &below(route.path),
+            post(async move |state, request| endpoint::livekit(route, state, request).await),
+        );
+    }
+    if dialects.contains(&Dialect::Agora) {
+        routes = routes.route(&below(agora::PING), get(endpoint::ping));
+        for route in &agora::ROUTES {
+            let answer = async move |state, path, request| endpoint::agora(route, state, path, request).await;
+            routes = routes.route(&below(route.path), on(route.method, answer));
+        }
     }
     // The last layer is the outermost: what leaves has been through all of them.
     routes
@@ -60,7 +73,7 @@ pub fn router_for(callers: Callers, config: Config, keys: Keys, randomness: Rand
         .layer(cors::layer(&cors))
         .layer(from_fn(cors::preflight_without_content))
         .layer(from_fn_with_state(randomness, outcome::told))
-        .with_state(stages)
+        .with_state(Arc::new(stages))
 }
 
 /// Says whether passes can be signed: 200 with the version, or 503.

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::http::HeaderName;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
@@ -13,37 +14,95 @@ use axum::response::Response;
 use tracing::Level;
 
 use super::{Refusal, RequestId, request_id};
-use crate::domain::{Pass, Randomness, readable};
+use crate::dialect::{Refuse, Refused};
+use crate::domain::{AgoraToken, Login, Pass, Randomness, readable};
 use crate::mint::Token;
 
 /// What is remembered of a token: everything but the token.
 #[derive(Debug, Clone)]
 pub(super) struct Minted(Arc<Audit>);
 
-#[derive(Debug)]
+/// What the log says of them, each a text: of two that one request asked for, both.
+#[derive(Debug, Default)]
 struct Audit {
     caller: String,
     rule: String,
     room: String,
     identity: String,
     grants: String,
+    login: String,
     ttl_seconds: u64,
     token_sha256: String,
 }
 
 impl Minted {
+    /// A token of LiveKit's.
     pub(super) fn new(pass: &Pass, token: &Token) -> Self {
-        Self(Arc::new(Audit {
-            caller: pass.caller.clone(),
-            rule: pass.rule.clone(),
-            room: pass.room.as_str().to_owned(),
-            identity: pass.identity.as_str().to_owned(),
-            grants: serde_json::to_string(&pass.grants).unwrap_or_default(),
-            ttl_seconds: pass.ttl.duration().as_secs(),
-            token_sha256: token.fingerprint(),
-        }))
+        let mut audit = Audit::default();
+        audit.add_pass(pass);
+        audit.add_token(token);
+        Self(Arc::new(audit))
+    }
+
+    /// Tokens of Agora's that one request asked for.
+    pub(super) fn by_agora<'a>(
+        tokens: impl Iterator<Item = (&'a AgoraToken<Pass, Login>, &'a Token)>,
+    ) -> Self {
+        let mut audit = Audit::default();
+        for (given, token) in tokens {
+            match given {
+                AgoraToken::Channel(pass) => audit.add_pass(pass),
+                AgoraToken::Login(login) => audit.add_login(login),
+                AgoraToken::Both(pass, login) => {
+                    audit.add_pass(pass);
+                    audit.add_login(login);
+                }
+            }
+            audit.add_token(token);
+        }
+        Self(Arc::new(audit))
     }
 }
+
+impl Audit {
+    fn add_pass(&mut self, pass: &Pass) {
+        add(&mut self.caller, &pass.caller);
+        add(&mut self.rule, &pass.rule);
+        add(&mut self.room, pass.room.as_str());
+        add(&mut self.identity, pass.identity.as_str());
+        add(&mut self.grants, &serde_json::to_string(&pass.grants).unwrap_or_default());
+        self.ttl_seconds = self.ttl_seconds.max(pass.ttl.duration().as_secs());
+    }
+
+    fn add_login(&mut self, login: &Login) {
+        add(&mut self.caller, &login.caller);
+        add(&mut self.rule, &login.rule);
+        add(&mut self.identity, login.identity.as_str());
+        add(&mut self.login, login.service.as_str());
+        self.ttl_seconds = self.ttl_seconds.max(login.ttl.duration().as_secs());
+    }
+
+    fn add_token(&mut self, token: &Token) {
+        add(&mut self.token_sha256, &token.fingerprint());
+    }
+}
+
+/// One more, unless it's the same.
+fn add(texts: &mut String, text: &str) {
+    if texts.is_empty() {
+        text.clone_into(texts);
+    } else if texts != text {
+        *texts = format!("{texts}, {text}");
+    }
+}
+
+fn given(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
+/// How a dialect's clients read errors, where it isn't the one shape that all the others have.
+#[derive(Clone, Copy)]
+pub(super) struct ErrorShape(pub(super) Refuse);
 
 /// The outermost layer: names the request, tells a refusal in the one shape that all have, marks the answer as not to
 /// be stored or guessed at, and writes one line.
@@ -59,7 +118,7 @@ pub(super) async fn told(State(randomness): State<Randomness>, mut request: Requ
         tell(refusal, &id, &mut response);
     }
     let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if let Ok(id) = HeaderValue::try_from(&id.0) {
         headers.insert(request_id::HEADER, id);
@@ -80,9 +139,10 @@ pub(super) async fn told(State(randomness): State<Randomness>, mut request: Requ
                 cause = refusal.as_ref().map(ToString::to_string),
                 caller = audit.map(|audit| audit.caller.as_str()),
                 rule = audit.map(|audit| audit.rule.as_str()),
-                room = audit.map(|audit| audit.room.as_str()),
+                room = audit.and_then(|audit| given(&audit.room)),
                 identity = audit.map(|audit| audit.identity.as_str()),
-                grants = audit.map(|audit| audit.grants.as_str()),
+                grants = audit.and_then(|audit| given(&audit.grants)),
+                login = audit.and_then(|audit| given(&audit.login)),
                 ttl_seconds = audit.map(|audit| audit.ttl_seconds),
                 token_sha256 = audit.map(|audit| audit.token_sha256.as_str()),
                 duration_ms,
@@ -101,10 +161,18 @@ pub(super) async fn told(State(randomness): State<Randomness>, mut request: Requ
 }
 
 fn tell(refusal: &Refusal, id: &RequestId, response: &mut Response) {
-    let problem = serde_json::to_vec(&refusal.problem(id)).unwrap_or_default();
-    *response.body_mut() = Body::from(problem);
+    let problem = refusal.problem(id);
+    let (content_type, body) = match response.extensions_mut().remove() {
+        Some(ErrorShape(write)) => {
+            let reply = write(&Refused { status: response.status(), detail: &problem.detail });
+            (reply.content_type, reply.body)
+        }
+        None => ("application/problem+json", serde_json::to_vec(&problem).unwrap_or_default()),
+    };
+    *response.body_mut() = Body::from(body);
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(ERROR_CODE, HeaderValue::from_static(problem.code));
     if let Some(challenge) = refusal.challenge() {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     }
@@ -113,5 +181,7 @@ fn tell(refusal: &Refusal, id: &RequestId, response: &mut Response) {
     }
 }
 
+/// The response header with an error's code, for dialects whose errors have no place for it.
+pub(super) const ERROR_CODE: HeaderName = HeaderName::from_static("x-error-code");
 /// How much of a path the log keeps, in bytes.
 const MAX_PATH: usize = 200;

@@ -65,16 +65,18 @@ pub(super) struct Problem<'a> {
     kind: String,
     title: &'static str,
     status: u16,
-    detail: String,
-    code: &'static str,
+    pub(super) detail: String,
+    pub(super) code: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
     request_id: &'a str,
 }
 
+/// Status, code, title, and the detail where the title isn't enough. Codes are for programs and stay as they are.
+type Shown = (StatusCode, &'static str, &'static str, String);
+
 impl Refusal {
-    /// Status, code, title, and the detail where the title isn't enough. Codes are for programs and stay as they are.
-    fn shown(&self) -> (StatusCode, &'static str, &'static str, String) {
+    fn shown(&self) -> Shown {
         use StatusCode as S;
         match self {
             Self::NotFound => (S::NOT_FOUND, "not_found", "There is nothing at this path", NOT_FOUND.into()),
@@ -108,12 +110,7 @@ impl Refusal {
                 "The body broke off",
                 "The connection ended before the whole body had arrived.".into(),
             ),
-            Self::BadRequest(error @ BadRequest::Body(_)) => {
-                (S::BAD_REQUEST, "invalid_body", "The body can't be read", error.to_string())
-            }
-            Self::BadRequest(error @ BadRequest::Field(_)) => {
-                (S::BAD_REQUEST, INVALID_FIELD, "A field can't be used", error.to_string())
-            }
+            Self::BadRequest(error) => bad_request(error),
             Self::Auth(AuthError::NoCallers) => (
                 S::FORBIDDEN,
                 "no_callers_configured",
@@ -154,18 +151,8 @@ impl Refusal {
                 "The signing keys are not at hand. Try again shortly; the log says why.".into(),
             ),
             Self::NotConfigured(provider) => not_configured(*provider),
-            Self::Mint(error @ MintError::TooLarge { .. }) => {
-                (S::BAD_REQUEST, "token_too_large", "The token would be too large", error.to_string())
-            }
-            Self::Mint(error @ MintError::NotForAgora(_)) => {
-                (S::BAD_REQUEST, "invalid_field", "A field can't be used", error.to_string())
-            }
-            Self::Mint(MintError::Signing(_)) | Self::Panicked => (
-                S::INTERNAL_SERVER_ERROR,
-                "internal_error",
-                "Something is wrong on our side",
-                "The log says what, under this request id.".into(),
-            ),
+            Self::Mint(error) => not_minted(error),
+            Self::Panicked => internal_error(),
         }
     }
 
@@ -218,7 +205,20 @@ impl Refusal {
     }
 }
 
-fn denied(denial: &Denial) -> (StatusCode, &'static str, &'static str, String) {
+fn bad_request(error: &BadRequest) -> Shown {
+    let (status, code, title) = match error {
+        BadRequest::Body(_) => (StatusCode::BAD_REQUEST, "invalid_body", "The body can't be read"),
+        BadRequest::Field(_) => (StatusCode::BAD_REQUEST, INVALID_FIELD, UNUSABLE_FIELD),
+        BadRequest::Missing(_) => (StatusCode::BAD_REQUEST, "missing_field", "A field is missing"),
+        BadRequest::Path => (StatusCode::BAD_REQUEST, "invalid_path", "The path can't be read"),
+        BadRequest::UnknownSandbox => {
+            (StatusCode::FORBIDDEN, "unknown_sandbox", "This sandbox is not known here")
+        }
+    };
+    (status, code, title, error.to_string())
+}
+
+fn denied(denial: &Denial) -> Shown {
     let (code, title) = match denial {
         Denial::NoRule => ("no_rule", "No rule allows this"),
         Denial::RoomNotAllowed => ("room_not_allowed", "This room is not open to you"),
@@ -229,13 +229,37 @@ fn denied(denial: &Denial) -> (StatusCode, &'static str, &'static str, String) {
         Denial::PublishingNotAllowed { .. } => ("publishing_not_allowed", "You may not publish here"),
         Denial::LoginNotAllowed(_) => ("login_not_allowed", "This service is not open to you"),
         Denial::CredentialEnded { .. } => ("invalid_credential", "The credential is not accepted"),
-        Denial::Invalid(_) => (INVALID_FIELD, "A field can't be used"),
+        Denial::Invalid(_) => {
+            return (StatusCode::BAD_REQUEST, INVALID_FIELD, UNUSABLE_FIELD, denial.to_string());
+        }
     };
-    let status = if code == INVALID_FIELD { StatusCode::BAD_REQUEST } else { StatusCode::FORBIDDEN };
-    (status, code, title, denial.to_string())
+    (StatusCode::FORBIDDEN, code, title, denial.to_string())
 }
 
-fn not_configured(provider: NotConfigured) -> (StatusCode, &'static str, &'static str, String) {
+fn not_minted(error: &MintError) -> Shown {
+    let (status, code, title) = match error {
+        MintError::TooLarge { .. } => {
+            (StatusCode::BAD_REQUEST, "token_too_large", "The token would be too large")
+        }
+        MintError::NotForAgora(_) => (StatusCode::BAD_REQUEST, INVALID_FIELD, UNUSABLE_FIELD),
+        MintError::Unenforceable(_) => {
+            (StatusCode::FORBIDDEN, "grants_not_enforceable", "Agora can't keep to this rule")
+        }
+        MintError::Signing(_) => return internal_error(),
+    };
+    (status, code, title, error.to_string())
+}
+
+fn internal_error() -> Shown {
+    (
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "internal_error",
+        "Something is wrong on our side",
+        "The log says what, under this request id.".into(),
+    )
+}
+
+fn not_configured(provider: NotConfigured) -> Shown {
     let (code, title, members) = match provider {
         NotConfigured::LiveKit => (
             "livekit_not_configured",
@@ -258,8 +282,9 @@ impl IntoResponse for Refusal {
 }
 
 const INVALID_FIELD: &str = "invalid_field";
-const NOT_FOUND: &str =
-    "A token is had by POST /getToken or POST /api/token, below the base path if one is configured.";
+const UNUSABLE_FIELD: &str = "A field can't be used";
+const NOT_FOUND: &str = "A token is had by POST /getToken or POST /api/token, or by another dialect's path if it's \
+                         served, below the base path if one is configured.";
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,6 @@
 //! A pass and keys to a token. Knows nothing of HTTP and callers.
 
-pub mod agora;
+mod agora;
 mod livekit;
 
 use std::fmt;
@@ -8,6 +8,7 @@ use std::fmt;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
+pub use agora::agora;
 pub use livekit::{livekit, livekit_claims};
 
 use crate::domain::InvalidField;
@@ -54,6 +55,9 @@ pub enum MintError {
     /// The room or the identity is none that Agora has.
     #[error(transparent)]
     NotForAgora(InvalidField),
+    /// The rule takes away what every token of Agora's gives.
+    #[error("Agora has no tokens without the right that the rule takes away with grants.{0} = false.")]
+    Unenforceable(&'static str),
     /// The library refused to sign. For the log alone.
     #[error("the token could not be signed: {0}")]
     Signing(String),

@@ -158,6 +158,7 @@ impl Policy {
             return Ok(Login {
                 caller: caller.name.clone(),
                 rule: rule.name.clone(),
+                service: request.service,
                 identity: request.identity,
                 ttl: ttl(rule, caller, request.ttl, request.usual_ttl, now)?,
             });
@@ -257,8 +258,8 @@ fn ttl(rule: &Rule, caller: &Caller, asked: Option<Ttl>, usual: Ttl, now: u64) -
 }
 
 /// The rule's grants, less what the client says it doesn't need.
-fn grants(rule: &Rule, role: Option<Role>) -> Result<Grants, Denial> {
-    match role {
+fn grants(rule: &Rule, asked: Option<Role>) -> Result<Grants, Denial> {
+    match asked {
         Some(Role::Publisher) if rule.grants.can_publish == Some(false) => {
             Err(Denial::PublishingNotAllowed { rule: rule.name.clone() })
         }

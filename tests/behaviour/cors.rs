@@ -31,7 +31,7 @@ async fn a_preflight_is_answered_before_anybody_is_asked_who_they_are() {
         assert!(
             answer
                 .header("access-control-allow-headers")
-                .contains("authorization,content-type,x-api-key,x-sandbox-id")
+                .contains("authorization,content-type,x-api-key,x-requested-with,x-sandbox-id")
         );
         assert_eq!(answer.header("access-control-allow-methods"), "GET,POST");
         assert_eq!(answer.header("access-control-max-age"), "600");
@@ -58,7 +58,7 @@ async fn an_allowed_origin_is_echoed_on_answers_and_on_errors() {
             send(&for_app(), request(method, path, &[("origin", "http://localhost:5173")], body)).await;
         assert_eq!(answer.status.as_u16(), status);
         assert_eq!(answer.header("access-control-allow-origin"), "http://localhost:5173");
-        assert_eq!(answer.header("access-control-expose-headers"), "x-request-id,retry-after");
+        assert_eq!(answer.header("access-control-expose-headers"), "x-request-id,x-error-code,retry-after");
         assert!(answer.header("vary").to_lowercase().contains("origin"));
         assert_eq!(answer.header("access-control-allow-credentials"), "");
     }

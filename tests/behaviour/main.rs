@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
+mod agora;
 mod built_in;
 mod commands;
 mod cors;
+mod dialects;
 mod endpoint;
 mod gateway;
 mod issuer;

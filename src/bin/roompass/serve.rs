@@ -73,6 +73,8 @@ pub(crate) fn run(options: &Options) -> Result<(), ServeError> {
     if open {
         let cors = if config.cors.origins.is_empty() { None } else { Some(config.cors.clone()) };
         let development = Config::parse(DEVELOPMENT, "development.toml")?;
+        config.dialects = development.dialects;
+        config.sandbox = development.sandbox;
         config.callers = development.callers;
         config.rules = development.rules;
         config.cors = cors.unwrap_or(development.cors);

@@ -5,43 +5,51 @@
 mod v006;
 mod v007;
 
-use serde::Deserialize;
-
 use super::{MintError, Token};
-use crate::domain::agora::{Account, ChannelName, RtmUser};
-use crate::domain::{Grants, Login, Pass, Randomness, TrackSource, Ttl};
+use crate::domain::agora::{Account, ChannelName, RtmUser, TokenVersion};
+use crate::domain::{AgoraToken, Grants, Login, LoginService, Pass, Randomness, TrackSource, Ttl};
 use crate::keys::AgoraKeys;
 use v007::Service;
 
-/// Which of Agora's token formats is signed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-pub enum Version {
-    /// `007`: what Agora recommends.
-    #[default]
-    #[serde(rename = "007")]
-    V007,
-    /// `006`: for client SDKs that are too old for 007.
-    #[serde(rename = "006")]
-    V006,
+/// The token of what the policy gives. Chat, and a channel and Signaling in one, are 007 in any case: there is no 006 of
+/// them. `now` is in seconds since 1970.
+///
+/// # Errors
+/// Where a name isn't one that Agora has, or the rule holds back what Agora's tokens can't.
+pub fn agora(
+    given: &AgoraToken<Pass, Login>,
+    version: TokenVersion,
+    keys: &AgoraKeys,
+    now: u64,
+    randomness: Randomness,
+) -> Result<Token, MintError> {
+    match given {
+        AgoraToken::Channel(pass) => rtc(pass, version, keys, now, randomness),
+        AgoraToken::Login(login) => match login.service {
+            LoginService::Rtm => rtm(login, version, keys, now, randomness),
+            LoginService::Chat => chat_user(login, keys, now, randomness),
+        },
+        AgoraToken::Both(pass, login) => rtc_and_rtm(pass, login, keys, now, randomness),
+    }
 }
 
 /// A token for a channel: its user is the pass's identity, be it a number or a name. `now` is in seconds since 1970.
 ///
 /// # Errors
 /// Where the pass's room can't be a channel, or its identity a user.
-pub fn rtc(
+fn rtc(
     pass: &Pass,
-    version: Version,
+    version: TokenVersion,
     keys: &AgoraKeys,
     now: u64,
     randomness: Randomness,
 ) -> Result<Token, MintError> {
     let issue = Issue::new(keys, now, randomness)?;
     let (channel, user) = (channel(pass)?, account(pass.identity.as_str())?);
-    let privileges = rtc_privileges(&pass.grants);
+    let privileges = rtc_privileges(&pass.grants)?;
     Ok(match version {
-        Version::V007 => v007::token(&issue, pass.ttl, &[Service::rtc(&channel, &user, &privileges)]),
-        Version::V006 => v006::token(&issue, pass.ttl, channel.as_str(), user.as_str(), &privileges),
+        TokenVersion::V007 => v007::token(&issue, pass.ttl, &[Service::rtc(&channel, &user, &privileges)]),
+        TokenVersion::V006 => v006::token(&issue, pass.ttl, channel.as_str(), user.as_str(), &privileges),
     })
 }
 
@@ -49,9 +57,9 @@ pub fn rtc(
 ///
 /// # Errors
 /// Where the login's identity can't be a user there.
-pub fn rtm(
+fn rtm(
     login: &Login,
-    version: Version,
+    version: TokenVersion,
     keys: &AgoraKeys,
     now: u64,
     randomness: Randomness,
@@ -59,9 +67,9 @@ pub fn rtm(
     let issue = Issue::new(keys, now, randomness)?;
     let user = rtm_user(login)?;
     Ok(match version {
-        Version::V007 => v007::token(&issue, login.ttl, &[Service::rtm(&user)]),
+        TokenVersion::V007 => v007::token(&issue, login.ttl, &[Service::rtm(&user)]),
         // The user stands where a channel would, and there is no channel.
-        Version::V006 => v006::token(&issue, login.ttl, user.as_str(), "", &[RTM_LOGIN_006]),
+        TokenVersion::V006 => v006::token(&issue, login.ttl, user.as_str(), "", &[RTM_LOGIN_006]),
     })
 }
 
@@ -69,12 +77,7 @@ pub fn rtm(
 ///
 /// # Errors
 /// Where the login's identity can't be a user there.
-pub fn chat_user(
-    login: &Login,
-    keys: &AgoraKeys,
-    now: u64,
-    randomness: Randomness,
-) -> Result<Token, MintError> {
+fn chat_user(login: &Login, keys: &AgoraKeys, now: u64, randomness: Randomness) -> Result<Token, MintError> {
     let issue = Issue::new(keys, now, randomness)?;
     let user = account(login.identity.as_str())?;
     Ok(v007::token(&issue, login.ttl, &[Service::chat_user(&user)]))
@@ -84,7 +87,7 @@ pub fn chat_user(
 ///
 /// # Errors
 /// Where the pass's room can't be a channel, or an identity a user.
-pub fn rtc_and_rtm(
+fn rtc_and_rtm(
     pass: &Pass,
     login: &Login,
     keys: &AgoraKeys,
@@ -92,7 +95,8 @@ pub fn rtc_and_rtm(
     randomness: Randomness,
 ) -> Result<Token, MintError> {
     let issue = Issue::new(keys, now, randomness)?;
-    let rtc = Service::rtc(&channel(pass)?, &account(pass.identity.as_str())?, &rtc_privileges(&pass.grants));
+    let rtc =
+        Service::rtc(&channel(pass)?, &account(pass.identity.as_str())?, &rtc_privileges(&pass.grants)?);
     Ok(v007::token(&issue, pass.ttl.min(login.ttl), &[rtc, Service::rtm(&rtm_user(login)?)]))
 }
 
@@ -127,8 +131,12 @@ fn rtm_user(login: &Login) -> Result<RtmUser, MintError> {
 }
 
 /// A publisher has all four, and a subscriber the first, as with Agora's builders; grants that name the kinds of tracks,
-/// or take data away, leave a publisher with less.
-fn rtc_privileges(grants: &Grants) -> Vec<u16> {
+/// or take data away, leave a publisher with less. Whoever may join may receive, so a rule that says otherwise has no
+/// token of Agora's.
+fn rtc_privileges(grants: &Grants) -> Result<Vec<u16>, MintError> {
+    if grants.can_subscribe == Some(false) {
+        return Err(MintError::Unenforceable("can_subscribe"));
+    }
     let sends = |kinds: [TrackSource; 2]| {
         grants.can_publish_sources.is_empty()
             || kinds.iter().any(|kind| grants.can_publish_sources.contains(kind))
@@ -141,7 +149,7 @@ fn rtc_privileges(grants: &Grants) -> Vec<u16> {
         let all = [(audio, PUBLISH_AUDIO), (video, PUBLISH_VIDEO), (data, PUBLISH_DATA)];
         privileges.extend(all.iter().filter(|(given, _)| *given).map(|(_, privilege)| privilege));
     }
-    privileges
+    Ok(privileges)
 }
 
 /// A lifetime in seconds; [`Ttl`] has none beyond a day.
@@ -179,6 +187,7 @@ mod tests {
     use std::collections::{BTreeMap, HashSet};
 
     use miniz_oxide::inflate::decompress_to_vec_zlib;
+    use serde::Deserialize;
 
     use super::*;
     use crate::domain::{Identity, Limits, RoomName, operating_system_randomness};
@@ -291,6 +300,7 @@ mod tests {
         Login {
             caller: "anyone".into(),
             rule: "open".into(),
+            service: LoginService::Rtm,
             identity: Identity::parse(identity, &Limits::default()).unwrap(),
             ttl: ttl(seconds),
         }
@@ -337,7 +347,7 @@ mod tests {
             let grants = may_publish(vector.role.as_deref() == Some("publisher"));
             // Nobody has an empty identity, so 0 stands for itself here, and is refused.
             let user = vector.uid.map(|uid| uid.to_string()).or(vector.account.clone()).unwrap_or_default();
-            let version = if vector.version == "006" { Version::V006 } else { Version::V007 };
+            let version = if vector.version == "006" { TokenVersion::V006 } else { TokenVersion::V007 };
             SALT.set(vector.salt);
             let token = match &*vector.kind {
                 "rtc_uid" | "rtc_account" => {
@@ -353,8 +363,12 @@ mod tests {
                 _ => continue,
             };
             match (token, version) {
-                (Ok(token), Version::V006) => assert_eq!(token.expose(), vector.expected, "{}", vector.id),
-                (Ok(token), Version::V007) => assert_eq!(inflated(&token), vector.payload(), "{}", vector.id),
+                (Ok(token), TokenVersion::V006) => {
+                    assert_eq!(token.expose(), vector.expected, "{}", vector.id);
+                }
+                (Ok(token), TokenVersion::V007) => {
+                    assert_eq!(inflated(&token), vector.payload(), "{}", vector.id);
+                }
                 (Err(_), _) => {
                     refused.push(vector.id);
                     continue;
@@ -377,15 +391,15 @@ mod tests {
 
     #[test]
     fn a_version_is_named_as_agora_names_it() {
-        let version = |text: &str| serde_json::from_str::<Version>(text);
-        assert_eq!(version("\"007\"").unwrap(), Version::V007);
-        assert_eq!(version("\"006\"").unwrap(), Version::V006);
+        let version = |text: &str| serde_json::from_str::<TokenVersion>(text);
+        assert_eq!(version("\"007\"").unwrap(), TokenVersion::V007);
+        assert_eq!(version("\"006\"").unwrap(), TokenVersion::V006);
         assert!(version("\"005\"").is_err());
     }
 
     #[test]
     fn grants_become_privileges_and_none_more() {
-        let of = |grants: Grants| rtc_privileges(&grants);
+        let of = |grants: Grants| rtc_privileges(&grants).unwrap();
         assert_eq!(of(Grants::default()), [1, 2, 3, 4]);
         assert_eq!(of(may_publish(true)), [1, 2, 3, 4]);
         assert_eq!(of(may_publish(false)), [1]);
@@ -397,6 +411,8 @@ mod tests {
         assert_eq!(of(sources(&[TrackSource::ScreenShareAudio])), [1, 2, 4]);
         assert_eq!(of(sources(&[TrackSource::Camera])), [1, 3, 4]);
         assert_eq!(of(sources(&[TrackSource::ScreenShare, TrackSource::Microphone])), [1, 2, 3, 4]);
+        let deaf = Grants { can_subscribe: Some(false), ..Grants::default() };
+        assert_eq!(rtc_privileges(&deaf), Err(MintError::Unenforceable("can_subscribe")));
     }
 
     #[test]
@@ -406,8 +422,8 @@ mod tests {
             let pass = pass(room, identity, Grants::default(), 60);
             let login = login(identity, 60);
             let minted = [
-                rtc(&pass, Version::V007, &keys, 1, operating_system_randomness),
-                rtc(&pass, Version::V006, &keys, 1, operating_system_randomness),
+                rtc(&pass, TokenVersion::V007, &keys, 1, operating_system_randomness),
+                rtc(&pass, TokenVersion::V006, &keys, 1, operating_system_randomness),
                 rtc_and_rtm(&pass, &login, &keys, 1, operating_system_randomness),
             ];
             for minted in minted {
@@ -420,8 +436,8 @@ mod tests {
         for wild in ["0", "00", "*", " ", "ada*"] {
             not_signed("room", wild);
             for minted in [
-                rtm(&login(wild, 60), Version::V007, &keys, 1, operating_system_randomness),
-                rtm(&login(wild, 60), Version::V006, &keys, 1, operating_system_randomness),
+                rtm(&login(wild, 60), TokenVersion::V007, &keys, 1, operating_system_randomness),
+                rtm(&login(wild, 60), TokenVersion::V006, &keys, 1, operating_system_randomness),
                 chat_user(&login(wild, 60), &keys, 1, operating_system_randomness),
             ] {
                 assert!(matches!(minted, Err(MintError::NotForAgora(_))), "{wild:?}");
@@ -435,7 +451,10 @@ mod tests {
         let pass = pass("room", "ada", Grants::default(), 60);
         let tokens: HashSet<_> = (0..100)
             .map(|_| {
-                rtc(&pass, Version::V007, &keys, 1, operating_system_randomness).unwrap().expose().to_owned()
+                rtc(&pass, TokenVersion::V007, &keys, 1, operating_system_randomness)
+                    .unwrap()
+                    .expose()
+                    .to_owned()
             })
             .collect();
         assert_eq!(tokens.len(), 100);
@@ -446,7 +465,8 @@ mod tests {
     fn a_clock_that_a_token_cannot_say_signs_nothing() {
         let keys = keys(&vectors()[0]);
         for (now, possible) in [(0, true), (4_294_880_895, true), (4_294_880_896, false), (u64::MAX, false)] {
-            let token = rtm(&login("ada", 86_400), Version::V006, &keys, now, operating_system_randomness);
+            let token =
+                rtm(&login("ada", 86_400), TokenVersion::V006, &keys, now, operating_system_randomness);
             assert_eq!(token.is_ok(), possible, "{now}");
         }
     }

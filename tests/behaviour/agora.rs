@@ -1,0 +1,340 @@
+//! Agora's routes, through the router: what its clients ask, what they get, and what nobody gets.
+
+use axum::Router;
+use axum::http::Method;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use miniz_oxide::inflate::decompress_to_vec_zlib;
+use roompass::config::Config;
+use roompass::domain::operating_system_randomness;
+use roompass::http::router;
+use roompass::keys::{Keys, SigningKeys};
+use serde_json::{Value, json};
+
+use crate::support::{Answer, OPEN, request, send, service};
+
+const APP_ID: &str = "970ca35de60c44645bbae8a215061b33";
+const CERTIFICATE: &str = "5cfd2fd1755d40ecb72977518be15d3b";
+
+/// With Agora's keys alone.
+fn served(policy: &str) -> Router {
+    let config = Config::parse(&format!("dialects = [\"agora\"]\n{policy}"), "test.toml").unwrap();
+    let secret = json!({"AGORA_APP_ID": APP_ID, "AGORA_APP_CERTIFICATE": CERTIFICATE});
+    let keys = SigningKeys::from_secret(&secret.to_string(), None).unwrap();
+    router(config, Keys::given(keys), operating_system_randomness)
+}
+
+/// Whoever asks gets whatever they ask for.
+fn open() -> Router {
+    served(&(OPEN.to_owned() + "agora_logins = [\"rtm\", \"chat\"]\nmax_ttl = \"24h\"\n"))
+}
+
+async fn get(service: &Router, path: &str) -> Answer {
+    send(service, request(Method::GET, &format!("/agora{path}"), &[], "")).await
+}
+
+async fn post(service: &Router, body: &Value) -> Answer {
+    let json = [("content-type", "application/json")];
+    send(service, request(Method::POST, "/agora/getToken", &json, body.to_string())).await
+}
+
+/// A service in a token of version 007: its kind, its privileges with their seconds, and its texts.
+type Service = (u16, Vec<(u16, u32)>, Vec<String>);
+
+fn services(token: &str) -> Vec<Service> {
+    let packed = BASE64_STANDARD.decode(token.strip_prefix("007").unwrap()).unwrap();
+    let mut rest: &[u8] = &decompress_to_vec_zlib(&packed).unwrap();
+    text(&mut rest);
+    assert_eq!(text(&mut rest), APP_ID.as_bytes());
+    let [issued, lasts, salt] = [number(&mut rest), number(&mut rest), number(&mut rest)];
+    assert!(issued > 1_700_000_000 && lasts > 0 && salt > 0);
+    let count = short(&mut rest);
+    let services = (0..count).map(|_| {
+        let kind = short(&mut rest);
+        let privileges = (0..short(&mut rest)).map(|_| (short(&mut rest), number(&mut rest))).collect();
+        let texts = if kind == 1 { 2 } else { 1 };
+        let texts = (0..texts).map(|_| String::from_utf8(text(&mut rest)).unwrap()).collect();
+        (kind, privileges, texts)
+    });
+    let services = services.collect();
+    assert!(rest.is_empty());
+    services
+}
+
+fn take<'a>(rest: &mut &'a [u8], length: usize) -> &'a [u8] {
+    let (first, others) = rest.split_at(length);
+    *rest = others;
+    first
+}
+
+fn short(rest: &mut &[u8]) -> u16 {
+    u16::from_le_bytes(take(rest, 2).try_into().unwrap())
+}
+
+fn number(rest: &mut &[u8]) -> u32 {
+    u32::from_le_bytes(take(rest, 4).try_into().unwrap())
+}
+
+fn text(rest: &mut &[u8]) -> Vec<u8> {
+    let length = usize::from(short(rest));
+    take(rest, length).to_vec()
+}
+
+fn rtc(privileges: &[u16], seconds: u32, channel: &str, user: &str) -> Service {
+    let privileges = privileges.iter().map(|privilege| (*privilege, seconds)).collect();
+    (1, privileges, vec![channel.to_owned(), user.to_owned()])
+}
+
+fn login(kind: u16, seconds: u32, user: &str) -> Service {
+    (kind, vec![(1, seconds)], vec![user.to_owned()])
+}
+
+/// The tokens of an answer that is exactly as its clients read it.
+fn tokens(answer: &Answer) -> Vec<(String, String)> {
+    assert_eq!(answer.status.as_u16(), 200, "{}", String::from_utf8_lossy(&answer.body));
+    assert_eq!(answer.header("content-type"), "application/json; charset=utf-8");
+    assert_agoras_headers(answer);
+    let members = answer.json();
+    let members = members.as_object().unwrap();
+    members.iter().map(|(name, token)| (name.clone(), token.as_str().unwrap().to_owned())).collect()
+}
+
+fn assert_agoras_headers(answer: &Answer) {
+    assert_eq!(answer.header("cache-control"), "private, no-cache, no-store, must-revalidate");
+    assert_eq!((answer.header("expires"), answer.header("pragma")), ("-1", "no-cache"));
+    assert!(!answer.header("x-request-id").is_empty());
+}
+
+/// Asserts an error in the shape that its clients read, and that nothing was minted; its words.
+fn refused(answer: &Answer, status: u16, code: &str) -> String {
+    assert_eq!(answer.status.as_u16(), status, "{}", String::from_utf8_lossy(&answer.body));
+    assert_eq!(answer.header("x-error-code"), code);
+    assert_eq!(answer.header("content-type"), "application/json; charset=utf-8");
+    assert_agoras_headers(answer);
+    let body = answer.json();
+    let words = body["error"].as_str().unwrap().to_owned();
+    assert_eq!(body, json!({ "error": words, "message": words, "status": status }));
+    words
+}
+
+#[tokio::test]
+async fn each_route_answers_what_its_clients_read() {
+    let all = &[1, 2, 3, 4];
+    for (path, expected) in [
+        ("/rtc/standup/publisher/uid/7/", vec![("rtcToken", rtc(all, 3_600, "standup", "7"))]),
+        ("/rtc/standup/publisher/uid/7", vec![("rtcToken", rtc(all, 3_600, "standup", "7"))]),
+        ("/rtc/standup/1/uid/4294967295/", vec![("rtcToken", rtc(all, 3_600, "standup", "4294967295"))]),
+        ("/rtc/a%20b/2/userAccount/ada/?expiry=60", vec![("rtcToken", rtc(&[1], 60, "a b", "ada"))]),
+        ("/rtc/r/subscriber/userAccount/7/?expiry=86400&x", vec![("rtcToken", rtc(&[1], 86_400, "r", "7"))]),
+        ("/rtm/ada/?expiry=", vec![("rtmToken", login(2, 3_600, "ada"))]),
+        (
+            "/rte/standup/publisher/uid/7/?expiry=600",
+            vec![("rtcToken", rtc(all, 600, "standup", "7")), ("rtmToken", login(2, 600, "7"))],
+        ),
+        (
+            "/rte/standup/subscriber/userAccount/ada/bob/",
+            vec![("rtcToken", rtc(&[1], 3_600, "standup", "ada")), ("rtmToken", login(2, 3_600, "bob"))],
+        ),
+    ] {
+        let answer = get(&open(), path).await;
+        let read: Vec<_> =
+            tokens(&answer).into_iter().map(|(name, token)| (name, services(&token))).collect();
+        let expected: Vec<_> =
+            expected.into_iter().map(|(name, service)| (name.to_owned(), vec![service])).collect();
+        assert_eq!(read, expected, "{path}");
+    }
+    let pong = get(&open(), "/ping").await;
+    assert_agoras_headers(&pong);
+    assert_eq!((pong.status.as_u16(), pong.json()), (200, json!({"message": "pong"})));
+}
+
+#[tokio::test]
+async fn one_route_takes_its_fields_from_a_body() {
+    let all = &[1, 2, 3, 4];
+    for (body, expected) in [
+        (
+            json!({"tokenType": "rtc", "channel": "c", "role": "publisher", "uid": "7", "expire": 60}),
+            vec![rtc(all, 60, "c", "7")],
+        ),
+        (json!({"tokenType": "rtc", "channel": "c", "uid": "ada"}), vec![rtc(&[1], 3_600, "c", "ada")]),
+        (
+            json!({"tokenType": "rtc", "channel": "c", "uid": 7, "expire": null}),
+            vec![rtc(&[1], 3_600, "c", "7")],
+        ),
+        (json!({"tokenType": "rtm", "uid": "ada", "channel": ""}), vec![login(2, 3_600, "ada")]),
+        (json!({"tokenType": "chat", "uid": "ada"}), vec![login(5, 3_600, "ada")]),
+        (
+            json!({"tokenType": "rte", "channel": "c", "role": "publisher", "uid": "ada"}),
+            vec![rtc(all, 3_600, "c", "ada"), login(2, 3_600, "ada")],
+        ),
+    ] {
+        let tokens = tokens(&post(&open(), &body).await);
+        let [(name, token)] = &tokens[..] else { panic!("{tokens:?}") };
+        assert_eq!((name.as_str(), services(token)), ("token", expected), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn what_would_be_good_for_anybody_or_for_ever_is_refused_by_its_name() {
+    let too_long = "c".repeat(65);
+    for (path, words) in [
+        ("/rtc/c/publisher/uid/0/", "The field uid must be a whole number from 1"),
+        ("/rtc/c/publisher/uid/00/", "The field uid must be a whole number from 1"),
+        ("/rtc/c/publisher/uid/007/", "The field uid must be a whole number from 1"),
+        ("/rtc/c/publisher/uid/+7/", "The field uid must be a whole number from 1"),
+        ("/rtc/c/publisher/uid/-1/", "The field uid must be a whole number from 1"),
+        ("/rtc/c/publisher/uid/4294967296/", "The field uid must be a whole number from 1"),
+        ("/rtc/c/publisher/uid/*/", "The field uid must be a whole number from 1"),
+        ("/rtc/c/publisher/userAccount/*/", "The field uid may hold letters"),
+        ("/rtc/c/publisher/userAccount/0/", "The field uid must not be 0 or blank"),
+        ("/rtc/c/publisher/userAccount/%20/", "The field uid must not be 0 or blank"),
+        ("/rtc/*/publisher/uid/7/", "The field channel may hold letters"),
+        ("/rtc/a*/publisher/uid/7/", "The field channel may hold letters"),
+        ("/rtc/a%2Fb/publisher/uid/7/", "The field channel may hold letters"),
+        ("/rtc/%C3%A9/publisher/uid/7/", "The field channel may hold letters"),
+        ("/rtc/%20/publisher/uid/7/", "The field channel must not be blank"),
+        (&format!("/rtc/{too_long}/publisher/uid/7/"), "The field channel is 65 bytes long"),
+        ("/rtc/c/host/uid/7/", "The field role must be publisher (or 1) or subscriber (or 2)."),
+        ("/rtc/c/Publisher/uid/7/", "The field role must be"),
+        ("/rtc/c/publisher/account/7/", "The field tokenType must be uid or userAccount."),
+        (
+            "/rtc/c/publisher/uid/7/?expiry=0",
+            "The field expiry must be a whole number of seconds from 1 to 86400",
+        ),
+        ("/rtc/c/publisher/uid/7/?expiry=86401", "The field expiry must be"),
+        ("/rtc/c/publisher/uid/7/?expiry=-1", "The field expiry must be"),
+        ("/rtc/c/publisher/uid/7/?expiry=1e3", "The field expiry must be"),
+        ("/rtc/c/publisher/uid/7/?expiry=99999999999999999999", "The field expiry must be"),
+        ("/rtc/c/publisher/uid/7/?expiry=60&expiry=90", "The field expiry is given more than once."),
+        ("/rtm/*/", "The field uid may hold letters"),
+        (&format!("/rtm/{too_long}/"), "The field uid is 65 bytes long"),
+        ("/rte/c/publisher/uid/7/*/", "The field uid may hold letters"),
+    ] {
+        let answer = get(&open(), path).await;
+        let said = refused(&answer, 400, "invalid_field");
+        assert!(said.starts_with(words), "{path}: {said}");
+    }
+    refused(&get(&open(), "/rtc/%FF/publisher/uid/7/").await, 400, "invalid_path");
+    for (body, words) in [
+        (json!({}), "The field tokenType must be rtc, rtm, chat"),
+        (json!({"tokenType": "chatApp", "uid": "ada"}), "The field tokenType must be"),
+        (json!({"tokenType": "chat"}), "The field uid must not be empty"),
+        (json!({"tokenType": "chat", "uid": ""}), "The field uid must not be empty"),
+        (json!({"tokenType": "rtm", "uid": ["ada"]}), "The field uid must be a string"),
+        (json!({"tokenType": "rtc", "uid": "7"}), "The field channel must not be empty"),
+        (json!({"tokenType": "rtc", "channel": "c", "uid": 0}), "The field uid must be a whole number"),
+        (json!({"tokenType": "rtc", "channel": "c", "uid": 1.5}), "The field uid must be a string"),
+        (json!({"tokenType": "rtc", "channel": "c", "uid": -7}), "The field uid"),
+        (
+            json!({"tokenType": "rtm", "uid": "ada", "expire": "60"}),
+            "The field expire must be a whole number",
+        ),
+        (json!({"tokenType": "rtm", "uid": "ada", "expire": 0}), "The field expire must be a whole number"),
+        (
+            json!({"tokenType": "rtm", "uid": "ada", "expire": 86_401}),
+            "The field expire must be a whole number",
+        ),
+    ] {
+        let answer = post(&open(), &body).await;
+        let said = refused(&answer, 400, "invalid_field");
+        assert!(said.starts_with(words), "{body}: {said}");
+    }
+}
+
+const MEMBERS: &str = r#"
+    [[caller]]
+    name = "anyone"
+    kind = "anonymous"
+    [[rule]]
+    name = "audience"
+    callers = ["anyone"]
+    rooms = ["hall-*"]
+    client_may_set = ["participant_identity"]
+    agora_logins = ["rtm"]
+    max_ttl = "2h"
+    grants.can_publish = false
+"#;
+
+#[tokio::test]
+async fn the_rules_are_the_same_as_for_rooms() {
+    let service = served(MEMBERS);
+    let token = &tokens(&get(&service, "/rtc/hall-1/subscriber/uid/7/?expiry=7200").await)[0].1;
+    assert_eq!(services(token), [rtc(&[1], 7_200, "hall-1", "7")]);
+    for (path, code) in [
+        ("/rtc/board/subscriber/uid/7/", "room_not_allowed"),
+        ("/rtc/hall-1/publisher/uid/7/", "publishing_not_allowed"),
+        ("/rtc/hall-1/subscriber/uid/7/?expiry=7201", "ttl_too_long"),
+        ("/rte/hall-1/publisher/uid/7/", "publishing_not_allowed"),
+        ("/rte/board/subscriber/uid/7/", "room_not_allowed"),
+    ] {
+        refused(&get(&service, path).await, 403, code);
+    }
+    refused(&post(&service, &json!({"tokenType": "chat", "uid": "ada"})).await, 403, "login_not_allowed");
+
+    let named =
+        served(&MEMBERS.replace("client_may_set = [\"participant_identity\"]", "identity = \"kiosk\""));
+    let token = &tokens(&get(&named, "/rtc/hall-1/subscriber/userAccount/kiosk/").await)[0].1;
+    assert_eq!(services(token), [rtc(&[1], 3_600, "hall-1", "kiosk")]);
+    for path in
+        ["/rtc/hall-1/subscriber/uid/7/", "/rtm/ada/", "/rte/hall-1/subscriber/userAccount/kiosk/ada/"]
+    {
+        refused(&get(&named, path).await, 403, "field_not_allowed");
+    }
+
+    let deaf = served(&MEMBERS.replace("can_publish = false", "can_subscribe = false"));
+    refused(&get(&deaf, "/rtc/hall-1/subscriber/uid/7/").await, 403, "grants_not_enforceable");
+    let microphone =
+        served(&MEMBERS.replace("can_publish = false", "can_publish_sources = [\"microphone\"]"));
+    let token = &tokens(&get(&microphone, "/rtc/hall-1/publisher/uid/7/").await)[0].1;
+    assert_eq!(services(token), [rtc(&[1, 2, 4], 3_600, "hall-1", "7")]);
+}
+
+#[tokio::test]
+async fn whoever_has_no_rule_gets_nothing_on_any_route() {
+    let keyed = "[[caller]]\nname = \"b\"\nkind = \"api-key\"\n[[rule]]\nname = \"r\"\ncallers = [\"b\"]\nrooms = [\"*\"]";
+    for (policy, status, code) in [("", 403, "no_callers_configured"), (keyed, 401, "no_credential")] {
+        let service = served(policy);
+        for path in ["/rtc/c/publisher/uid/7/", "/rtm/ada/", "/rte/c/publisher/uid/7/ada/", "/rtc/*/x/y/0/"] {
+            refused(&get(&service, path).await, status, code);
+        }
+        refused(&post(&service, &json!({})).await, status, code);
+        assert_eq!(get(&service, "/ping").await.status.as_u16(), 200);
+    }
+}
+
+#[tokio::test]
+async fn without_its_keys_agora_says_so_and_the_rest_serves() {
+    let livekit = service(&format!("dialects = [\"standard\", \"agora\"]\n{OPEN}"));
+    let answer = get(&livekit, "/rtc/c/publisher/uid/7/").await;
+    refused(&answer, 503, "agora_not_configured");
+    assert_eq!(answer.header("retry-after"), "", "waiting doesn't help");
+    assert_eq!(crate::support::post(&livekit, json!({})).await.status.as_u16(), 201);
+    let agora = served(&OPEN.replace("[[caller]]", "[cors]\n[[caller]]"));
+    assert_eq!(send(&agora, request(Method::GET, "/healthz", &[], "")).await.status.as_u16(), 200);
+}
+
+#[tokio::test]
+async fn old_sdks_get_version_006_where_there_is_one() {
+    let service =
+        served(&format!("agora.token_version = \"006\"\n{OPEN}agora_logins = [\"rtm\", \"chat\"]\n"));
+    for (path, member) in [("/rtc/c/publisher/uid/7/", "rtcToken"), ("/rtm/ada/", "rtmToken")] {
+        let answer = get(&service, path).await;
+        assert!(answer.json()[member].as_str().unwrap().starts_with(&format!("006{APP_ID}")), "{path}");
+    }
+    let chat = post(&service, &json!({"tokenType": "chat", "uid": "ada"})).await;
+    assert!(chat.json()["token"].as_str().unwrap().starts_with("007"));
+}
+
+#[tokio::test]
+async fn a_page_of_the_web_samples_may_ask_before_it_asks() {
+    let service = served(&format!("cors.origins = [\"https://a.example\"]\n{OPEN}"));
+    let headers = [
+        ("origin", "https://a.example"),
+        ("access-control-request-method", "GET"),
+        ("access-control-request-headers", "x-requested-with"),
+    ];
+    let preflight = request(Method::OPTIONS, "/agora/rtc/c/publisher/uid/7/", &headers, "");
+    let answer = send(&service, preflight).await;
+    assert_eq!(answer.status.as_u16(), 204);
+    assert!(answer.header("access-control-allow-headers").contains("x-requested-with"));
+}
