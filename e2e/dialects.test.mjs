@@ -1,0 +1,208 @@
+// The clients of other systems, changed in nothing but a URL, against the real command.
+
+import assert from 'node:assert/strict';
+import { writeFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { TokenSource } from 'livekit-client';
+import { APP, read006, read007 } from './lib/agora.mjs';
+import { startLiveKit, startRoompass } from './lib/services.mjs';
+import { payload, verified } from './lib/tokens.mjs';
+
+const AGORA = { AGORA_APP_ID: APP.id, AGORA_APP_CERTIFICATE: APP.certificate };
+
+let livekit, roompass;
+
+before(async () => {
+  livekit = await startLiveKit();
+  roompass = await startRoompass({ LIVEKIT_URL: livekit.url, ...AGORA });
+});
+after(async () => {
+  await roompass?.stop();
+  await livekit?.stop();
+});
+
+/** A LiveKit server accepts the token, and it says this. */
+async function assertOpens(token, room, identity) {
+  const claims = await verified(token, 'devkey', 'secret');
+  assert.equal(claims.video.room, room);
+  assert.equal(claims.sub, identity);
+  const response = await fetch(`${livekit.http}/rtc/validate?access_token=${token}`);
+  assert.equal(response.status, 200, await response.text());
+}
+
+const post = (path, body) =>
+  fetch(roompass.url + path, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
+
+describe('the sandbox', () => {
+  for (const name of ['sandboxTokenServer', 'developmentTokenServer']) {
+    test(`serves the JavaScript client's TokenSource.${name}`, async () => {
+      const source = TokenSource[name]('development', { baseUrl: roompass.url });
+      const { serverUrl, participantToken } = await source.fetch({ roomName: 'standup', participantIdentity: 'ada' });
+      assert.equal(serverUrl, livekit.url);
+      await assertOpens(participantToken, 'standup', 'ada');
+      const { exp, nbf } = payload(participantToken);
+      assert.ok([900, 901].includes(exp - nbf), '15 minutes');
+    });
+  }
+
+  test('refuses a sandbox that it does not know, and the client says why', async () => {
+    const source = TokenSource.developmentTokenServer('another', { baseUrl: roompass.url });
+    await assert.rejects(source.fetch({}), /403.*unknown_sandbox/);
+  });
+
+  test('answers its first version in a response that a small device can hold', async () => {
+    const response = await fetch(`${roompass.url}/api/sandbox/connection-details`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', 'X-Sandbox-ID': 'development' },
+      body: '{"roomName":"standup","participantName":"thermometer"}',
+    });
+    assert.equal(response.status, 200);
+    assert.equal(response.headers.get('transfer-encoding'), null);
+    const text = await response.text();
+    assert.equal(Number(response.headers.get('content-length')), text.length);
+    assert.ok(text.length < 2048, `${text.length} bytes`);
+    const { serverUrl, participantToken, roomName, participantName, ...more } = JSON.parse(text);
+    assert.deepEqual([serverUrl, roomName, participantName, more], [livekit.url, 'standup', 'thermometer', {}]);
+    await assertOpens(participantToken, 'standup', payload(participantToken).sub);
+  });
+});
+
+describe('LiveKit\'s sample servers for Node', () => {
+  test('a client of token-server-node gets what it asks for', async () => {
+    const response = await post('/createToken', { room_name: 'standup', participant_identity: 'ada' });
+    assert.equal(response.status, 200);
+    const { server_url, participant_token } = await response.json();
+    assert.equal(server_url, livekit.url);
+    await assertOpens(participant_token, 'standup', 'ada');
+  });
+
+  test('a client of the quickstart gets the bare token', async () => {
+    const token = await (await post('/quickstart/token', { roomName: 'standup', participantName: 'ada' })).text();
+    await assertOpens(token, 'standup', 'ada');
+    await assertOpens(await (await post('/quickstart/token', {})).text(), 'demo-room', 'demo-user');
+  });
+});
+
+describe('OpenVidu', () => {
+  /** As the page of its tutorials asks its application server. */
+  const page = async (serverUrl, roomName, participantName) => {
+    const response = await fetch(`${serverUrl}token`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ roomName, participantName }),
+    });
+    const answer = await response.json();
+    if (!response.ok) throw new Error(`Failed to get token: ${answer.errorMessage ?? answer}`);
+    return answer.token ?? answer;
+  };
+
+  for (const [state, url] of Object.entries({ 'today': '/openvidu/', 'earlier': '/' })) {
+    test(`a page of its tutorials, as they were ${state}, gets its token and is told what is missing`, async () => {
+      await assertOpens(await page(roompass.url + url, 'Test Room', 'Participant 7'), 'Test Room', 'Participant 7');
+      await assert.rejects(page(roompass.url + url, 'Test Room', ''), /token: roomName and participantName are required$/);
+    });
+  }
+});
+
+describe('Agora', () => {
+  /** As its web, React and Android samples ask. */
+  const get = async (path) => {
+    const response = await fetch(`${roompass.url}/agora${path}`, { headers: { 'X-Requested-With': 'XMLHttpRequest' } });
+    assert.equal(response.headers.get('cache-control'), 'private, no-cache, no-store, must-revalidate');
+    assert.equal(response.headers.get('expires'), '-1');
+    assert.equal(response.headers.get('pragma'), 'no-cache');
+    return { status: response.status, body: await response.json() };
+  };
+  const PUBLISHER = { 1: 3600, 2: 3600, 3: 3600, 4: 3600 };
+
+  const assertNew = ({ issued }) => assert.ok(Math.abs(issued - Date.now() / 1000) < 30, `issued now, not at ${issued}`);
+
+  test('says pong', async () => {
+    assert.deepEqual(await get('/ping'), { status: 200, body: { message: 'pong' } });
+  });
+
+  test('a publisher by number, for an hour', async () => {
+    const { status, body } = await get('/rtc/stand%20up/publisher/uid/7/');
+    assert.equal(status, 200);
+    assert.deepEqual(Object.keys(body), ['rtcToken']);
+    const token = read007(body.rtcToken);
+    assertNew(token);
+    assert.equal(token.lasts, 3600);
+    assert.deepEqual(token.services, { rtc: { privileges: PUBLISHER, channel: 'stand up', user: '7' } });
+  });
+
+  test('a subscriber by account, for as long as asked', async () => {
+    const { body } = await get('/rtc/standup/subscriber/userAccount/ada/?expiry=600');
+    const { lasts, services } = read007(body.rtcToken);
+    assert.equal(lasts, 600);
+    assert.deepEqual(services, { rtc: { privileges: { 1: 600 }, channel: 'standup', user: 'ada' } });
+  });
+
+  test('a login to RTM, and both at once', async () => {
+    const rtm = read007((await get('/rtm/ada/')).body.rtmToken);
+    assert.deepEqual(rtm.services, { rtm: { privileges: { 1: 3600 }, channel: undefined, user: 'ada' } });
+    const { body } = await get('/rte/standup/publisher/uid/7/ada/?expiry=3600');
+    assert.deepEqual(Object.keys(body).sort(), ['rtcToken', 'rtmToken']);
+    assert.equal(read007(body.rtcToken).services.rtc.user, '7');
+    assert.equal(read007(body.rtmToken).services.rtm.user, 'ada');
+  });
+
+  test('the samples for iOS ask by POST', async () => {
+    const ask = async (body) => (await (await post('/agora/getToken', body)).json()).token;
+    const rtc = await ask({ tokenType: 'rtc', channel: 'standup', role: 'publisher', uid: '7', expire: 3600 });
+    assert.deepEqual(read007(rtc).services, { rtc: { privileges: PUBLISHER, channel: 'standup', user: '7' } });
+    assert.deepEqual(Object.keys(read007(await ask({ tokenType: 'rtm', uid: 'ada' })).services), ['rtm']);
+    const chat = read007(await ask({ tokenType: 'chat', uid: 'ada' })).services;
+    assert.deepEqual(chat, { chat: { privileges: { 1: 3600 }, channel: undefined, user: 'ada' } });
+    const both = read007(await ask({ tokenType: 'rte', channel: 'standup', role: 'publisher', uid: '7' })).services;
+    assert.deepEqual(Object.keys(both), ['rtc', 'rtm']);
+  });
+
+  test('no two tokens have one salt', async () => {
+    const salts = await Promise.all(Array.from({ length: 20 }, async () => read007((await get('/rtm/ada/')).body.rtmToken).salt));
+    assert.equal(new Set(salts).size, salts.length);
+  });
+
+  test('what would be good for anybody is refused, in the shape that its clients read', async () => {
+    for (const path of ['/rtc/standup/publisher/uid/0/', '/rtc/*/publisher/uid/7/', '/rtc/standup/publisher/uid/4294967296/',
+      '/rtc/standup/host/uid/7/', '/rtc/standup/publisher/uid/7/?expiry=86401', '/rtm/*/']) {
+      const { status, body } = await get(path);
+      assert.equal(status, 400, path);
+      assert.equal(body.status, 400);
+      assert.ok(body.error && body.error === body.message, path);
+      assert.deepEqual(Object.keys(body).sort(), ['error', 'message', 'status']);
+    }
+  });
+
+  test('old SDKs get tokens of version 006, to the letter', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'roompass-'));
+    const policy = join(folder, 'roompass.toml');
+    writeFileSync(policy, `dialects = ["agora"]
+agora.token_version = "006"
+[[caller]]
+name = "anyone"
+kind = "anonymous"
+[[rule]]
+name = "open"
+callers = ["anyone"]
+rooms = ["*"]
+client_may_set = ["participant_identity"]
+agora_logins = ["rtm", "chat"]
+`);
+    const old = await startRoompass({ ROOMPASS_CONFIG: policy, ...AGORA });
+    try {
+      const json = async (path) => (await fetch(`${old.url}/agora${path}`)).json();
+      const rtc = read006((await json('/rtc/standup/publisher/uid/7/')).rtcToken, 'standup', '7');
+      assert.deepEqual(Object.keys(rtc), ['1', '2', '3', '4']);
+      const end = Date.now() / 1000 + 3600;
+      assert.ok(Object.values(rtc).every((privilege) => Math.abs(privilege - end) < 30));
+      const rtm = read006((await json('/rtm/ada/')).rtmToken, 'ada', '');
+      assert.deepEqual(Object.keys(rtm), ['1000']);
+    } finally {
+      await old.stop();
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
