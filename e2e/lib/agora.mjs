@@ -19,7 +19,7 @@ export function read007(token) {
   assert.ok(reader.from_string(token), 'Agora reads it');
   assert.ok(reader.verifySignature(APP.certificate), 'Agora takes it');
   assert.ok(!reader.verifySignature(APP.certificate.replace('5', '6')), 'and only with its own certificate');
-  assert.equal(reader.appId, APP.id);
+  assert.equal(text(reader.appId), APP.id);
   const services = reader.services.map((service) => {
     const { __type: type, __privileges: privileges, __channel_name: channel, __uid: uid, __user_id: user } = service;
     return [SERVICES[type], { privileges, channel: text(channel), user: text(uid ?? user) }];

@@ -11,6 +11,7 @@ use roompass::http::router;
 use roompass::keys::{Keys, SigningKeys};
 use serde_json::{Value, json};
 
+use crate::lambda_events::{event, invoke_on};
 use crate::support::{Answer, OPEN, request, send, service};
 
 const APP_ID: &str = "970ca35de60c44645bbae8a215061b33";
@@ -337,4 +338,36 @@ async fn a_page_of_the_web_samples_may_ask_before_it_asks() {
     let answer = send(&service, preflight).await;
     assert_eq!(answer.status.as_u16(), 204);
     assert!(answer.header("access-control-allow-headers").contains("x-requested-with"));
+}
+
+#[tokio::test]
+async fn behind_every_gateway_the_path_and_the_query_arrive_as_they_were_sent() {
+    // HTTP APIs decode the path, and the others leave it as it was sent.
+    let sent = "/agora/rtc/a%20b%7Cc/publisher/uid/7/";
+    let decoded = "/agora/rtc/a b|c/publisher/uid/7/";
+    for (source, path) in [
+        ("http-api", decoded),
+        ("http-api-stage", decoded),
+        ("function-url", sent),
+        ("rest-api", sent),
+        ("alb", sent),
+    ] {
+        let mut event: Value = serde_json::from_str(&event(source)).unwrap();
+        event["body"] = Value::Null;
+        if event.get("rawPath").is_some() {
+            let stage = if source == "http-api-stage" { "/prod" } else { "" };
+            event["rawPath"] = json!(format!("{stage}{path}"));
+            event["rawQueryString"] = json!("expiry=600");
+            event["requestContext"]["http"]["method"] = json!("GET");
+        } else {
+            event["path"] = json!(path);
+            event["queryStringParameters"] = json!({"expiry": "600"});
+            event["httpMethod"] = json!("GET");
+        }
+        let answer = invoke_on(open(), &event.to_string()).await;
+        assert_eq!(answer["statusCode"], 200, "{source}: {answer}");
+        let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+        let token = body["rtcToken"].as_str().unwrap();
+        assert_eq!(services(token), [rtc(&[1, 2, 3, 4], 600, "a b|c", "7")], "{source}");
+    }
 }

@@ -1,6 +1,7 @@
 //! Whole Lambda events in, whole Lambda answers out, as the runtime hands them over.
 
 use crate::support::{OPEN, claims, service};
+use axum::Router;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use lambda_http::request::LambdaRequest;
@@ -9,15 +10,19 @@ use lambda_http::{Adapter, Context, LambdaEvent};
 use serde_json::{Value, json};
 
 async fn invoke(config: &str, event: &str) -> Value {
+    invoke_on(service(config), event).await
+}
+
+pub(crate) async fn invoke_on(service: Router, event: &str) -> Value {
     let mut context = Context::default();
     context.request_id = "8476a536-e9f4-11e8-9739-2dfe598c3fcd".into();
     let payload: LambdaRequest = serde_json::from_str(event).unwrap();
-    let mut function = Adapter::from(service(config).map_request(roompass::lambda::into_http));
+    let mut function = Adapter::from(service.map_request(roompass::lambda::into_http));
     let answer = lambda_http::Service::call(&mut function, LambdaEvent { payload, context }).await.unwrap();
     serde_json::to_value(answer).unwrap()
 }
 
-fn event(name: &str) -> String {
+pub(crate) fn event(name: &str) -> String {
     std::fs::read_to_string(format!("{}/events/{name}.json", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
