@@ -1,21 +1,52 @@
-//! What AWS puts around a request, taken off: the stage in front of its path, and the id that Lambda gave it.
+//! What AWS puts around a request, taken off: the event, the stage in front of its path, the id that Lambda gave it.
+//!
+//! An event holds what a client sent, so parts of it may be what the library that reads events takes for impossible:
+//! those are mended first, and an event that's none of an HTTP request's is refused as a request would be.
 
+use std::convert::Infallible;
 use std::fmt::Write;
 
+use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::Uri;
 use axum::http::uri::PathAndQuery;
-use lambda_http::RequestExt;
-use lambda_http::request::RequestContext;
+use axum::http::{HeaderName, HeaderValue, Uri};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use lambda_http::request::{LambdaRequest, RequestContext};
+use lambda_http::tower::{Service, ServiceExt};
+use lambda_http::{Adapter, LambdaEvent, RequestExt};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
 
-use crate::http::RequestId;
+use crate::http::{RequestId, UnreadableEvent};
 
-/// A request as it comes from API Gateway (HTTP and REST APIs), a Function URL or a load balancer, to one as it comes
-/// from anywhere. What the event says besides stays in its extensions.
-#[must_use]
-pub fn into_http(event: lambda_http::Request) -> Request {
-    let path = escaped(served_path(&event));
+/// The answer to an event of API Gateway's (HTTP and REST APIs), a Function URL's or a load balancer's, in that event's own
+/// shape. There always is one.
+///
+/// # Errors
+/// Never.
+pub async fn answer(
+    router: Router,
+    LambdaEvent { payload, context }: LambdaEvent<Value>,
+) -> Result<impl Serialize + use<>, Infallible> {
+    let (payload, unreadable) = match readable(payload) {
+        Some(event) => (event, None),
+        None => (nothing(), Some(UnreadableEvent)),
+    };
+    let into_http = move |event| {
+        let mut request = into_http(event);
+        if let Some(unreadable) = unreadable {
+            request.extensions_mut().insert(unreadable);
+        }
+        request
+    };
+    Adapter::from(router.map_request(into_http)).call(LambdaEvent { payload, context }).await
+}
+
+/// A request as it comes from AWS, to one as it comes from anywhere. What the event says besides stays in its extensions.
+fn into_http(event: lambda_http::Request) -> Request {
+    let path = served_path(&event).to_owned();
     let id = event.lambda_context_ref().map(|context| RequestId(context.request_id.clone()));
     let (mut head, body) = event.into_parts();
     let path_and_query = match head.uri.query() {
@@ -44,16 +75,79 @@ fn served_path(event: &lambda_http::Request) -> &str {
     }
 }
 
-/// The path as it was before HTTP APIs decoded it; others leave it as it is. What can't stand in an encoded path is
-/// encoded again, and what can is left alone.
-fn escaped(path: &str) -> String {
-    let bytes = path.as_bytes();
+/// The event as the library can read it, if it's an HTTP request's.
+fn readable(event: Value) -> Option<LambdaRequest> {
+    let Value::Object(mut event) = event else { return None };
+    // No part of an answer depends on the host, and a URL is made of it.
+    if let Some(Value::Object(context)) = event.get_mut("requestContext") {
+        context.remove("domainName");
+    }
+    mend_headers(&mut event)?;
+    for path in ["rawPath", "path"] {
+        if let Some(Value::String(text)) = event.get_mut(path) {
+            let from_root = if text.starts_with('/') { "" } else { "/" };
+            *text = format!("{from_root}{}", escaped(text, PATH));
+        }
+    }
+    if let Some(Value::String(query)) = event.get_mut("rawQueryString") {
+        *query = escaped(query, QUERY);
+    }
+    let body = event.get("body").and_then(Value::as_str).unwrap_or_default();
+    let is_encoded = event.get("isBase64Encoded").and_then(Value::as_bool).unwrap_or_default();
+    if (is_encoded && BASE64_STANDARD.decode(body).is_err()) || address_size(&event) > MAX_ADDRESS {
+        return None;
+    }
+    serde_json::from_value(Value::Object(event)).ok()
+}
+
+/// Headers as HTTP has them: what can't stand in a value becomes a question mark, so that nothing is read into it, and
+/// what can't be a name is left out. None where a name stands twice, in two casings.
+fn mend_headers(event: &mut Map<String, Value>) -> Option<()> {
+    for key in ["headers", "multiValueHeaders"] {
+        let Some(Value::Object(headers)) = event.get_mut(key) else { continue };
+        headers.retain(|name, _| !name.eq_ignore_ascii_case("host") && HeaderName::try_from(name).is_ok());
+        let mut names: Vec<_> = headers.keys().map(|name| name.to_ascii_lowercase()).collect();
+        names.sort_unstable();
+        if names.windows(2).any(|pair| pair[0] == pair[1]) {
+            return None;
+        }
+        headers.values_mut().for_each(mend_values);
+    }
+    // The library would let a single value take the place of several.
+    if event.get("multiValueHeaders").and_then(Value::as_object).is_some_and(|headers| !headers.is_empty()) {
+        event.remove("headers");
+    }
+    Some(())
+}
+
+fn mend_values(value: &mut Value) {
+    match value {
+        Value::String(text) if HeaderValue::from_str(text).is_err() => {
+            *text =
+                text.chars().map(|char| if matches!(char, ' '..='~' | '\t') { char } else { '?' }).collect();
+        }
+        Value::Array(values) => values.iter_mut().for_each(mend_values),
+        _ => {}
+    }
+}
+
+/// How long the path and the query are at most, in bytes, once everything in them is encoded.
+fn address_size(event: &Map<String, Value>) -> usize {
+    let keys =
+        ["rawPath", "path", "rawQueryString", "queryStringParameters", "multiValueQueryStringParameters"];
+    keys.iter().filter_map(|key| event.get(*key)).map(|part| part.to_string().len() * 3).sum()
+}
+
+/// What can't stand in a path or a query is encoded, and what can is left alone. So a path is as it was before HTTP APIs
+/// decoded it; others leave it as it is.
+fn escaped(text: &str, literal: &[u8]) -> String {
+    let bytes = text.as_bytes();
     bytes.iter().enumerate().fold(String::with_capacity(bytes.len()), |mut text, (at, byte)| {
         let encodes = |digits: &[u8]| digits.len() == 2 && digits.iter().all(u8::is_ascii_hexdigit);
-        let literal = byte.is_ascii_alphanumeric()
-            || b"/-._~!$&'()*+,;=:@".contains(byte)
+        let is_literal = byte.is_ascii_alphanumeric()
+            || literal.contains(byte)
             || (*byte == b'%' && bytes.get(at + 1..at + 3).is_some_and(encodes));
-        if literal {
+        if is_literal {
             text.push(char::from(*byte));
         } else {
             let _ = write!(text, "%{byte:02X}");
@@ -61,6 +155,19 @@ fn escaped(path: &str) -> String {
         text
     })
 }
+
+/// Stands for an event that can't be read. Its answer has the shape that API Gateway takes from any function.
+fn nothing() -> LambdaRequest {
+    let event = json!({ "version": "2.0", "rawPath": "/", "headers": {}, "isBase64Encoded": false,
+        "requestContext": { "http": { "method": "GET", "path": "/" } } });
+    serde_json::from_value(event).expect("it's an event of an HTTP API")
+}
+
+/// What may stand in a path, and in a query, besides letters and digits (RFC 3986, sections 3.3 and 3.4).
+const PATH: &[u8] = b"/-._~!$&'()*+,;=:@";
+const QUERY: &[u8] = b"/-._~!$&'()*+,;=:@?";
+/// The library that keeps URLs takes 65,534 bytes; gateways and balancers send much less.
+const MAX_ADDRESS: usize = 60_000;
 
 #[cfg(test)]
 mod tests {
@@ -76,8 +183,8 @@ mod tests {
             ("/é\n", "/%C3%A9%0A"),
             ("", ""),
         ] {
-            assert_eq!(escaped(given), served);
-            assert_eq!(escaped(served), served, "encoded once is enough");
+            assert_eq!(escaped(given, PATH), served);
+            assert_eq!(escaped(served, PATH), served, "encoded once is enough");
         }
     }
 }

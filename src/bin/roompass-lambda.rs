@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use lambda_http::tower::ServiceExt;
+use lambda_http::{lambda_runtime, service_fn};
 use roompass::config::{Config, ConfigError, Environment, KeySource, with_callers_secrets};
 use roompass::domain::operating_system_randomness;
 use roompass::keys::{Keys, SecretsManager};
@@ -34,7 +34,7 @@ async fn main() -> ExitCode {
         tracing::error!(cause = %error, "the signing keys are not at hand yet");
     }
     let router = http::router(config, keys, operating_system_randomness);
-    match lambda_http::run(router.map_request(lambda::into_http)).await {
+    match lambda_runtime::run(service_fn(|event| lambda::answer(router.clone(), event))).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(cause = %error, "the runtime ended");

@@ -117,6 +117,9 @@ pub enum BadRequest {
     /// One field is wrong.
     #[error("The field {0}.")]
     Field(#[from] InvalidField),
+    /// It isn't a request.
+    #[error("The function was called with an event that isn't an HTTP request's.")]
+    Event,
     /// The path can't be read.
     #[error("The path must be percent-encoded UTF-8.")]
     Path,

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, on, post};
-use axum::{Router, extract::State};
+use axum::{Extension, Router, extract::State};
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use refusal::Refusal;
@@ -22,10 +22,14 @@ pub use request_id::RequestId;
 
 use crate::auth::Callers;
 use crate::config::{Agora, Config, Dialect};
-use crate::dialect::{self, agora};
+use crate::dialect::{self, BadRequest, agora};
 use crate::domain::{Limits, Randomness};
 use crate::keys::Keys;
 use crate::policy::Policy;
+
+/// In the extensions of what stands for an event of AWS's that no HTTP request made.
+#[derive(Debug, Clone, Copy)]
+pub struct UnreadableEvent;
 
 /// The stages that a request passes, as configured.
 pub(crate) struct Stages {
@@ -67,7 +71,7 @@ pub fn router_for(callers: Callers, config: Config, keys: Keys, randomness: Rand
     }
     // The last layer is the outermost: what leaves has been through all of them.
     routes
-        .fallback(async || Refusal::NotFound)
+        .fallback(nowhere)
         .method_not_allowed_fallback(async || Refusal::MethodNotAllowed)
         .layer(CatchPanicLayer::custom(panicked))
         .layer(cors::layer(&cors))
@@ -81,6 +85,11 @@ async fn health(State(stages): State<Arc<Stages>>) -> Result<Response, Refusal> 
     stages.keys.current().await?;
     let body = serde_json::json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") });
     Ok((body::JSON, body.to_string()).into_response())
+}
+
+/// Nothing is at this path; or there was no path, since what called isn't a request.
+async fn nowhere(unreadable: Option<Extension<UnreadableEvent>>) -> Refusal {
+    if unreadable.is_some() { BadRequest::Event.into() } else { Refusal::NotFound }
 }
 
 fn panicked(_: Box<dyn Any + Send>) -> Response {

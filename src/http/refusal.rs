@@ -210,6 +210,7 @@ fn bad_request(error: &BadRequest) -> Shown {
         BadRequest::Body(_) => (StatusCode::BAD_REQUEST, "invalid_body", "The body can't be read"),
         BadRequest::Field(_) => (StatusCode::BAD_REQUEST, INVALID_FIELD, UNUSABLE_FIELD),
         BadRequest::Missing(_) => (StatusCode::BAD_REQUEST, "missing_field", "A field is missing"),
+        BadRequest::Event => (StatusCode::BAD_REQUEST, "invalid_event", "The event can't be read"),
         BadRequest::Path => (StatusCode::BAD_REQUEST, "invalid_path", "The path can't be read"),
         BadRequest::UnknownSandbox => {
             (StatusCode::FORBIDDEN, "unknown_sandbox", "This sandbox is not known here")

@@ -2,11 +2,9 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use lambda_http::request::LambdaRequest;
-use lambda_http::tower::ServiceExt;
-use lambda_http::{Adapter, Context, LambdaEvent};
 use serde_json::{Value, json};
 
+use crate::lambda_events::invoke_on;
 use crate::support::{claims, service};
 
 /// The service behind one authorizer. Its only rule gives what only the authorizer's word can fill in.
@@ -27,10 +25,7 @@ fn authorizers() -> [(&'static str, String); 4] {
 }
 
 async fn invoke(config: &str, event: &Value) -> Value {
-    let payload: LambdaRequest = serde_json::from_str(&event.to_string()).unwrap();
-    let mut function = Adapter::from(service(config).map_request(roompass::lambda::into_http));
-    let event = LambdaEvent { payload, context: Context::default() };
-    serde_json::to_value(lambda_http::Service::call(&mut function, event).await.unwrap()).unwrap()
+    invoke_on(service(config), &event.to_string()).await
 }
 
 async fn pass(config: &str, event: &Value) -> Value {

@@ -4,9 +4,7 @@ use crate::support::{OPEN, claims, service};
 use axum::Router;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use lambda_http::request::LambdaRequest;
-use lambda_http::tower::ServiceExt;
-use lambda_http::{Adapter, Context, LambdaEvent};
+use lambda_http::{Context, LambdaEvent};
 use serde_json::{Value, json};
 
 async fn invoke(config: &str, event: &str) -> Value {
@@ -16,9 +14,8 @@ async fn invoke(config: &str, event: &str) -> Value {
 pub(crate) async fn invoke_on(service: Router, event: &str) -> Value {
     let mut context = Context::default();
     context.request_id = "8476a536-e9f4-11e8-9739-2dfe598c3fcd".into();
-    let payload: LambdaRequest = serde_json::from_str(event).unwrap();
-    let mut function = Adapter::from(service.map_request(roompass::lambda::into_http));
-    let answer = lambda_http::Service::call(&mut function, LambdaEvent { payload, context }).await.unwrap();
+    let payload = serde_json::from_str(event).unwrap();
+    let Ok(answer) = roompass::lambda::answer(service, LambdaEvent { payload, context }).await;
     serde_json::to_value(answer).unwrap()
 }
 

@@ -9,6 +9,7 @@ mod cors;
 mod dialects;
 mod endpoint;
 mod gateway;
+mod hostile;
 mod issuer;
 mod lambda_events;
 mod local_files;
