@@ -18,6 +18,7 @@
 //! | [`mint`] | a pass and keys to a token |
 //! | [`domain`] | the words the stages share, each built only by a `parse` that enforces its limits |
 //! | [`config`] | `roompass.toml` and the environment |
+//! | [`inspect`] | what is inside any token, for people: nothing here decides by it |
 //! | [`json`] | JSON in which no member appears twice |
 //! | [`log`] | the log, for people and for machines |
 //!
@@ -29,6 +30,7 @@ pub mod config;
 pub mod dialect;
 pub mod domain;
 pub mod http;
+pub mod inspect;
 pub mod json;
 pub mod keys;
 pub mod lambda;

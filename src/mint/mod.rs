@@ -9,6 +9,8 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
 pub use agora::agora;
+#[cfg(test)]
+pub(crate) use agora::crc32;
 pub use livekit::{livekit, livekit_claims};
 
 use crate::domain::InvalidField;

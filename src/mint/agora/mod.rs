@@ -11,6 +11,9 @@ use crate::domain::{AgoraToken, Grants, Login, LoginService, Pass, Randomness, T
 use crate::keys::AgoraKeys;
 use v007::Service;
 
+#[cfg(test)]
+pub(crate) use v006::crc32;
+
 /// The token of what the policy gives. Chat, and a channel and Signaling in one, are 007 in any case: there is no 006 of
 /// them. `now` is in seconds since 1970.
 ///
