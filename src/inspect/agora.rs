@@ -17,7 +17,7 @@ pub struct Agora {
     pub app_id: String,
     /// When it was made, in seconds since 1970. A 006 token says a day later, and that day is taken off.
     pub issued: u64,
-    /// When it ends, in seconds since 1970; a 006 token says that of its privileges only.
+    /// When it ends, in seconds since 1970. A 006 token ends when its privileges do, if those end together.
     pub ends: Option<u64>,
     /// What makes it unlike others of the same second.
     pub salt: u32,
@@ -163,8 +163,10 @@ pub(super) fn v006(text: &str) -> Result<Agora, Unreadable> {
     let (kind, channel, user) =
         if in_signaling { (RTM, None, channel) } else { (RTC, Some(Name::Checksum(channel)), user) };
     let user = Some(Name::Checksum(user));
+    let first = privileges.first().and_then(|privilege| privilege.ends);
+    let ends = first.filter(|_| privileges.iter().all(|privilege| privilege.ends == first));
     let service = Service { kind, channel, user, role: None, permissions: Vec::new(), privileges };
-    Ok(Agora { version: "006", app_id: app_id.to_owned(), issued, ends: None, salt, services: vec![service] })
+    Ok(Agora { version: "006", app_id: app_id.to_owned(), issued, ends, salt, services: vec![service] })
 }
 
 /// A token's text after its version.

@@ -10,6 +10,7 @@ mod dialects;
 mod endpoint;
 mod gateway;
 mod hostile;
+mod inspect;
 mod issuer;
 mod lambda_events;
 mod local_files;

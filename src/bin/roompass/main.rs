@@ -2,6 +2,7 @@
 
 mod check;
 mod explain;
+mod inspect;
 mod serve;
 mod somebody;
 
@@ -32,6 +33,8 @@ enum Command {
     Check(check::Options),
     /// Say what a caller would get for a request, by which rule, and why not by others
     Explain(explain::Options),
+    /// Say what is inside a LiveKit or Agora token, and when it ends
+    Inspect(inspect::Options),
     /// Make a new API key, and print the hash to store
     ApiKey {
         /// What rules and the log call whoever presents it
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Some(Command::Serve(options)) => done(serve::run(&options).map(|()| String::new())),
         Some(Command::Check(options)) => done(check::run(options)),
         Some(Command::Explain(options)) => done(explain::run(&options)),
+        Some(Command::Inspect(options)) => done(inspect::run(&options)),
         Some(Command::ApiKey { name }) => done(Ok::<_, Infallible>(api_key(&name))),
     }
 }

@@ -1,0 +1,254 @@
+//! `roompass inspect`: what is inside a token, and when does it end?
+
+use std::io::{self, Read};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use clap::Args;
+use roompass::inspect::{Agora, Inspected, Jwt, Name, Permission, Privilege, Service, Unreadable, read};
+use serde_json::{Map, Value, json};
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// The token; - reads it from standard input, which keeps it out of the shell's history
+    token: String,
+    /// As of another time, such as a log line's
+    #[arg(long, value_name = "2026-01-31T12:00:00Z", value_parser = humantime::parse_rfc3339_weak)]
+    at: Option<SystemTime>,
+    /// Answer as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Why there is nothing to show.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InspectError {
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    #[error("standard input can't be read: {0}")]
+    Input(#[from] io::Error),
+}
+
+/// What the token says, and its ends in words.
+///
+/// # Errors
+/// Where it's none, or not a whole one.
+pub(crate) fn run(options: &Options) -> Result<String, InspectError> {
+    let token = if options.token == "-" { from_input()? } else { options.token.clone() };
+    let at = options.at.unwrap_or_else(SystemTime::now);
+    let at = at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let inspected = read(&token)?;
+    let answer = match (&inspected, options.json) {
+        (Inspected::Jwt(jwt), false) => of_jwt(jwt, at).join("\n"),
+        (Inspected::Agora(token), false) => of_agora(token, at).join("\n"),
+        (Inspected::Jwt(jwt), true) => format!("{:#}", jwt_as_json(jwt, at)),
+        (Inspected::Agora(token), true) => format!("{:#}", agora_as_json(token, at)),
+    };
+    Ok(harmless(&answer) + "\n")
+}
+
+fn from_input() -> io::Result<String> {
+    let mut token = String::new();
+    io::stdin().take(MOST).read_to_string(&mut token)?;
+    Ok(token)
+}
+
+fn of_jwt(jwt: &Jwt, at: u64) -> Vec<String> {
+    let kind = if jwt.is_for_livekit() { "LiveKit token" } else { "JWT, with nothing for LiveKit in it" };
+    let mut lines = vec![line("kind", kind), line("signature", NOT_CHECKED)];
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+    for (label, value) in [
+        ("key", text(jwt.claims.get("iss"))),
+        ("identity", text(jwt.claims.get("sub"))),
+        ("room", text(jwt.claims.get("video").and_then(|video| video.get("room")))),
+        ("begins", jwt.time("nbf").map(|begin| format!("{}, {}", moment(begin), began(begin, at)))),
+    ] {
+        lines.extend(value.map(|value| line(label, &value)));
+    }
+    lines.push(match (jwt.time("exp"), jwt.claims.contains_key("exp")) {
+        (Some(end), _) => line("ends", &ending(end, at)),
+        (None, true) => line("ends", "unclear: its exp is no whole number"),
+        (None, false) => line("ends", "never: it has no exp"),
+    });
+    lines.push(format!("its claims\n{:#}", Value::Object(jwt.claims.clone())));
+    lines
+}
+
+fn of_agora(token: &Agora, at: u64) -> Vec<String> {
+    let mut lines = vec![
+        line("kind", &format!("Agora token {}", token.version)),
+        line("signature", NOT_CHECKED),
+        line("app", &token.app_id),
+        line("issued", &format!("{}, {}", moment(token.issued), began(token.issued, at))),
+    ];
+    lines.extend(token.ends.map(|end| line("ends", &ending(end, at))));
+    lines.push(line("salt", &token.salt.to_string()));
+    for service in &token.services {
+        lines.push(line("service", service.name()));
+        lines.extend(service.channel.as_ref().map(|name| line("channel", &channel(name))));
+        lines.extend(service.user.as_ref().map(|name| line("user", &user(service, name))));
+        lines.extend(service.role.map(|role| line("role", &role.to_string())));
+        for Privilege { number, ends } in &service.privileges {
+            let end = match ends {
+                Some(_) if *ends == token.ends => String::new(),
+                Some(end) => format!(", which {}", ending_of_a_part(*end, at)),
+                None => ", which never ends".to_owned(),
+            };
+            lines.push(line("may", &format!("{}{end}", privilege_name(service, *number))));
+        }
+        for permission in &service.permissions {
+            let (may, what) = permission_name(permission);
+            lines.push(line("may", &format!("{may} {what}: {}", permission.names.join(", "))));
+        }
+    }
+    lines
+}
+
+fn jwt_as_json(jwt: &Jwt, at: u64) -> Value {
+    json!({
+        "kind": if jwt.is_for_livekit() { "livekit" } else { "jwt" },
+        "signature": "not checked",
+        "begins": jwt.time("nbf"),
+        "ends": jwt.time("exp"),
+        "in_words": jwt.time("exp").map(|end| ends(end, at)),
+        "claims": jwt.claims,
+    })
+}
+
+fn agora_as_json(token: &Agora, at: u64) -> Value {
+    let name = |name: &Name| match name {
+        Name::Known(name) => name.as_str().into(),
+        Name::Checksum(sum) => json!({ "crc32": sum }),
+    };
+    let service = |service: &Service| {
+        let mut members = Map::new();
+        members.insert("type".into(), service.name().into());
+        members.extend(service.channel.as_ref().map(|channel| ("channel".into(), name(channel))));
+        members.extend(service.user.as_ref().map(|user| ("user".into(), name(user))));
+        members.extend(service.role.map(|role| ("role".into(), role.into())));
+        let privilege = |Privilege { number, ends: end }: &Privilege| {
+            json!({
+                "name": privilege_name(service, *number),
+                "ends": end,
+                "in_words": end.map_or_else(|| "never ends".to_owned(), |end| ends(end, at)),
+            })
+        };
+        members.insert("privileges".into(), service.privileges.iter().map(privilege).collect());
+        let permission = |permission: &Permission| {
+            let (may, what) = permission_name(permission);
+            json!({ "name": may, "resource": what, "names": permission.names })
+        };
+        if !service.permissions.is_empty() {
+            members.insert("permissions".into(), service.permissions.iter().map(permission).collect());
+        }
+        Value::Object(members)
+    };
+    json!({
+        "kind": "agora",
+        "version": token.version,
+        "signature": "not checked",
+        "app_id": token.app_id,
+        "issued": token.issued,
+        "ends": token.ends,
+        "in_words": token.ends.map(|end| ends(end, at)),
+        "salt": token.salt,
+        "services": token.services.iter().map(service).collect::<Vec<_>>(),
+    })
+}
+
+/// One line, whatever the value.
+fn line(label: &str, value: &str) -> String {
+    format!("{label:<13}{}", value.replace('\n', "\\n"))
+}
+
+fn channel(name: &Name) -> String {
+    shown(name, if name.is_any_channel() { Some("every channel") } else { None })
+}
+
+fn user(service: &Service, name: &Name) -> String {
+    match name.is_anybody() {
+        true if service.name() == "chat" => "nobody: an app token, which no client should have".to_owned(),
+        true => shown(name, Some("anybody")),
+        false => shown(name, None),
+    }
+}
+
+fn shown(name: &Name, wildcard: Option<&str>) -> String {
+    match (name, wildcard) {
+        (Name::Known(name), None) => name.clone(),
+        (Name::Known(name), Some(wildcard)) => format!("{wildcard}: {name:?}"),
+        (Name::Checksum(_), Some(wildcard)) => wildcard.to_owned(),
+        (Name::Checksum(sum), None) => format!("CRC-32 {sum:08x} (a 006 token holds no names)"),
+    }
+}
+
+fn privilege_name(service: &Service, number: u16) -> String {
+    service.privilege_name(number).map_or_else(|| format!("privilege {number}"), str::to_owned)
+}
+
+fn permission_name(permission: &Permission) -> (String, String) {
+    let may = permission.name().map_or_else(|| format!("permission {}", permission.number), str::to_owned);
+    let what = permission.resource_name();
+    (may, what.map_or_else(|| format!("resources {}", permission.resource), str::to_owned))
+}
+
+fn ending(end: u64, at: u64) -> String {
+    format!("{}, {}", moment(end), ends(end, at))
+}
+
+fn ending_of_a_part(end: u64, at: u64) -> String {
+    format!("{} ({})", ends(end, at), moment(end))
+}
+
+fn ends(end: u64, at: u64) -> String {
+    match (end.checked_sub(at), at.checked_sub(end)) {
+        (Some(left @ 1..), _) => format!("ends in {}", span(left)),
+        (_, Some(past @ 1..)) => format!("ended {} ago", span(past)),
+        _ => "ends this second".to_owned(),
+    }
+}
+
+fn began(begin: u64, at: u64) -> String {
+    match (begin.checked_sub(at), at.checked_sub(begin)) {
+        (Some(left @ 1..), _) => format!("in {}", span(left)),
+        (_, Some(past @ 1..)) => format!("{} ago", span(past)),
+        _ => "this second".to_owned(),
+    }
+}
+
+/// The largest unit that fits, and the next where there is some of it.
+fn span(seconds: u64) -> String {
+    let units = [("year", 31_536_000), ("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)];
+    let first = units.iter().position(|(_, size)| seconds >= *size).unwrap_or(units.len() - 1);
+    let mut left = seconds;
+    let mut parts = Vec::new();
+    for (unit, size) in units.iter().skip(first).take(2) {
+        let count = left / size;
+        left %= size;
+        if count > 0 {
+            parts.push(format!("{count} {unit}{}", if count == 1 { "" } else { "s" }));
+        }
+    }
+    parts.join(" ")
+}
+
+/// A time as in the log, up to the last year of four digits.
+fn moment(seconds: u64) -> String {
+    if seconds > LAST_OF_9999 {
+        return format!("{seconds} seconds after 1970");
+    }
+    humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string()
+}
+
+/// What a token holds is a stranger's text, and a terminal obeys some of it. In JSON it's the same text as before.
+fn harmless(text: &str) -> String {
+    let reorders =
+        |char| matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let obeyed = |char: char| reorders(char) || (char.is_control() && char != '\n');
+    let shown = |char| if obeyed(char) { format!("\\u{:04x}", u32::from(char)) } else { char.to_string() };
+    text.chars().map(shown).collect()
+}
+
+const NOT_CHECKED: &str = "not checked: anybody may have written this";
+const LAST_OF_9999: u64 = 253_402_300_799;
+/// In bytes. No server or gateway takes a longer token.
+const MOST: u64 = 1024 * 1024;
