@@ -65,9 +65,56 @@ fn check_sums_up_who_may_get_what() {
     app     a token of https://login.example.com/ for calls (ES256)
     anyone  nothing: whoever reaches the endpoint
 
-    RULE    WHO                            ROOMS                                          AS             MAY                                                       FOR
-    hosts   app when claims.role = "host"  {claims.team}:* (else {claims.team}:{random})  {sub}          can_publish, can_subscribe, can_publish_data, room_admin  10m
-    guests  anyone                         lobby (else lobby)                             user-{random}  can_publish = false, can_subscribe                        2m
+    RULE hosts
+      who     app when claims.role = "host"
+      rooms   {claims.team}:* (else {claims.team}:{random})
+      as      {sub}
+      may     can_publish, can_subscribe, can_publish_data, room_admin
+      for     10m
+
+    RULE guests
+      who     anyone
+      rooms   lobby (else lobby)
+      as      user-{random}
+      may     can_publish = false, can_subscribe
+      for     2m
+    "#);
+}
+
+#[test]
+fn check_shows_all_that_a_rule_lets_a_client_do_within_the_width_of_a_screen() {
+    let everything = r#"
+[[rule]]
+name = "everything"
+callers = ["app"]
+rooms = ["*"]
+client_may_set = ["participant_identity", "participant_name", "participant_metadata", "participant_attributes", "room_config"]
+agents = ["notetaker", { name = "support", deployments = ["blue", "green"] }]
+egress = ["room"]
+agora_logins = ["rtm", "chat"]
+max_ttl = "1h"
+within_credential = true
+[rule.grants]
+can_update_own_metadata = true
+room_admin = true
+room_list = true
+room_record = true
+hidden = true
+"#;
+    let (says, _, code) = run(&["check"], &(POLICY.to_owned() + everything));
+    assert_eq!(code, 0);
+    assert!(says.lines().all(|line| line.chars().count() <= 110), "{says}");
+    insta::assert_snapshot!(says.split_once("RULE everything\n").unwrap().1, @r#"
+      who     app
+      rooms   *
+      as      user-{random}
+      may     can_publish, can_subscribe, can_publish_data, can_update_own_metadata, room_admin, room_list,
+              room_record, hidden
+      may set participant_identity, participant_name, participant_metadata, participant_attributes, room_config
+      agents  notetaker, support (blue, green)
+      egress  room_config.egress.room
+      logins  rtm, chat
+      for     10m, at most 1h where asked for, and no longer than what they showed
     "#);
 }
 
@@ -97,9 +144,55 @@ fn check_says_what_is_worth_a_thought() {
 }
 
 #[test]
-fn check_of_the_file_as_it_comes_says_that_nobody_is_let_in() {
+fn check_says_which_rules_need_a_room_to_be_asked_for() {
+    let note = "Note: rule \"r\" needs a room to be asked for: it has no default_room, and room-{random} is none of its rooms\n";
+    for (rooms, needs) in [
+        ("rooms = ['x:*']", true),
+        ("rooms = ['x', 'x:*']", true),
+        ("rooms = ['x:*', '*']", false),
+        ("rooms = ['room-*']", false),
+        ("rooms = ['x:*']\ndefault_room = 'x:{random}'", false),
+    ] {
+        let (says, _, code) =
+            run(&["check"], &format!("{POLICY}[[rule]]\nname = 'r'\ncallers = ['app']\n{rooms}"));
+        assert_eq!((says.contains(note), code), (needs, 0), "{rooms}\n{says}");
+    }
+}
+
+#[test]
+fn the_file_as_it_comes_is_what_cargo_run_makes_of_it_to_check_and_explain_too() {
     let (says, _, code) = run(&["check"], "");
-    assert_eq!((says.as_str(), code), ("Sound, and it lets nobody in: no [[caller]] is configured.\n", 0));
+    assert_eq!(code, 0);
+    assert!(
+        says.starts_with(
+            "Sound. In Lambda it lets nobody in: no [[caller]] is configured. `cargo run` lets anyone in meanwhile, by this:\n\nCALLER"
+        ),
+        "{says}"
+    );
+    assert!(says.contains("RULE development\n  who     anyone\n  rooms   *\n"), "{says}");
+
+    let (says, _, code) = run(&["explain"], "");
+    assert_eq!(code, 0);
+    let lines: Vec<_> = says.lines().take(3).collect();
+    assert_eq!(
+        lines,
+        [
+            "policy       development, as `cargo run` has it: no [[caller]] is configured, so in Lambda every request is refused",
+            "caller       anyone",
+            "decided by   development",
+        ]
+    );
+    let (says, _, _) = run(&["explain", "--json"], "");
+    assert_eq!(serde_json::from_str::<Value>(&says).unwrap()["policy"], "development");
+    let claims = ada("nobodys.json", "host");
+    for arguments in [vec!["explain", "--caller", &claims], vec!["--caller", &claims]] {
+        let (_, mistake, code) = run(&arguments, "");
+        assert_eq!(code, 1);
+        assert!(
+            mistake.contains("none is configured: write one into roompass.toml, or set ROOMPASS_CONFIG"),
+            "{mistake}"
+        );
+    }
 }
 
 #[test]
@@ -131,8 +224,8 @@ fn explain_shows_the_decision_the_rule_and_what_the_token_would_say() {
 #[test]
 fn explain_says_why_each_rule_was_passed_over() {
     let arguments = ["explain", "--caller", &ada("guest.json", "guest"), "--json"];
-    let (says, _, code) = run(&arguments, POLICY);
-    assert_eq!(code, 0);
+    let (says, mistakes, code) = run(&arguments, POLICY);
+    assert_eq!((code, mistakes.as_str()), (3, ""), "neither a pass nor a mistake");
     let says: Value = serde_json::from_str(&says).unwrap();
     assert_eq!(
         says,
@@ -150,8 +243,13 @@ fn explain_says_why_each_rule_was_passed_over() {
 }
 
 #[test]
-fn explain_for_an_anonymous_caller_needs_only_the_name() {
+fn explain_for_an_anonymous_caller_needs_the_name_at_most() {
     let (says, _, _) = run(&["explain", "--as", "anyone", "--json"], POLICY);
+    assert_eq!(
+        run(&["explain", "--json"], POLICY).0.len(),
+        says.len(),
+        "whoever says nothing is nobody known"
+    );
     let says: Value = serde_json::from_str(&says).unwrap();
     assert_eq!((&says["rule"], &says["ttl_seconds"]), (&json!("guests"), &json!(120)));
     assert_eq!(says["grants"]["can_publish_data"], "false", "it follows can_publish");
@@ -163,7 +261,6 @@ fn explain_says_what_it_needs() {
     let unclear = file("unclear.json", r#"{"sub": "ada"}"#);
     let broken = file("broken.json", "{");
     for (arguments, mistake) in [
-        (vec!["explain"], "say who asks"),
         (vec!["explain", "--as", "nobody"], "no [[caller]] is called \"nobody\""),
         (vec!["explain", "--caller", unclear.to_str().unwrap()], "name one with --as"),
         (vec!["explain", "--caller", broken.to_str().unwrap()], "broken.json is not valid JSON"),
@@ -173,6 +270,8 @@ fn explain_says_what_it_needs() {
         assert_eq!(code, 1);
         assert!(mistakes.contains(mistake), "{mistakes}");
     }
+    let known = POLICY.replace("kind = \"anonymous\"", "kind = \"api-key\"");
+    assert!(run(&["explain"], &known).1.contains("say who asks"));
 }
 
 #[test]

@@ -3,9 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use roompass::auth::{CallerConfig, CallerKind};
+use roompass::auth::{Caller, CallerConfig, CallerKind};
 use roompass::config::{Config, ConfigError, ConfigSource, Environment};
-use roompass::policy::Rule;
+use roompass::domain::{RoomName, operating_system_randomness};
+use roompass::policy::{RoomPattern, Rule};
+
+use crate::development::{self, Policy};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -13,7 +16,7 @@ pub(crate) struct Options {
     file: Option<PathBuf>,
 }
 
-/// A table of who may get what.
+/// Who may get what.
 ///
 /// # Errors
 /// At the first mistake.
@@ -22,15 +25,22 @@ pub(crate) fn run(options: Options) -> Result<String, ConfigError> {
     if let Some(file) = options.file {
         environment.config = ConfigSource::File(file);
     }
-    let Config { callers, rules, .. } = Config::load(&environment)?;
-    if callers.is_empty() {
-        return Ok("Sound, and it lets nobody in: no [[caller]] is configured.\n".to_owned());
+    let (Config { callers, rules, .. }, policy) = development::load(&environment)?;
+    let mut text = match policy {
+        Policy::Configured => String::new(),
+        Policy::Development => {
+            "Sound. In Lambda it lets nobody in: no [[caller]] is configured. `cargo run` lets \
+                                anyone in meanwhile, by this:\n\n"
+                .to_owned()
+        }
+    };
+    let known = callers.iter().map(|caller| [caller.name.clone(), known_by(caller)]);
+    text += &table(["caller", "known by"], known.collect());
+    text.extend(rules.iter().map(|rule| format!("\nRULE {}\n{}", rule.name, block(&of_rule(rule)))));
+    if policy == Policy::Configured {
+        text.extend(notes(&callers, &rules).iter().map(|note| format!("\nNote: {note}\n")));
     }
-    let known = callers.iter().map(|caller| vec![caller.name.clone(), known_by(caller)]);
-    let mut text = table(&["caller", "known by"], known.collect());
-    text.push('\n');
-    text += &table(&["rule", "who", "rooms", "as", "may", "for"], rules.iter().map(row).collect());
-    Ok(notes(&callers, &rules).into_iter().fold(text, |text, note| format!("{text}\nNote: {note}\n")))
+    Ok(text)
 }
 
 fn known_by(caller: &CallerConfig) -> String {
@@ -50,35 +60,44 @@ fn known_by(caller: &CallerConfig) -> String {
     }
 }
 
-fn row(rule: &Rule) -> Vec<String> {
+/// What a rule says, part by part; nothing of a part that it leaves out.
+fn of_rule(rule: &Rule) -> Vec<(&'static str, String)> {
     let who = match (rule.callers.join(", "), rule.when.to_string()) {
         (callers, when) if when.is_empty() => callers,
         (callers, when) => format!("{callers} when {when}"),
     };
-    let rooms = rule.rooms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let rooms = match &rule.default_room {
-        Some(default) => format!("{rooms} (else {default})"),
-        None => rooms,
+        Some(default) => format!("{} (else {default})", list(&rule.rooms)),
+        None => list(&rule.rooms),
     };
     let identity = rule.identity.as_ref().map_or_else(|| "user-{random}".into(), ToString::to_string);
-    let own = if rule.client_may_set.iter().any(|field| field.path() == "participant_identity") {
-        ", or as asked"
-    } else {
-        ""
-    };
     let may =
         rule.grants.spelled_out().into_iter().filter(|(_, value, default)| !default || (value == "true"));
     let may: Vec<_> = may
         .map(|(name, value, _)| if value == "true" { name.to_owned() } else { format!("{name} = {value}") })
         .collect();
-    vec![
-        rule.name.clone(),
-        who,
-        rooms,
-        identity + own,
-        may.join(", "),
-        rule.ttl.unwrap_or_default().to_string(),
-    ]
+    let max_ttl =
+        rule.max_ttl.map_or_else(String::new, |max_ttl| format!(", at most {max_ttl} where asked for"));
+    let credential = if rule.within_credential { ", and no longer than what they showed" } else { "" };
+    let fields: Vec<_> = rule.client_may_set.iter().map(|field| field.path()).collect();
+    let egress: Vec<_> = rule.egress.iter().map(|egress| egress.path()).collect();
+    let logins: Vec<_> = rule.agora_logins.iter().map(|service| service.as_str()).collect();
+    let said = vec![
+        ("who", who),
+        ("rooms", rooms),
+        ("as", identity),
+        ("may", may.join(", ")),
+        ("may set", fields.join(", ")),
+        ("agents", list(&rule.agents)),
+        ("egress", egress.join(", ")),
+        ("logins", logins.join(", ")),
+        ("for", format!("{}{max_ttl}{credential}", rule.ttl.unwrap_or_default())),
+    ];
+    said.into_iter().filter(|(_, text)| !text.is_empty()).collect()
+}
+
+fn list<T: ToString>(items: &[T]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// What is sound and still worth a thought.
@@ -93,6 +112,12 @@ fn notes(callers: &[CallerConfig], rules: &[Rule]) -> Vec<String> {
         if known && chosen && rule.callers.iter().any(anonymous) {
             notes.push(format!(
                 "rule {:?} lets anonymous callers choose their identity, another caller's too",
+                rule.name
+            ));
+        }
+        if rule.default_room.is_none() && !rule.rooms.iter().any(fits_a_generated_room) {
+            notes.push(format!(
+                "rule {:?} needs a room to be asked for: it has no default_room, and room-{{random}} is none of its rooms",
                 rule.name
             ));
         }
@@ -111,13 +136,37 @@ fn notes(callers: &[CallerConfig], rules: &[Rule]) -> Vec<String> {
     notes
 }
 
-fn table(heads: &[&str], rows: Vec<Vec<String>>) -> String {
-    let heads: Vec<String> = heads.iter().map(|head| (*head).to_uppercase()).collect();
-    let rows: Vec<_> = std::iter::once(heads).chain(rows).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();
+/// Whether it's one of the rooms that are made up where a rule has no `default_room`.
+fn fits_a_generated_room(pattern: &RoomPattern) -> bool {
+    let generated = RoomName::generated(operating_system_randomness);
+    pattern.matches(generated.as_str(), &Caller::anonymous("anyone")) == Ok(true)
+}
+
+fn table<const COLUMNS: usize>(heads: [&str; COLUMNS], rows: Vec<[String; COLUMNS]>) -> String {
+    let rows: Vec<_> = std::iter::once(heads.map(str::to_uppercase)).chain(rows).collect();
+    let widths: [usize; COLUMNS] =
+        std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
     rows.iter().fold(String::new(), |text, row| {
-        let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let cells: Vec<_> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         text + cells.join("  ").trim_end() + "\n"
     })
 }
+
+/// A part a line, or more where it would be wider than the screen.
+fn block(parts: &[(&str, String)]) -> String {
+    let mut text = String::new();
+    for (name, said) in parts {
+        let mut line = format!("  {name:7}");
+        for word in said.split(' ') {
+            if line.chars().count() + 1 + word.chars().count() > WIDTH && !line.trim().is_empty() {
+                text += &(line + "\n");
+                line = " ".repeat(9);
+            }
+            line += &format!(" {word}");
+        }
+        text += &(line + "\n");
+    }
+    text
+}
+
+const WIDTH: usize = 110;

@@ -1,6 +1,7 @@
 //! The command for people.
 
 mod check;
+mod development;
 mod explain;
 mod inspect;
 mod serve;
@@ -48,7 +49,10 @@ fn main() -> ExitCode {
         None => done(serve::run(&cli.serve).map(|()| String::new())),
         Some(Command::Serve(options)) => done(serve::run(&options).map(|()| String::new())),
         Some(Command::Check(options)) => done(check::run(options)),
-        Some(Command::Explain(options)) => done(explain::run(&options)),
+        Some(Command::Explain(options)) => match explain::run(&options) {
+            Ok(explained) => printed(&explained.text, ExitCode::from(explained.code)),
+            Err(error) => done(Err(error)),
+        },
         Some(Command::Inspect(options)) => done(inspect::run(&options)),
         Some(Command::ApiKey { name }) => done(Ok::<_, Infallible>(api_key(&name))),
     }
@@ -66,13 +70,17 @@ fn api_key(name: &str) -> String {
 /// What was asked for on standard output, or one line on standard error.
 fn done(done: Result<String, impl Display>) -> ExitCode {
     match done {
-        // Whoever reads it may have read enough, and closed it.
-        Ok(text) => match io::stdout().write_all(text.as_bytes()) {
-            Ok(()) | Err(_) => ExitCode::SUCCESS,
-        },
+        Ok(text) => printed(&text, ExitCode::SUCCESS),
         Err(error) => {
             eprintln!("roompass: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn printed(text: &str, code: ExitCode) -> ExitCode {
+    match io::stdout().write_all(text.as_bytes()) {
+        // Whoever reads it may have read enough, and closed it.
+        Ok(()) | Err(_) => code,
     }
 }

@@ -14,6 +14,7 @@ use roompass::{http, log};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::development::{self, Policy};
 use crate::somebody::{self, NotSomebody};
 
 #[derive(Args)]
@@ -68,20 +69,12 @@ pub(crate) fn run(options: &Options) -> Result<(), ServeError> {
     };
     log::start(format, log::level(|name| std::env::var(name).ok()));
     let environment = Environment::of_this_process()?;
-    let mut config = Config::load(&environment)?;
-    let open = config.callers.is_empty();
-    if open {
-        let cors = if config.cors.origins.is_empty() { None } else { Some(config.cors.clone()) };
-        let development = Config::parse(DEVELOPMENT, "development.toml")?;
-        config.dialects = development.dialects;
-        config.sandbox = development.sandbox;
-        config.callers = development.callers;
-        config.rules = development.rules;
-        config.cors = cors.unwrap_or(development.cors);
-    }
+    let (config, policy) = development::load(&environment)?;
+    let open = policy == Policy::Development;
     let somebody = match &options.caller {
         None => None,
         Some(_) if !options.listen.ip().is_loopback() => return Err(ServeError::SomebodyForEverybody),
+        Some(_) if policy == Policy::Development => return Err(NotSomebody::NobodyConfigured.into()),
         Some(file) => Some(somebody::caller(file, options.named.as_deref(), &config.callers)?),
     };
     let warning = warning(open, somebody.as_ref(), &environment.keys);
@@ -215,5 +208,3 @@ fn warning(open: bool, somebody: Option<&Caller>, keys: &KeySource) -> Option<St
     let why: Vec<_> = somebody.or(callers).into_iter().chain(keys).collect();
     (!why.is_empty()).then(|| format!("development mode: it {}. Not for the internet.", why.join(", and ")))
 }
-
-const DEVELOPMENT: &str = include_str!("development.toml");

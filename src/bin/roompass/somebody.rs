@@ -13,6 +13,11 @@ pub(crate) enum NotSomebody {
     Unreadable { file: PathBuf, reason: std::io::Error },
     #[error("{} {problem}", .file.display())]
     Malformed { file: PathBuf, problem: String },
+    #[error(
+        "--caller is for somebody of a [[caller]], and none is configured: write one into roompass.toml, or set \
+         ROOMPASS_CONFIG to a file that has one"
+    )]
+    NobodyConfigured,
     #[error("no [[caller]] is called {0:?}")]
     Unknown(String),
     #[error("which [[caller]] is it? Its iss is no configured issuer: name one with --as")]
