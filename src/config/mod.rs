@@ -6,6 +6,7 @@ mod dialects;
 mod environment;
 mod file;
 mod http;
+pub mod warnings;
 
 pub use cors::{Cors, Origin};
 pub use dialects::{Agora, Dialect, Sandbox};

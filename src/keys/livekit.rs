@@ -48,6 +48,13 @@ impl LiveKitKeys {
         (self.api_key.as_str(), self.expose_secret()) == Self::DEVELOPMENT_PAIR
     }
 
+    /// Whether the secret half has fewer bytes than HS256 needs (RFC 7518, section 3.2), and than LiveKit's server
+    /// asks for in its log.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        self.expose_secret().len() < 32
+    }
+
     /// The secret half, for the one place that signs.
     pub(crate) fn expose_secret(&self) -> &str {
         self.api_secret.expose_secret()

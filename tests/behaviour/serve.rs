@@ -6,6 +6,8 @@ use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
+use crate::support::said_by;
+
 /// The program with nothing in its environment but what a test gives it.
 pub(crate) fn roompass(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_roompass"));
@@ -39,15 +41,26 @@ impl Serving {
 
     /// Does what the curl command that it printed does.
     pub(crate) fn as_the_curl_command_says(&self) -> (String, Value) {
+        self.as_the_curl_command_says_with(&[])
+    }
+
+    /// The same, where the shell has these variables.
+    pub(crate) fn as_the_curl_command_says_with(&self, variables: &[(&str, &str)]) -> (String, Value) {
         let curl =
             self.started_with.iter().find_map(|line| line.split_once("curl -X POST http://")).unwrap().1;
+        let curl = curl.replace("\\\"", "\"");
         let (address, path) = curl.split_once(' ').unwrap().0.split_once('/').unwrap();
-        let header = curl.split("-H '").nth(1).unwrap().split('\'').next().unwrap();
-        let body = curl.split("-d '").nth(1).unwrap().split('\'').next().unwrap().replace("\\\"", "\"");
+        let (options, body) = curl.split_once(" -d '").unwrap();
+        let headers = options.split(" -H ").skip(1).map(|quoted| quoted.trim_matches(['\'', '"']));
+        let headers = headers.fold(String::new(), |headers, header| headers + header + "\r\n");
+        let headers = variables
+            .iter()
+            .fold(headers, |headers, (name, value)| headers.replace(&format!("${name}"), value));
+        let body = body.rsplit_once('\'').unwrap().0.replace(r"'\''", "'");
         let mut connection = TcpStream::connect(address).unwrap();
         let length = body.len();
         let request = format!(
-            "POST /{path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{header}\r\ncontent-length: {length}\r\n\r\n{body}"
+            "POST /{path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{headers}content-length: {length}\r\n\r\n{body}"
         );
         connection.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
@@ -138,7 +151,7 @@ fn it_serves_the_policy_and_the_keys_it_is_given_without_a_warning() {
     let variables = [
         ("LIVEKIT_URL", "wss://x.example"),
         ("LIVEKIT_API_KEY", "key"),
-        ("LIVEKIT_API_SECRET", "a secret that is long enough"),
+        ("LIVEKIT_API_SECRET", crate::support::API_SECRET),
         ("ROOMPASS_CONFIG", crate::support::OPEN),
     ];
     let serving = Serving::start(roompass(&["--listen", "127.0.0.1:0"], &variables), "Ctrl-C");
@@ -161,6 +174,89 @@ fn with_agoras_keys_alone_it_still_signs_for_livekit_with_the_development_pair()
     assert!(printed.contains("it signs with LiveKit's public development key"), "{printed}");
     assert_eq!(serving.as_the_curl_command_says().0, "HTTP/1.1 201 Created");
     assert_eq!(serving.end("INT"), 0);
+}
+
+/// An API key, and the policy and variables by which it's known.
+const KEY: &str = "rpk_kvm0atq21drnfczyfcjmdfkg90fxh9ryac22bnjk";
+const KEPT: &str = r#"{"web": "sha256:255b4520d7879ebaf6de352972893352d16aa147f128003c128e9a6ddad40751"}"#;
+
+#[test]
+fn the_curl_command_works_for_the_first_caller_that_curl_can_be() {
+    let backend = "[[caller]]\nname = 'gate'\nkind = 'gateway'\nvia = 'jwt'\n[[caller]]\nname = 'backend'\nkind = 'api-key'\n";
+    let anyone = "[[caller]]\nname = 'anyone'\nkind = 'anonymous'\n";
+    let rule = |caller: &str, rooms: &str| format!("[[rule]]\nname = 'r'\ncallers = ['{caller}']\n{rooms}\n");
+    for (config, room) in [
+        (backend.to_owned() + &rule("backend", "rooms = ['call:*']\nwhen = { sub = 'web' }"), "call:hello"),
+        (
+            backend.to_owned() + &rule("backend", "rooms = ['user:{sub}:*']\ndefault_room = 'user:{sub}:1'"),
+            "user:web:1",
+        ),
+        (backend.to_owned() + anyone + &rule("backend", "rooms = [\"it's *\"]"), "it's hello"),
+        (
+            anyone.to_owned()
+                + &rule("anyone", "rooms = ['lobby', '*']\nclient_may_set = ['participant_name']"),
+            "lobby",
+        ),
+        (anyone.to_owned() + &rule("anyone", "rooms = ['room-*']"), "room-hello"),
+    ] {
+        let variables = [("ROOMPASS_CONFIG", config.as_str()), ("ROOMPASS_API_KEYS", KEPT)];
+        let serving = Serving::start(roompass(&["--listen", "127.0.0.1:0"], &variables), "Ctrl-C");
+        let (status, answer) = serving.as_the_curl_command_says_with(&[("KEY", KEY)]);
+        assert_eq!(status, "HTTP/1.1 201 Created", "{config}\n{answer}");
+        let claims = said_by(answer["participant_token"].as_str().unwrap());
+        assert_eq!(claims["video"]["room"], room);
+        assert_eq!(serving.end("INT"), 0);
+    }
+}
+
+#[test]
+fn the_curl_command_takes_a_token_from_the_shell_and_says_what_a_room_has_to_look_like() {
+    let caller = "[[caller]]\nname = 'app'\nkind = 'jwt'\nissuer = 'https://login.example.com/'\naudience = 'calls'\nalgorithms = ['RS256']\n";
+    let rule = "[[rule]]\nname = 'r'\ncallers = ['app']\nrooms = ['{claims.team}:*']\n";
+    let printed = |config: &str| {
+        let serving =
+            Serving::start(roompass(&["--listen", "127.0.0.1:0"], &[("ROOMPASS_CONFIG", config)]), "Ctrl-C");
+        serving.started_with.join("\n")
+    };
+    for (more, ending) in [
+        ("", r#"-d '{"room_name": "<claims.team>:hello"}'"#),
+        (
+            "default_room = '{claims.team}:1'\nclient_may_set = ['participant_name']",
+            r#"-d '{"participant_name": "Ada"}'"#,
+        ),
+    ] {
+        let printed = printed(&format!("{caller}{rule}{more}"));
+        let line = format!(
+            "/getToken -H 'Content-Type: application/json' -H \"Authorization: Bearer $TOKEN\" {ending}\n"
+        );
+        assert!(printed.contains(&line), "{printed}");
+    }
+    let gateway = "[[caller]]\nname = 'gate'\nkind = 'gateway'\nvia = 'jwt'\n";
+    assert!(
+        printed(gateway)
+            .contains("Only a gateway says who asks, and there's none here: be somebody with --caller FILE.")
+    );
+}
+
+#[test]
+fn what_it_lacks_is_warned_of_at_the_start() {
+    let config = "[[caller]]\nname = 'backend'\nkind = 'api-key'\n";
+    let variables =
+        [("LIVEKIT_API_KEY", "key"), ("LIVEKIT_API_SECRET", "canary"), ("ROOMPASS_CONFIG", config)];
+    let serving = Serving::start(roompass(&["--listen", "127.0.0.1:0"], &variables), "Ctrl-C");
+    let printed = serving.started_with.join("\n");
+    assert!(
+        printed
+            .contains("Warning: caller \"backend\" is known by an API key, and ROOMPASS_API_KEYS holds none"),
+        "{printed}"
+    );
+    assert!(printed.contains("Warning: LIVEKIT_API_SECRET is shorter than 32 bytes"), "{printed}");
+    assert!(!printed.contains("canary"));
+    let serving =
+        Serving::start(roompass(&["--listen", "127.0.0.1:0", "--log", "json"], &variables), "listening");
+    let logged: Vec<Value> =
+        serving.started_with.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(logged.iter().filter(|line| line["level"] == "WARN").count(), 2, "{logged:?}");
 }
 
 #[test]
@@ -195,6 +291,10 @@ fn a_bad_key_is_one_clear_line_that_does_not_show_it() {
         (
             vec![("LIVEKIT_API_KEY", "k"), ("LIVEKIT_API_SECRET", " canary")],
             "roompass: LIVEKIT_API_SECRET: has white space around it",
+        ),
+        (
+            vec![("ROOMPASS_API_KEYS", r#"{"web": "canary"}"#)],
+            "roompass: ROOMPASS_API_KEYS: has a key \"web\" that is neither \"sha256:…\" with 64 hexadecimal digits, nor {\"hash\": …, \"expires\": \"2027-01-01T00:00:00Z\"}",
         ),
         (
             vec![("LIVEKIT_URL", "canary")],

@@ -6,6 +6,7 @@ mod explain;
 mod inspect;
 mod serve;
 mod somebody;
+mod try_it;
 
 use std::convert::Infallible;
 use std::fmt::Display;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use roompass::auth::{Caller, Callers};
-use roompass::config::{Config, ConfigError, Environment, KeySource, with_callers_secrets};
+use roompass::config::{Config, ConfigError, Environment, KeySource, warnings, with_callers_secrets};
 use roompass::dialect::standard;
 use roompass::domain::operating_system_randomness;
 use roompass::keys::{Keys, LiveKitKeys, ServerUrl, SigningKeys};
@@ -16,6 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::development::{self, Policy};
 use crate::somebody::{self, NotSomebody};
+use crate::try_it;
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -87,28 +88,33 @@ pub(crate) fn run(options: &Options) -> Result<(), ServeError> {
         KeySource::Unset => development().into(),
     };
     let keys = with_callers_secrets(keys, &config, |name| std::env::var(name).ok())?;
-    let callers = somebody.map_or_else(|| Callers::new(config.callers.clone()), Callers::everybody_is);
+    let mut warnings: Vec<_> = warning.into_iter().chain(warnings::of_keys(&keys)).collect();
+    if somebody.is_none() {
+        warnings.extend(warnings::of_callers(&config, &keys));
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(serve(options, callers, config, keys, warning))
+    runtime.block_on(serve(options, somebody, config, keys, warnings))
 }
 
 async fn serve(
     options: &Options,
-    callers: Callers,
+    somebody: Option<Caller>,
     config: Config,
     keys: SigningKeys,
-    warning: Option<String>,
+    warnings: Vec<String>,
 ) -> Result<(), ServeError> {
     let listener = TcpListener::bind(options.listen)
         .await
         .map_err(|reason| ServeError::Listen { address: options.listen, reason })?;
     let address = listener.local_addr()?;
-    let notes =
-        Notes { address, base_path: config.http.base_path.as_str().to_owned(), warning, keys: keys.clone() };
+    let url = format!("http://{address}{}", config.http.base_path.as_str());
+    let try_it = try_it::curl(&format!("{url}{}", standard::PATHS[0]), &config, somebody.as_ref());
+    let notes = Notes { address, url, warnings, try_it, keys: keys.clone() };
     match options.log {
         LogFormat::Text => notes.print(),
         LogFormat::Json => notes.log(),
     }
+    let callers = somebody.map_or_else(|| Callers::new(config.callers.clone()), Callers::everybody_is);
     let router = http::router_for(callers, config, Keys::given(keys), operating_system_randomness);
     let (ending, ended) = tokio::sync::watch::channel(());
     let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
@@ -143,16 +149,17 @@ async fn overdue(mut ended: tokio::sync::watch::Receiver<()>) {
 /// What a person wants to know when it has started.
 struct Notes {
     address: SocketAddr,
-    base_path: String,
-    warning: Option<String>,
+    url: String,
+    warnings: Vec<String>,
+    try_it: Option<String>,
     keys: SigningKeys,
 }
 
 impl Notes {
     fn print(&self) {
-        let Self { address, base_path, keys, .. } = self;
+        let Self { url, keys, .. } = self;
         let [path, other] = standard::PATHS;
-        println!("Roompass {} listens on http://{address}{base_path}", env!("CARGO_PKG_VERSION"));
+        println!("Roompass {} listens on {url}", env!("CARGO_PKG_VERSION"));
         println!("  POST {path} or {other} answers a LiveKit token, GET /healthz says whether it can");
         if let Ok(livekit) = keys.livekit() {
             println!("  tokens are for {}, signed with the key {}", livekit.server.as_str(), livekit.api_key);
@@ -160,16 +167,20 @@ impl Notes {
         if let Ok(agora) = keys.agora() {
             println!("  Agora's are for the app {}", agora.app_id);
         }
-        if let Some(warning) = &self.warning {
+        for warning in &self.warnings {
             println!("Warning: {warning}");
         }
-        println!("Try it:");
-        println!("  {}", self.curl());
+        match &self.try_it {
+            Some(curl) => println!("Try it:\n  {curl}"),
+            None => println!(
+                "Only a gateway says who asks, and there's none here: be somebody with --caller FILE."
+            ),
+        }
         println!("Ctrl-C ends it.");
     }
 
     fn log(&self) {
-        if let Some(warning) = &self.warning {
+        for warning in &self.warnings {
             tracing::warn!("{warning}");
         }
         let livekit = self.keys.livekit().ok();
@@ -178,21 +189,13 @@ impl Notes {
             server = livekit.map(|keys| keys.server.as_str()),
             key = livekit.map(|keys| keys.api_key.as_str()),
             agora_app = self.keys.agora().ok().map(|keys| keys.app_id.as_str()),
-            try_it = self.curl(),
+            try_it = self.try_it,
             "listening"
         );
     }
-
-    fn curl(&self) -> String {
-        let Self { address, base_path, .. } = self;
-        let [path, _] = standard::PATHS;
-        format!(
-            "curl -X POST http://{address}{base_path}{path} -H 'Content-Type: application/json' -d '{{\"room_name\": \"hello\", \"participant_name\": \"Ada\"}}'"
-        )
-    }
 }
 
-/// One, whatever there is to be warned of.
+/// What makes it no service for the internet, in one line.
 fn warning(open: bool, somebody: Option<&Caller>, keys: &KeySource) -> Option<String> {
     let somebody = somebody.map(|caller| {
         let subject = caller.subject.as_deref().unwrap_or("nobody in particular");

@@ -1,0 +1,90 @@
+//! What can be started with and still won't do what is meant by it.
+
+use super::Config;
+use crate::auth::CallerKind;
+use crate::keys::SigningKeys;
+
+/// What callers are known by and the keys don't hold, a line for each. Never shows a secret.
+#[must_use]
+pub fn of_callers(config: &Config, keys: &SigningKeys) -> Vec<String> {
+    let by_key = config.callers.iter().find(|caller| caller.kind == CallerKind::ApiKey);
+    let no_keys = by_key.filter(|_| keys.api_keys.is_empty()).map(|caller| {
+        let name = &caller.name;
+        format!(
+            "caller {name:?} is known by an API key, and ROOMPASS_API_KEYS holds none: every key is refused"
+        )
+    });
+    let unusable = config.shared_secrets().filter_map(|name| keys.shared_secret(name).err());
+    let no_secret = unusable.map(|unusable| {
+        format!("a caller is known by a secret that its issuer shares, and {unusable}: its tokens are answered 503")
+    });
+    no_keys.into_iter().chain(no_secret).collect()
+}
+
+/// That LiveKit's secret is too short to be one. The pair that everybody knows is none to begin with.
+#[must_use]
+pub fn of_keys(keys: &SigningKeys) -> Option<String> {
+    let livekit = keys.livekit().ok()?;
+    (livekit.is_short() && !livekit.is_development_pair()).then(|| {
+        "LIVEKIT_API_SECRET is shorter than 32 bytes, which can be guessed: LiveKit's server calls it an error in its \
+         log. `livekit-server generate-keys` makes a new pair"
+            .to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::ServerUrl;
+
+    const CALLERS: &str = r#"
+        [[caller]]
+        name = "backend"
+        kind = "api-key"
+
+        [[caller]]
+        name = "app"
+        kind = "jwt"
+        issuer = "https://login.example.com/"
+        audience = "calls"
+        algorithms = ["HS256"]
+        secret = "SHARED_BY_LOGIN"
+    "#;
+
+    fn keys(secret: &str) -> SigningKeys {
+        SigningKeys::new(ServerUrl::development(), "devkey".into(), secret.into()).unwrap()
+    }
+
+    #[test]
+    fn what_callers_are_known_by_is_missed_at_the_start() {
+        let config = Config::parse(CALLERS, "x.toml").unwrap();
+        assert_eq!(
+            of_callers(&config, &keys("k")),
+            [
+                "caller \"backend\" is known by an API key, and ROOMPASS_API_KEYS holds none: every key is refused",
+                "a caller is known by a secret that its issuer shares, and SHARED_BY_LOGIN is missing: its tokens are answered 503",
+            ]
+        );
+        let kept = format!(r#"{{"web": "sha256:{}"}}"#, "0".repeat(64));
+        let kept = keys("k").with_api_keys(&kept).unwrap();
+        let short = of_callers(&config, &kept.clone().with_shared_secret("SHARED_BY_LOGIN", "canary".into()));
+        assert_eq!(short.len(), 1);
+        assert!(
+            short[0].contains("SHARED_BY_LOGIN must have 32 bytes or more") && !short[0].contains("canary")
+        );
+        let nothing = of_callers(&config, &kept.with_shared_secret("SHARED_BY_LOGIN", "c".repeat(32)));
+        assert!(nothing.is_empty(), "{nothing:?}");
+    }
+
+    #[test]
+    fn a_short_secret_is_warned_of_unless_it_is_the_one_that_everybody_knows() {
+        let long = "c".repeat(32);
+        for (secret, short) in [("canary", true), (&long[..31], true), (&long, false), ("secret", false)] {
+            let warned = of_keys(&keys(secret));
+            assert_eq!(warned.is_some(), short, "{secret}");
+            assert!(
+                warned.is_none_or(|line| line.starts_with("LIVEKIT_API_SECRET is") && !line.contains(secret))
+            );
+        }
+    }
+}
