@@ -25,7 +25,7 @@ impl Via {
             Self::Jwt => match context {
                 RequestContext::ApiGatewayV2(context) => {
                     let jwt = context.authorizer.as_ref()?.jwt.as_ref()?;
-                    let claims = jwt.claims.iter().map(|(name, value)| (name.clone(), read(value)));
+                    let claims = jwt.claims.iter().map(|(name, value)| (name.clone(), read(name, value)));
                     of_claims(claims.collect())
                 }
                 _ => None,
@@ -52,7 +52,7 @@ impl Via {
                     return None;
                 }
                 let claims: Map<_, _> =
-                    fields.iter().map(|(name, value)| (name.clone(), unstringified(value))).collect();
+                    fields.iter().map(|(name, value)| (name.clone(), unstringified(name, value))).collect();
                 let subject = text(&claims, "sub").or_else(|| text(&claims, "principalId"))?;
                 Some(Vouched { issuer: None, subject, claims, expires: None })
             }
@@ -102,9 +102,9 @@ fn text(claims: &Map<String, Value>, name: &str) -> Option<String> {
     claims.get(name)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
-fn unstringified(value: &Value) -> Value {
+fn unstringified(name: &str, value: &Value) -> Value {
     match value {
-        Value::String(text) => read(text),
+        Value::String(text) => read(name, text),
         other => other.clone(),
     }
 }
@@ -112,24 +112,29 @@ fn unstringified(value: &Value) -> Value {
 /// A Cognito authorizer writes the groups as text with commas, `admin,user`, even where there is one alone.
 fn of_cognito(name: &str, value: &Value) -> Value {
     match value {
-        Value::String(groups) if name == "cognito:groups" && !groups.starts_with('[') => {
+        Value::String(groups) if name == GROUPS && !groups.starts_with('[') => {
             groups.split(',').map(Value::from).collect()
         }
-        _ => unstringified(value),
+        _ => unstringified(name, value),
     }
 }
 
-/// An HTTP API writes a claim that is a list as text, `[admin user]`; a Lambda authorizer may write JSON; anything else
-/// is text as it is. An item that holds a space can't be told from two.
-fn read(text: &str) -> Value {
+/// An HTTP API writes a claim that is a list as text, `[admin user]`, and a Lambda authorizer may write JSON; anything
+/// else is text as it is. So is a list with a space in it, which may stand in an item's own name, `[not admin]`: but for
+/// Cognito's groups, whose names never hold one.
+fn read(name: &str, text: &str) -> Value {
     let Some(inside) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) else {
         return text.into();
     };
     match serde_json::from_str(text) {
         Ok(list @ Value::Array(_)) => list,
-        _ => inside.split(' ').filter(|item| !item.is_empty()).map(Value::from).collect::<Vec<_>>().into(),
+        _ if name == GROUPS || !inside.contains(' ') => {
+            inside.split(' ').filter(|item| !item.is_empty()).map(Value::from).collect()
+        }
+        _ => text.into(),
     }
 }
 
+const GROUPS: &str = "cognito:groups";
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];

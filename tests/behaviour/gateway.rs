@@ -247,6 +247,20 @@ async fn rule_14_a_claim_that_is_a_list_is_read_as_the_gateway_writes_it() {
         let answer = invoke(&config, &event).await;
         assert_eq!(answer["statusCode"], if admin { 201 } else { 403 }, "{via}: {written:?}: {answer}");
     }
+    // A list of another claim may be of one item that holds a space: it isn't guessed at.
+    let config = behind("jwt", "when = { \"claims.roles\" = { contains = \"admin\" } }");
+    for (written, admin) in [
+        ("[admin]", true),
+        ("[\"admin\",\"user\"]", true),
+        ("[not admin]", false),
+        ("[admin user]", false),
+        ("[ admin]", false),
+    ] {
+        let mut event = vouched("http-api-jwt");
+        event["requestContext"]["authorizer"]["jwt"]["claims"]["roles"] = json!(written);
+        let answer = invoke(&config, &event).await;
+        assert_eq!(answer["statusCode"], if admin { 201 } else { 403 }, "{written:?}: {answer}");
+    }
     // Only the groups are a list by their name: another claim with commas is a text.
     let config = behind("cognito", "when = { \"claims.nickname\" = { contains = \"admin\" } }");
     let mut event = vouched("rest-api-cognito");
