@@ -6,7 +6,6 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use toml::Spanned;
 
 use super::{Agora, Cors, Dialect, Http, Sandbox, dialects};
@@ -140,7 +139,7 @@ struct File {
 fn place_of(text: &str, position: usize, key: &str) -> Range<usize> {
     #[derive(Deserialize)]
     struct Keys {
-        caller: Vec<BTreeMap<Spanned<String>, IgnoredAny>>,
+        caller: Vec<BTreeMap<Spanned<String>, toml::Value>>,
     }
     let keys = toml::from_str::<Keys>(text).ok();
     let key = keys.and_then(|keys| {

@@ -162,7 +162,7 @@ fn block(parts: &[(&str, String)]) -> String {
                 text += &(line + "\n");
                 line = " ".repeat(9);
             }
-            line += &format!(" {word}");
+            line = line + " " + word;
         }
         text += &(line + "\n");
     }
