@@ -231,11 +231,15 @@ fn the_curl_command_takes_a_token_from_the_shell_and_says_what_a_room_has_to_loo
         );
         assert!(printed.contains(&line), "{printed}");
     }
+    let sandbox =
+        "dialects = ['sandbox']\nsandbox.ids = ['x']\n[[caller]]\nname = 'anyone'\nkind = 'anonymous'\n";
+    let printed_for_sandboxes = printed(sandbox);
+    assert!(!printed_for_sandboxes.contains("/getToken"), "{printed_for_sandboxes}");
+    assert!(printed_for_sandboxes.contains("docs/migrate.md has the routes"), "{printed_for_sandboxes}");
     let gateway = "[[caller]]\nname = 'gate'\nkind = 'gateway'\nvia = 'jwt'\n";
-    assert!(
-        printed(gateway)
-            .contains("Only a gateway says who asks, and there's none here: be somebody with --caller FILE.")
-    );
+    assert!(printed(gateway).contains(
+        "Only a gateway says who asks, and there's none here: be somebody with --caller FILE, to try it."
+    ));
 }
 
 #[test]

@@ -7,10 +7,9 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use roompass::auth::{Caller, Callers};
 use roompass::config::{Config, ConfigError, Environment, KeySource, warnings, with_callers_secrets};
-use roompass::dialect::standard;
 use roompass::domain::operating_system_randomness;
 use roompass::keys::{Keys, LiveKitKeys, ServerUrl, SigningKeys};
-use roompass::{http, log};
+use roompass::{dialect, http, log};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -108,8 +107,12 @@ async fn serve(
         .map_err(|reason| ServeError::Listen { address: options.listen, reason })?;
     let address = listener.local_addr()?;
     let url = format!("http://{address}{}", config.http.base_path.as_str());
-    let try_it = try_it::curl(&format!("{url}{}", standard::PATHS[0]), &config, somebody.as_ref());
-    let notes = Notes { address, url, warnings, try_it, keys: keys.clone() };
+    let try_it = try_it::curl(&url, &config, somebody.as_ref());
+    let paths = config.dialects.iter().find_map(|dialect| {
+        let paths: Vec<_> = dialect::routes(*dialect).iter().map(|route| route.path).collect();
+        (!paths.is_empty()).then(|| paths.join(" or "))
+    });
+    let notes = Notes { address, url, paths, warnings, try_it, keys: keys.clone() };
     match options.log {
         LogFormat::Text => notes.print(),
         LogFormat::Json => notes.log(),
@@ -150,17 +153,23 @@ async fn overdue(mut ended: tokio::sync::watch::Receiver<()>) {
 struct Notes {
     address: SocketAddr,
     url: String,
+    /// Where the first dialect of LiveKit's answers, if one is served.
+    paths: Option<String>,
     warnings: Vec<String>,
-    try_it: Option<String>,
+    try_it: Result<String, &'static str>,
     keys: SigningKeys,
 }
 
 impl Notes {
     fn print(&self) {
         let Self { url, keys, .. } = self;
-        let [path, other] = standard::PATHS;
         println!("Roompass {} listens on {url}", env!("CARGO_PKG_VERSION"));
-        println!("  POST {path} or {other} answers a LiveKit token, GET /healthz says whether it can");
+        match &self.paths {
+            Some(paths) => {
+                println!("  POST {paths} answers a LiveKit token, GET /healthz says whether it can");
+            }
+            None => println!("  GET /healthz says whether it can answer tokens"),
+        }
         if let Ok(livekit) = keys.livekit() {
             println!("  tokens are for {}, signed with the key {}", livekit.server.as_str(), livekit.api_key);
         }
@@ -171,10 +180,8 @@ impl Notes {
             println!("Warning: {warning}");
         }
         match &self.try_it {
-            Some(curl) => println!("Try it:\n  {curl}"),
-            None => println!(
-                "Only a gateway says who asks, and there's none here: be somebody with --caller FILE."
-            ),
+            Ok(curl) => println!("Try it:\n  {curl}"),
+            Err(why) => println!("{why}"),
         }
         println!("Ctrl-C ends it.");
     }
@@ -189,7 +196,7 @@ impl Notes {
             server = livekit.map(|keys| keys.server.as_str()),
             key = livekit.map(|keys| keys.api_key.as_str()),
             agora_app = self.keys.agora().ok().map(|keys| keys.app_id.as_str()),
-            try_it = self.try_it,
+            try_it = self.try_it.as_deref().ok(),
             "listening"
         );
     }

@@ -1,24 +1,33 @@
 //! The curl command that tries the endpoint: as the first caller that curl can be, for a room that it may have.
 
 use roompass::auth::{Caller, CallerKind};
-use roompass::config::Config;
+use roompass::config::{Config, Dialect};
+use roompass::dialect::standard;
 use roompass::policy::{Rule, Template};
 use serde_json::Value;
 
-/// The command; none where only a gateway can say who asks. `somebody` is who everybody is taken for.
-pub(crate) fn curl(endpoint: &str, config: &Config, somebody: Option<&Caller>) -> Option<String> {
+/// The command, or why there's none. `somebody` is who everybody is taken for.
+///
+/// # Errors
+/// Where curl can be no caller, or LiveKit's standard route isn't served.
+pub(crate) fn curl(url: &str, config: &Config, somebody: Option<&Caller>) -> Result<String, &'static str> {
+    if !config.dialects.contains(&Dialect::Standard) {
+        return Err(OTHER_DIALECTS);
+    }
     let (caller, credential) = match somebody {
         Some(caller) => (caller.clone(), ""),
         None => config
             .callers
             .iter()
-            .find_map(|caller| Some((Caller::anonymous(&caller.name), credential(&caller.kind)?)))?,
+            .find_map(|caller| Some((Caller::anonymous(&caller.name), credential(&caller.kind)?)))
+            .ok_or(GATEWAY_ALONE)?,
     };
     let of_caller = || config.rules.iter().filter(|rule| rule.callers.contains(&caller.name));
     let unconditional = of_caller().find(|rule| rule.when.unmet_by(&caller, None).is_none());
     let wishes = unconditional.or(of_caller().next()).map_or_else(String::new, |rule| wishes(rule, &caller));
     let body = format!("{{{wishes}}}").replace('\'', r"'\''");
-    Some(format!("curl -X POST {endpoint} -H 'Content-Type: application/json'{credential} -d '{body}'"))
+    let [path, _] = standard::PATHS;
+    Ok(format!("curl -X POST {url}{path} -H 'Content-Type: application/json'{credential} -d '{body}'"))
 }
 
 /// What shows who asks, from the shell's own variables.
@@ -55,3 +64,8 @@ fn room(rule: &Rule, caller: &Caller) -> Option<String> {
         (known, _) => known,
     }
 }
+
+const GATEWAY_ALONE: &str =
+    "Only a gateway says who asks, and there's none here: be somebody with --caller FILE, to try it.";
+const OTHER_DIALECTS: &str =
+    "It isn't LiveKit's standard endpoint: docs/migrate.md has the routes of the other dialects.";
