@@ -22,6 +22,21 @@ pub enum Dialect {
     Agora,
 }
 
+impl Dialect {
+    /// Its name in the file.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Sandbox => "sandbox",
+            Self::TokenServer => "token-server",
+            Self::Quickstart => "quickstart",
+            Self::Openvidu => "openvidu",
+            Self::Agora => "agora",
+        }
+    }
+}
+
 /// `[sandbox]`
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -271,7 +271,8 @@ fn not_configured(provider: NotConfigured) -> Shown {
             ("agora_not_configured", "Agora is not set up here", "AGORA_APP_ID and AGORA_APP_CERTIFICATE")
         }
     };
-    let detail = format!("To have its tokens signed, add {members} to the secret.");
+    let detail =
+        format!("To have its tokens signed, add {members} to the secret, or to the environment on a laptop.");
     (StatusCode::SERVICE_UNAVAILABLE, code, title, detail)
 }
 

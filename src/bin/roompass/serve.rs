@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use roompass::auth::{Caller, Callers};
-use roompass::config::{Config, ConfigError, Environment, KeySource, warnings, with_callers_secrets};
+use roompass::config::{
+    Config, ConfigError, Dialect, Environment, KeySource, warnings, with_callers_secrets,
+};
 use roompass::domain::operating_system_randomness;
 use roompass::keys::{Keys, LiveKitKeys, ServerUrl, SigningKeys};
 use roompass::{dialect, http, log};
@@ -112,7 +114,8 @@ async fn serve(
         let paths: Vec<_> = dialect::routes(*dialect).iter().map(|route| route.path).collect();
         (!paths.is_empty()).then(|| paths.join(" or "))
     });
-    let notes = Notes { address, url, paths, warnings, try_it, keys: keys.clone() };
+    let dialects = config.dialects.clone();
+    let notes = Notes { address, url, paths, dialects, warnings, try_it, keys: keys.clone() };
     match options.log {
         LogFormat::Text => notes.print(),
         LogFormat::Json => notes.log(),
@@ -155,6 +158,7 @@ struct Notes {
     url: String,
     /// Where the first dialect of LiveKit's answers, if one is served.
     paths: Option<String>,
+    dialects: Vec<Dialect>,
     warnings: Vec<String>,
     try_it: Result<String, &'static str>,
     keys: SigningKeys,
@@ -169,6 +173,10 @@ impl Notes {
                 println!("  POST {paths} answers a LiveKit token, GET /healthz says whether it can");
             }
             None => println!("  GET /healthz says whether it can answer tokens"),
+        }
+        if self.dialects != [Dialect::Standard] {
+            let names: Vec<_> = self.dialects.iter().map(|dialect| dialect.as_str()).collect();
+            println!("  dialects: {} (docs/migrate.md has each one's routes)", names.join(", "));
         }
         if let Ok(livekit) = keys.livekit() {
             println!("  tokens are for {}, signed with the key {}", livekit.server.as_str(), livekit.api_key);
