@@ -1,4 +1,4 @@
-//! API keys, for servers that ask on behalf of their users. Only a key's hash is kept; a key is 160 random bits, which
+//! API keys, for servers that ask on behalf of their users. Only a key's hash is kept; a key is 200 random bits, which
 //! nobody can guess from its hash, so a fast hash does.
 
 use std::fmt;
