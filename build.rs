@@ -25,8 +25,9 @@ mod config {
     mod dialects;
     mod file;
     mod http;
+    mod keys;
 
-    pub use {cors::*, dialects::*, file::*, http::*};
+    pub use {cors::*, dialects::*, file::*, http::*, keys::*};
 }
 
 #[path = "src/domain"]

@@ -113,7 +113,7 @@ impl Callers {
                     return self.by_token(token, keys, now).await;
                 }
                 (CallerKind::ApiKey, Some(Credential::ApiKey(key) | Credential::Bearer(key))) => {
-                    let secret = keys.current().await?;
+                    let secret = keys.current(now).await?;
                     let (name, expires) =
                         api_key::recognised(&secret.api_keys, key, now).ok_or_else(|| {
                             AuthError::refused("the API key isn't one that is kept, or it has ended")
@@ -178,7 +178,7 @@ impl Callers {
         let fitting = token.fits(issuer, now).map_err(bad)?;
         let key = match &issuer.keys {
             KeyPlace::Shared(name) => {
-                let secret = keys.current().await?;
+                let secret = keys.current(now).await?;
                 DecodingKey::from_secret(secret.shared_secret(name).map_err(KeysError::from)?)
             }
             KeyPlace::Discovered(_) | KeyPlace::At(_) => {

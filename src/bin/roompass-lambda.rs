@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use lambda_http::{lambda_runtime, service_fn};
 use roompass::config::{Config, ConfigError, Environment, KeySource, with_callers_secrets};
-use roompass::domain::operating_system_randomness;
+use roompass::domain::{operating_system_randomness, wall_clock};
 use roompass::keys::{Keys, SecretsManager};
 use roompass::{http, lambda, log};
 
@@ -30,7 +30,7 @@ async fn main() -> ExitCode {
         );
     }
     // Now, while the init phase lends a whole processor. A failure is no end: the next request tries again.
-    if let Err(error) = keys.current().await {
+    if let Err(error) = keys.current(wall_clock()).await {
         tracing::error!(cause = %error, "the signing keys are not at hand yet");
     }
     let router = http::router(config, keys, operating_system_randomness);
@@ -62,7 +62,8 @@ async fn wired() -> Result<(Config, Keys), ConfigError> {
             Keys::given(with_callers_secrets(keys, &config, |name| std::env::var(name).ok())?)
         }
         KeySource::Secret(id) => {
-            Keys::kept_in(Box::new(SecretsManager::from_environment(id).await), environment.server)
+            let store = Box::new(SecretsManager::from_environment(id).await);
+            Keys::kept_in(store, environment.server, config.keys, operating_system_randomness)
         }
         KeySource::Unset => {
             return Err(unset(

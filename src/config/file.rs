@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Agora, Cors, Dialect, Http, Sandbox, dialects};
+use super::{Agora, Cors, Dialect, Http, KeyAges, Sandbox, dialects};
 use crate::auth::{self, CallerConfig, CallerKind, InvalidCaller, KeyPlace, WrittenCaller};
 use crate::domain::Limits;
 use crate::policy::{self, Rule};
@@ -20,6 +20,8 @@ pub struct Config {
     pub http: Http,
     /// `[cors]`: which web pages may read its answers.
     pub cors: Cors,
+    /// `[keys]`: how old the keys in a process may be.
+    pub keys: KeyAges,
     /// `[limits]`: how long things may be.
     pub limits: Limits,
     /// `dialects`: the wire formats that are served. The standard alone unless set.
@@ -109,8 +111,8 @@ impl Config {
             return Err(mistake(read.rules[position].span(), &mistaken));
         }
         let dialects = read.dialects.map_or_else(|| vec![Dialect::Standard], Spanned::into_inner);
-        let File { http, cors, limits, sandbox, agora, .. } = read;
-        Ok(Self { http, cors, limits, dialects, sandbox, agora, callers, rules })
+        let File { http, cors, keys, limits, sandbox, agora, .. } = read;
+        Ok(Self { http, cors, keys, limits, dialects, sandbox, agora, callers, rules })
     }
 }
 
@@ -122,6 +124,8 @@ struct File {
     http: Http,
     #[serde(default)]
     cors: Cors,
+    #[serde(default)]
+    keys: KeyAges,
     #[serde(default)]
     limits: Limits,
     dialects: Option<Spanned<Vec<Dialect>>>,
@@ -191,7 +195,7 @@ mod tests {
         for (text, message) in [
             (
                 "[https]",
-                "x.toml:1:2: unknown field `https`, expected one of `http`, `cors`, `limits`, `dialects`, `sandbox`, `agora`, `caller`, `rule` (in `[https]`)",
+                "x.toml:1:2: unknown field `https`, expected one of `http`, `cors`, `keys`, `limits`, `dialects`, `sandbox`, `agora`, `caller`, `rule` (in `[https]`)",
             ),
             (
                 "[limits]\nmax_room_name_length = 300",
@@ -204,6 +208,14 @@ mod tests {
             (
                 "[cors]\norigins = [\"https://a/\"]",
                 "x.toml:2:11: must be \"*\" or scheme://host[:port] without a path, such as https://app.example.com (in `origins = [\"https://a/\"]`)",
+            ),
+            (
+                "[keys]\nrefresh_after = \"0s\"",
+                "x.toml:2:17: must be a whole number of seconds, minutes or hours from \"1s\" to \"24h\", such as \"5m\" (in `refresh_after = \"0s\"`)",
+            ),
+            (
+                "[keys]\nmax_age = \"1m\"",
+                "x.toml:1:1: max_age (1m) must not be shorter than refresh_after (5m) (in `[keys]`)",
             ),
             (
                 "[http]\nbase_path = \"calls\"",

@@ -6,6 +6,7 @@ mod dialects;
 mod environment;
 mod file;
 mod http;
+mod keys;
 pub mod warnings;
 
 pub use cors::{Cors, Origin};
@@ -13,6 +14,7 @@ pub use dialects::{Agora, Dialect, Sandbox};
 pub use environment::{ConfigSource, Environment, KeySource, with_callers_secrets};
 pub use file::{Config, ConfigError};
 pub use http::{BasePath, Http};
+pub use keys::KeyAges;
 
 impl Config {
     /// The configuration that an environment asks for: the one compiled in, or what `ROOMPASS_CONFIG` gives in its

@@ -3,6 +3,7 @@
 
 pub mod agora;
 mod attributes;
+mod clock;
 mod egress;
 mod field;
 mod generated;
@@ -14,6 +15,7 @@ mod text;
 mod ttl;
 
 pub use attributes::Attributes;
+pub use clock::wall_clock;
 pub use egress::Egress;
 pub use field::InvalidField;
 pub(crate) use generated::readable;

@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
@@ -19,6 +18,7 @@ use super::{Refusal, Stages, body};
 use crate::auth::{AuthError, Caller};
 use crate::dialect::agora;
 use crate::dialect::{Asking, BadRequest, Given, Refuse, Reply, Route};
+use crate::domain::wall_clock;
 use crate::mint;
 
 /// A route of one of LiveKit's dialects.
@@ -39,8 +39,8 @@ async fn token(route: &Route, stages: &Stages, request: Request) -> Result<Respo
     let asking =
         Asking { headers: &head.headers, body: &body, limits: &stages.limits, sandboxes: &stages.sandboxes };
     let request = (route.read)(&asking)?;
-    let pass = stages.policy.decide(&caller, request, now())?;
-    let keys = stages.keys.current().await?;
+    let pass = stages.policy.decide(&caller, request, wall_clock())?;
+    let keys = stages.keys.current(wall_clock()).await?;
     let keys = keys.livekit()?;
     let token = mint::livekit(&pass, keys, &stages.limits)?;
     let reply = (route.write)(&Given { server: &keys.server, pass: &pass, token: &token });
@@ -75,15 +75,16 @@ async fn tokens(
     let asking = agora::Asking { path: &path, query, body: &body, limits: &stages.limits };
     let decided = (route.read)(&asking)?.into_iter().map(|(member, wanted)| {
         let decided = wanted.try_map(
-            |request| stages.policy.decide(&caller, request, now()),
-            |request| stages.policy.admit(&caller, request, now()),
+            |request| stages.policy.decide(&caller, request, wall_clock()),
+            |request| stages.policy.admit(&caller, request, wall_clock()),
         );
         decided.map(|given| (member, given))
     });
     let given = decided.collect::<Result<Vec<_>, _>>()?;
-    let keys = stages.keys.current().await?;
+    let keys = stages.keys.current(wall_clock()).await?;
     let signed = given.iter().map(|(member, given)| {
-        let token = mint::agora(given, stages.agora.token_version, keys.agora()?, now(), stages.randomness)?;
+        let token =
+            mint::agora(given, stages.agora.token_version, keys.agora()?, wall_clock(), stages.randomness)?;
         Ok((*member, token))
     });
     let tokens = signed.collect::<Result<Vec<_>, Refusal>>()?;
@@ -112,7 +113,7 @@ fn with_agoras_headers(response: Response) -> Response {
 
 impl Stages {
     async fn caller(&self, head: &Parts) -> Result<Caller, AuthError> {
-        self.callers.identify(head, &self.keys, now()).await
+        self.callers.identify(head, &self.keys, wall_clock()).await
     }
 }
 
@@ -121,11 +122,6 @@ impl IntoResponse for Reply {
         let content_type = (CONTENT_TYPE, HeaderValue::from_static(self.content_type));
         (self.status, [content_type], self.body).into_response()
     }
-}
-
-/// Seconds since 1970, by the wall clock: a frozen process's other clocks may stand still.
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// That the token service is there: clients of Agora's ask before anything else.

@@ -23,7 +23,7 @@ pub use request_id::RequestId;
 use crate::auth::Callers;
 use crate::config::{Agora, Config, Dialect};
 use crate::dialect::{self, BadRequest, agora};
-use crate::domain::{Limits, Randomness};
+use crate::domain::{Limits, Randomness, wall_clock};
 use crate::keys::Keys;
 use crate::policy::Policy;
 
@@ -82,7 +82,7 @@ pub fn router_for(callers: Callers, config: Config, keys: Keys, randomness: Rand
 
 /// Says whether passes can be signed: 200 with the version, or 503.
 async fn health(State(stages): State<Arc<Stages>>) -> Result<Response, Refusal> {
-    stages.keys.current().await?;
+    stages.keys.current(wall_clock()).await?;
     let body = serde_json::json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") });
     Ok((body::JSON, body.to_string()).into_response())
 }

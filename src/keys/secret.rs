@@ -33,7 +33,7 @@ pub enum NotConfigured {
 }
 
 /// A secret that can't be used. Names the member, never what it holds.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{member} {problem}")]
 pub struct MalformedSecret {
     /// The member's name, which is the environment variable's too.

@@ -10,11 +10,13 @@ use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_secretsmanager::config::interceptors::AfterDeserializationInterceptorContextRef;
+use aws_sdk_secretsmanager::config::{self, ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_secretsmanager::error::{BoxError, ProvideErrorMetadata, SdkError};
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
-use secrecy::SecretString;
+use aws_smithy_runtime_api::client::connection::CaptureSmithyConnection;
 
-use super::{SecretStore, StoreError};
+use super::{SecretStore, StoreError, StoredSecret};
 
 /// One secret in AWS Secrets Manager: its value with the stage `AWSCURRENT`.
 pub struct SecretsManager {
@@ -33,14 +35,15 @@ impl SecretsManager {
                     .operation_timeout(OPERATION)
                     .build(),
             )
-            .retry_config(RetryConfig::standard().with_max_attempts(3).with_initial_backoff(BACKOFF))
+            .retry_config(RetryConfig::standard().with_max_attempts(2).with_initial_backoff(BACKOFF))
             .load()
             .await;
-        Self { client: Client::new(&config), id }
+        let config = config::Builder::from(&config).interceptor(FreshConnections).build();
+        Self { client: Client::from_conf(config), id }
     }
 
-    async fn get(&self) -> Result<SecretString, StoreError> {
-        let answer = self.client.get_secret_value().secret_id(&self.id).send().await;
+    async fn get(&self) -> Result<StoredSecret, StoreError> {
+        let answer = self.client.get_secret_value().secret_id(&self.id).version_stage(CURRENT).send().await;
         let value = answer.map_err(|error| {
             let reason = reason(&error);
             match error.code() {
@@ -53,12 +56,12 @@ impl SecretsManager {
         })?;
         let text =
             value.secret_string.ok_or_else(|| StoreError::Missing("it holds bytes, not text".into()))?;
-        Ok(text.into())
+        Ok(StoredSecret { text: text.into(), version: value.version_id })
     }
 }
 
 impl SecretStore for SecretsManager {
-    fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<SecretString, StoreError>> + Send + '_>> {
+    fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<StoredSecret, StoreError>> + Send + '_>> {
         Box::pin(self.get())
     }
 }
@@ -78,7 +81,34 @@ fn reason(error: &SdkError<GetSecretValueError>) -> String {
     }
 }
 
-/// The SDK has no time-outs of its own. A function's init phase has 10 seconds in all.
-const ATTEMPT: Duration = Duration::from_secs(1);
-const OPERATION: Duration = Duration::from_millis(2_500);
-const BACKOFF: Duration = Duration::from_millis(100);
+/// Lets no connection be used twice: one that a process kept while it was frozen is dead when it wakes, and the pool's
+/// own clock may have stood still.
+#[derive(Debug)]
+struct FreshConnections;
+
+impl Intercept for FreshConnections {
+    fn name(&self) -> &'static str {
+        "FreshConnections"
+    }
+
+    fn read_after_deserialization(
+        &self,
+        _: &AfterDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        bag: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let connection = bag.load::<CaptureSmithyConnection>().and_then(CaptureSmithyConnection::get);
+        if let Some(connection) = connection {
+            connection.poison();
+        }
+        Ok(())
+    }
+}
+
+/// The stage that signs. Others are on their way in (`AWSPENDING`, which may be empty) or out.
+const CURRENT: &str = "AWSCURRENT";
+
+/// The SDK has no time-outs of its own. Two attempts are within the time that anybody waits for keys.
+const ATTEMPT: Duration = Duration::from_millis(600);
+const OPERATION: Duration = Duration::from_millis(1_250);
+const BACKOFF: Duration = Duration::from_millis(50);

@@ -1,12 +1,11 @@
 //! The standard endpoint, through the router: what goes in and what comes out, whole.
 
-use crate::support::{API_KEY, OPEN, post, request, send, service};
+use crate::support::{API_KEY, OPEN, kept_in, post, request, send, service};
 use axum::http::{Method, StatusCode};
 use roompass::config::Config;
 use roompass::domain::operating_system_randomness;
 use roompass::http::router;
-use roompass::keys::{Keys, SecretStore, StoreError};
-use secrecy::SecretString;
+use roompass::keys::{SecretStore, StoreError, StoredSecret};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashSet};
 use std::future::{Future, ready};
@@ -375,10 +374,10 @@ async fn the_request_id_is_ours_and_never_the_clients() {
 }
 
 /// A store that answers as the last request told it to.
-struct Store(fn() -> Result<SecretString, StoreError>);
+struct Store(fn() -> Result<StoredSecret, StoreError>);
 
 impl SecretStore for Store {
-    fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<SecretString, StoreError>> + Send + '_>> {
+    fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<StoredSecret, StoreError>> + Send + '_>> {
         Box::pin(ready((self.0)()))
     }
 }
@@ -391,7 +390,7 @@ async fn without_keys_nobody_gets_a_pass_and_everybody_may_try_again() {
         || Err(StoreError::Unavailable("canary".into())),
         || Ok("{\"LIVEKIT_URL\": \"canary\"}".into()),
     ] {
-        let keys = Keys::kept_in(Box::new(Store(answer)), None);
+        let keys = kept_in(Store(answer));
         let service = router(Config::parse(OPEN, "test.toml").unwrap(), keys, operating_system_randomness);
         for request in
             [request(Method::POST, "/getToken", &[], ""), request(Method::GET, "/healthz", &[], "")]
@@ -406,7 +405,7 @@ async fn without_keys_nobody_gets_a_pass_and_everybody_may_try_again() {
 
 #[tokio::test]
 async fn with_agoras_keys_alone_nobody_gets_a_livekit_token_and_trying_again_does_not_help() {
-    let keys = Keys::kept_in(Box::new(Store(|| Ok(AGORA_ALONE.into()))), None);
+    let keys = kept_in(Store(|| Ok(AGORA_ALONE.into())));
     let service = router(Config::parse(OPEN, "test.toml").unwrap(), keys, operating_system_randomness);
     let answer = post(&service, "").await;
     let problem = answer.refused(503, "livekit_not_configured");
@@ -432,7 +431,7 @@ async fn health_is_the_version_when_keys_are_at_hand() {
 
 #[tokio::test]
 async fn a_defect_of_ours_is_a_500_that_shows_nothing() {
-    let keys = Keys::kept_in(Box::new(Store(|| panic!("canary"))), None);
+    let keys = kept_in(Store(|| panic!("canary")));
     let config = format!("[cors]\norigins = [\"*\"]\n{OPEN}");
     let service = router(Config::parse(&config, "test.toml").unwrap(), keys, operating_system_randomness);
     let answer = post(&service, "").await;

@@ -15,12 +15,11 @@ use roompass::config::Config;
 use roompass::domain::operating_system_randomness;
 use roompass::http::router;
 use roompass::keys::api_key::{ApiKeyHash, new_key};
-use roompass::keys::{Keys as OurKeys, SecretStore, ServerUrl, SigningKeys, StoreError};
-use secrecy::SecretString;
+use roompass::keys::{Keys as OurKeys, SecretStore, ServerUrl, SigningKeys, StoreError, StoredSecret};
 use serde_json::{Value, json};
 
 use crate::issuer::{Issuer, Key, Keys, compact, encoded, hs256, set};
-use crate::support::{API_KEY, API_SECRET, Answer, request, send, service};
+use crate::support::{API_KEY, API_SECRET, Answer, kept_in, request, send, service};
 
 /// Members may have any room, as themselves.
 const MEMBERS: &str =
@@ -1115,7 +1114,7 @@ async fn rule_10_a_good_token_is_never_refused_for_what_is_down() {
 struct Down;
 
 impl SecretStore for Down {
-    fn fetch(&self) -> std::pin::Pin<Box<dyn Future<Output = Result<SecretString, StoreError>> + Send + '_>> {
+    fn fetch(&self) -> std::pin::Pin<Box<dyn Future<Output = Result<StoredSecret, StoreError>> + Send + '_>> {
         Box::pin(async { Err(StoreError::Unavailable("canary".into())) })
     }
 }
@@ -1125,11 +1124,8 @@ async fn rule_10_nor_is_a_good_key_while_the_secret_store_is_down() {
     let config = app("https://a.example", "[\"HS256\"]")
         + "secret = \"SHARED\"\n[[caller]]\nname = \"backend\"\nkind = \"api-key\"\n"
         + &MEMBERS.replace("[\"app\"]", "[\"app\", \"backend\"]").replace("{sub}", "{random}");
-    let service = router(
-        Config::parse(&config, "test.toml").unwrap(),
-        OurKeys::kept_in(Box::new(Down), None),
-        operating_system_randomness,
-    );
+    let service =
+        router(Config::parse(&config, "test.toml").unwrap(), kept_in(Down), operating_system_randomness);
     let claims = json!({"iss": "https://a.example", "aud": "calls", "sub": "ada", "exp": 4_000_000_000_u64});
     let token = compact(r#"{"alg":"HS256"}"#, &claims.to_string(), hs256(&[7; 32]));
     assert_unavailable(&bearing(&service, &token).await, "a shared secret");

@@ -7,10 +7,10 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http_body_util::BodyExt;
 use livekit_api::access_token::TokenVerifier;
-use roompass::config::Config;
+use roompass::config::{Config, KeyAges};
 use roompass::domain::operating_system_randomness;
 use roompass::http::router;
-use roompass::keys::{Keys, ServerUrl, SigningKeys};
+use roompass::keys::{Keys, SecretStore, ServerUrl, SigningKeys};
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -34,6 +34,11 @@ agents = [{ name = "*", deployments = ["*"] }]
 pub(crate) fn keys() -> Keys {
     let server = ServerUrl::parse("wss://test.livekit.cloud").unwrap();
     Keys::given(SigningKeys::new(server, API_KEY.into(), API_SECRET.into()).unwrap())
+}
+
+/// Keys that are read from a store.
+pub(crate) fn kept_in(store: impl SecretStore + 'static) -> Keys {
+    Keys::kept_in(Box::new(store), None, KeyAges::default(), operating_system_randomness)
 }
 
 pub(crate) fn service(config: &str) -> Router {

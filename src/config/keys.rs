@@ -1,0 +1,122 @@
+//! How old the keys in a process may be.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error};
+
+/// `[keys]`: how the secret ages in a process, by the wall clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Written")]
+pub struct KeyAges {
+    /// `refresh_after`: how old the keys are when a request reads them anew, 1 second to 24 hours; 5 minutes unless
+    /// set. A rotated secret is in use everywhere after that.
+    pub refresh_after: Duration,
+    /// `max_age`: for how long the last good keys serve while they can't be read anew, `refresh_after` to 7 days; 24
+    /// hours unless set.
+    pub max_age: Duration,
+}
+
+impl Default for KeyAges {
+    fn default() -> Self {
+        let Written { refresh_after, max_age } = Written::default();
+        Self { refresh_after, max_age }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Written {
+    #[serde(deserialize_with = "within::<_, 24>")]
+    refresh_after: Duration,
+    #[serde(deserialize_with = "within::<_, 168>")]
+    max_age: Duration,
+}
+
+impl Default for Written {
+    fn default() -> Self {
+        Self { refresh_after: Duration::from_mins(5), max_age: Duration::from_hours(24) }
+    }
+}
+
+/// Ages that don't belong together.
+#[derive(Debug, thiserror::Error)]
+#[error("max_age ({}) must not be shorter than refresh_after ({})", humantime::format_duration(*.max_age), humantime::format_duration(*.refresh_after))]
+pub struct InvalidAges {
+    refresh_after: Duration,
+    max_age: Duration,
+}
+
+impl TryFrom<Written> for KeyAges {
+    type Error = InvalidAges;
+
+    fn try_from(Written { refresh_after, max_age }: Written) -> Result<Self, InvalidAges> {
+        if refresh_after <= max_age {
+            Ok(Self { refresh_after, max_age })
+        } else {
+            Err(InvalidAges { refresh_after, max_age })
+        }
+    }
+}
+
+/// Whole seconds, from one to so many hours.
+fn within<'de, D: Deserializer<'de>, const HOURS: u64>(value: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(value)?;
+    humantime::parse_duration(&text)
+        .ok()
+        .filter(|age| age.subsec_nanos() == 0)
+        .filter(|age| (Duration::from_secs(1)..=Duration::from_hours(HOURS)).contains(age))
+        .ok_or_else(|| {
+            D::Error::custom(format_args!(
+                "must be a whole number of seconds, minutes or hours from \"1s\" to \"{HOURS}h\", such as \"5m\""
+            ))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<KeyAges, String> {
+        toml::from_str(text).map_err(|error| error.message().to_owned())
+    }
+
+    #[test]
+    fn ages_are_written_with_their_unit() {
+        let minutes = |refresh_after, max_age| KeyAges {
+            refresh_after: Duration::from_mins(refresh_after),
+            max_age: Duration::from_mins(max_age),
+        };
+        assert_eq!(read(""), Ok(minutes(5, 24 * 60)));
+        assert_eq!(read("refresh_after = \"24h\""), Ok(minutes(24 * 60, 24 * 60)));
+        assert_eq!(read("refresh_after = \"60s\"\nmax_age = \"7d\""), Ok(minutes(1, 7 * 24 * 60)));
+        assert_eq!(read("refresh_after = \"1s\"").unwrap().refresh_after.as_secs(), 1);
+    }
+
+    #[test]
+    fn an_age_out_of_bounds_is_a_mistake_that_says_what_would_be_right() {
+        for text in ["", "5", "0s", "500ms", "1500ms", "25h", "-1s", "never"] {
+            let message = read(&format!("refresh_after = {text:?}")).unwrap_err();
+            assert_eq!(
+                message,
+                "must be a whole number of seconds, minutes or hours from \"1s\" to \"24h\", such as \"5m\"",
+                "{text}"
+            );
+        }
+        for text in ["0s", "169h", "8d"] {
+            let message = read(&format!("max_age = {text:?}")).unwrap_err();
+            assert!(message.contains("from \"1s\" to \"168h\""), "{text}: {message}");
+        }
+        for (text, message) in [
+            ("max_age = \"1m\"", "max_age (1m) must not be shorter than refresh_after (5m)"),
+            (
+                "refresh_after = \"2h\"\nmax_age = \"1h\"",
+                "max_age (1h) must not be shorter than refresh_after (2h)",
+            ),
+        ] {
+            assert_eq!(read(text).unwrap_err(), message);
+        }
+        assert!(read("max_ages = \"1h\"").unwrap_err().contains("unknown field `max_ages`"));
+        assert!(read("refresh_after = 300").unwrap_err().contains("expected a string"));
+    }
+}
