@@ -1,7 +1,11 @@
 //! An issuer's key set: fetched when it's needed, kept while it's good, and never with a task of its own.
 //!
-//! Known keys serve for a day while the issuer is down. A key that isn't known asks for the set anew, at most once in
-//! 30 seconds, failures counted. A set that is empty or broken never replaces a good one.
+//! One request fetches it. Those whose key isn't known wait for that one and share what came of it; those whose key is
+//! known don't wait. Known keys serve for a day while the issuer is down. A key that isn't known asks for the set anew,
+//! at most once in 30 seconds, failures counted. A set that is empty or broken never replaces a good one.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axum::http::Uri;
 use axum::http::uri::Scheme;
@@ -10,15 +14,19 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jsonwebtoken::DecodingKey;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse};
 use serde_json::Value;
-use tokio::sync::Mutex;
 
 use super::fetch::{FetchError, Fetcher};
 use super::issuer::{Algorithm, Issuer, KeyPlace, safe};
 use crate::json;
+use crate::turn::Turns;
 
 /// The key sets' cache for one issuer.
 #[derive(Debug, Default)]
-pub(super) struct KeySet(Mutex<State>);
+pub(super) struct KeySet {
+    turns: Turns,
+    /// Never locked while anything is waited for.
+    state: Mutex<State>,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -27,8 +35,18 @@ struct State {
     fetched: Option<u64>,
     /// When a fetch last failed, or was last begun for a key that a fresh set doesn't hold.
     tried: Option<u64>,
-    /// Whether the last fetch failed.
-    failed: bool,
+    /// Why the last fetch failed, if it did.
+    failure: Option<String>,
+}
+
+/// What is to be done for a token's key.
+enum Need {
+    /// Nothing: this is what there is to say.
+    Nothing(Result<DecodingKey, NoKey>),
+    /// It's known, but the set is old.
+    NewSet(DecodingKey),
+    /// It isn't known.
+    TheKey,
 }
 
 /// Why there is no key.
@@ -52,40 +70,72 @@ impl KeySet {
         fetcher: &Fetcher,
         now: u64,
     ) -> Result<DecodingKey, NoKey> {
-        // Held while fetching, so that one request fetches and the others wait for it: a second and a half at most for
-        // the set, and as long for the configuration that tells where it is.
-        let mut state = self.0.lock().await;
-        let age = state.fetched.map(|fetched| now.abs_diff(fetched));
-        let found = state.find(id, algorithm);
-        let fresh = age.is_some_and(|age| age < FRESH);
-        if let (Some(key), true) = (&found, fresh) {
-            return Ok(key.clone());
+        let need = self.state().need(id, algorithm, now);
+        let turn = match need {
+            Need::Nothing(said) => return said,
+            Need::NewSet(known) => match self.turns.free() {
+                Some(turn) => Some(turn),
+                None => return Ok(known),
+            },
+            Need::TheKey => self.turns.next().await,
+        };
+        if let Some(turn) = turn {
+            let fetched = tokio::time::timeout(TIME, fetch(issuer, fetcher)).await;
+            let fetched = fetched.unwrap_or_else(|_| Err(FetchError::new("no answer in time")));
+            self.state().has_tried(fetched, now);
+            turn.end();
         }
-        if state.tried.is_some_and(|tried| now.abs_diff(tried) < BETWEEN_TRIES) {
-            return match found.filter(|_| age.is_some_and(|age| age < KEPT)) {
-                Some(key) => Ok(key),
-                // Only a set that was had can say so: the key may be one that the failed try would have brought.
-                None if !state.failed => Err(NoKey::Unknown),
-                None => Err(NoKey::Unavailable("the last try failed".into())),
-            };
-        }
-        match fetch(issuer, fetcher).await {
-            Ok(keys) => {
-                *state = State { keys, fetched: Some(now), tried: fresh.then_some(now), failed: false };
-                state.find(id, algorithm).ok_or(NoKey::Unknown)
-            }
-            Err(error) => {
-                state.tried = Some(now);
-                state.failed = true;
-                found
-                    .filter(|_| age.is_some_and(|age| age < KEPT))
-                    .ok_or_else(|| NoKey::Unavailable(error.to_string()))
-            }
-        }
+        self.state().says(id, algorithm, now)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
+    fn need(&self, id: Option<&str>, algorithm: Algorithm, now: u64) -> Need {
+        let known = self.find(id, algorithm).filter(|_| self.is_younger(KEPT, now));
+        match known {
+            Some(key) if self.is_younger(FRESH, now) => Need::Nothing(Ok(key)),
+            _ if self.tried.is_some_and(|tried| now.abs_diff(tried) < BETWEEN_TRIES) => {
+                Need::Nothing(self.says(id, algorithm, now))
+            }
+            Some(key) => Need::NewSet(key),
+            None => Need::TheKey,
+        }
+    }
+
+    /// What can be said of a key by the set there is, and by what came of the last try for another.
+    fn says(&self, id: Option<&str>, algorithm: Algorithm, now: u64) -> Result<DecodingKey, NoKey> {
+        match (self.find(id, algorithm).filter(|_| self.is_younger(KEPT, now)), &self.failure) {
+            (Some(key), _) => Ok(key),
+            // Only a set that was had can say so: the key may be one that the failed try would have brought.
+            (None, None) => Err(NoKey::Unknown),
+            (None, Some(reason)) => Err(NoKey::Unavailable(reason.clone())),
+        }
+    }
+
+    fn has_tried(&mut self, fetched: Result<Vec<Jwk>, FetchError>, now: u64) {
+        match fetched {
+            Ok(keys) => {
+                let tried = self.is_younger(FRESH, now).then_some(now);
+                *self = Self { keys, fetched: Some(now), tried, failure: None };
+            }
+            Err(error) => {
+                if self.is_younger(KEPT, now) {
+                    tracing::warn!(cause = %error, "an issuer's keys can't be fetched; those that are known serve on");
+                }
+                self.tried = Some(now);
+                self.failure = Some(error.to_string());
+            }
+        }
+    }
+
+    fn is_younger(&self, age: u64, now: u64) -> bool {
+        self.fetched.is_some_and(|fetched| now.abs_diff(fetched) < age)
+    }
+
     fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Option<DecodingKey> {
         let mut fitting = self.keys.iter().filter(|key| fits(key, algorithm));
         let key = match id {
@@ -166,6 +216,9 @@ const KEPT: u64 = 24 * 3600;
 /// How many seconds pass between two tries.
 const BETWEEN_TRIES: u64 = 30;
 const MAX_KEYS: usize = 32;
+/// How long the set is waited for, with the configuration that tells where it is: within the three seconds after which
+/// a client is told to try again.
+const TIME: Duration = Duration::from_millis(2_500);
 
 #[cfg(test)]
 mod tests {

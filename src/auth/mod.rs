@@ -13,6 +13,8 @@ mod jwks;
 mod jwt;
 mod via;
 
+use std::sync::Arc;
+
 use axum::http::request::Parts;
 use jsonwebtoken::DecodingKey;
 use lambda_http::request::RequestContext;
@@ -66,10 +68,11 @@ impl From<KeysError> for AuthError {
     }
 }
 
-/// The configured callers, in their order, each with what is cached for it.
+/// The configured callers, in their order, each with what is cached for it. Callers whose tokens are signed with the same
+/// keys have one key set.
 #[derive(Debug)]
 pub struct Callers {
-    configured: Vec<(CallerConfig, KeySet)>,
+    configured: Vec<(CallerConfig, Arc<KeySet>)>,
     fetcher: OnceCell<Fetcher>,
     /// Who everybody is, for a developer.
     everybody: Option<Caller>,
@@ -79,8 +82,13 @@ impl Callers {
     /// As configured.
     #[must_use]
     pub fn new(configured: Vec<CallerConfig>) -> Self {
-        let configured = configured.into_iter().map(|caller| (caller, KeySet::default())).collect();
-        Self { configured, fetcher: OnceCell::new(), everybody: None }
+        let mut with_sets: Vec<(CallerConfig, Arc<KeySet>)> = Vec::new();
+        for caller in configured {
+            let same = with_sets.iter().find(|(other, _)| have_one_key_set(other, &caller));
+            let key_set = same.map_or_else(Arc::default, |(_, key_set)| key_set.clone());
+            with_sets.push((caller, key_set));
+        }
+        Self { configured: with_sets, fetcher: OnceCell::new(), everybody: None }
     }
 
     /// Everybody is this caller, whatever they show: for a developer who tries a policy on their own machine.
@@ -193,6 +201,15 @@ impl Callers {
             }
         };
         token.verified(fitting, &caller.name, issuer, algorithm, &key).map_err(bad)
+    }
+}
+
+fn have_one_key_set(one: &CallerConfig, other: &CallerConfig) -> bool {
+    match (&one.kind, &other.kind) {
+        (CallerKind::Jwt(one), CallerKind::Jwt(other)) => {
+            (&one.issuer, &one.keys, &one.algorithms) == (&other.issuer, &other.keys, &other.algorithms)
+        }
+        _ => false,
     }
 }
 

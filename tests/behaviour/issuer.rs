@@ -222,6 +222,13 @@ impl Issuer {
         self.asked().iter().filter(|path| *path == "/keys").count()
     }
 
+    /// Waits until it's asked for its keys a second time.
+    pub(crate) async fn is_asked_again(&self) {
+        while self.fetches() < 2 {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// What a good token of it says.
     pub(crate) fn claims(&self) -> Value {
         json!({"iss": self.url, "aud": "calls", "sub": "ada", "exp": 4_000_000_000_u64})

@@ -830,6 +830,68 @@ async fn rule_6_a_slow_issuer_is_waited_for_once_and_briefly() {
 }
 
 #[tokio::test]
+async fn rule_6_while_one_request_waits_for_a_slow_issuer_no_other_with_a_known_key_does() {
+    let (key, unknown) = (Key::new("k", "ES256"), Key::new("new", "ES256"));
+    for (first, second, said) in
+        [(&key, 600, "known"), (&unknown, 1, "unavailable"), (&unknown, 600, "unavailable")]
+    {
+        let day = Day::with(&[&key]).await;
+        assert_eq!(day.at(0, &key).await, "known");
+        day.issuer.shows(Keys::Late(json!({"keys": []})));
+        let others = async {
+            day.issuer.is_asked_again().await;
+            let began = std::time::Instant::now();
+            for _ in 0..200 {
+                assert_eq!(day.at(second, &key).await, "known");
+            }
+            began.elapsed().as_millis()
+        };
+        let (waited, took) = tokio::join!(day.at(second, first), others);
+        assert_eq!((waited, day.issuer.fetches()), (said, 2), "second {second}");
+        assert!(took < 1_000, "200 requests took {took} ms");
+    }
+}
+
+#[tokio::test]
+async fn rule_6_a_crowd_fetches_a_set_once() {
+    let (key, unknown) = (Key::new("k", "ES256"), Key::new("new", "ES256"));
+    for (shown, token_key, said) in [
+        (set(&[&key]), &key, "known"),
+        (set(&[&key]), &unknown, "refused"),
+        (Keys::Answer(StatusCode::INTERNAL_SERVER_ERROR, String::new()), &key, "unavailable"),
+    ] {
+        let day = Arc::new(Day::with(&[]).await);
+        day.issuer.shows(shown);
+        let token = token_key.token(&day.issuer.claims());
+        let crowd: Vec<_> = (0..200)
+            .map(|_| {
+                let (day, token) = (day.clone(), token.clone());
+                tokio::spawn(async move { day.shown(0, &token).await })
+            })
+            .collect();
+        for one in crowd {
+            assert_eq!(one.await.unwrap(), said);
+        }
+        assert_eq!(day.issuer.asked(), ["/.well-known/openid-configuration", "/keys"], "{said}");
+    }
+}
+
+#[tokio::test]
+async fn rule_6_callers_of_one_issuer_have_one_key_set() {
+    let key = Key::new("k", "ES256");
+    let issuer = Issuer::with(&[&key]).await;
+    let one = app(&issuer.url, "[\"ES256\"]");
+    let two = one.replace("\"app\"", "\"two\"").replace("\"calls\"", "\"mail\"");
+    let service = service(&(one + &two + &MEMBERS.replace("[\"app\"]", "[\"app\", \"two\"]")));
+    for audience in ["calls", "mail"] {
+        let mut claims = issuer.claims();
+        claims["aud"] = audience.into();
+        assert_welcome(&bearing(&service, &key.token(&claims)).await, audience);
+    }
+    assert_eq!(issuer.fetches(), 1);
+}
+
+#[tokio::test]
 async fn rule_6_an_issuers_configuration_is_believed_about_itself_alone() {
     let key = Key::new("k", "ES256");
     let other = Issuer::with(&[&key]).await;
