@@ -50,6 +50,8 @@ export async function startProvider({ keys, signsWith = keys[0].kid, people, iss
   serve(keys, signsWith);
   return {
     issuer: name,
+    /** Where it listens. */
+    url,
     /** How often its key set was asked for. */
     keySetsGiven: () => calls['/jwks'] ?? 0,
     /** An access token for one of the people, by the client credentials flow. Without a `resource` it's an opaque one. */

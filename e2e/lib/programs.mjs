@@ -25,6 +25,8 @@ export function start(command, args, { env, cwd } = {}) {
     name: command.split('/').at(-1),
     /** What it has written so far, to either stream. */
     output: () => output,
+    /** Sends a signal to it and all it started. */
+    signal: kill,
     /** The code or signal it ended with, or why it couldn't begin, once that's so. */
     exited: new Promise((resolve) => {
       child.on('error', (error) => resolve(error.message));

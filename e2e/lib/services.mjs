@@ -52,7 +52,15 @@ export async function startSecretsManager() {
   return Object.assign(program, {
     url,
     create: (name, text) => call('CreateSecret', { Name: name, SecretString: text }),
-    update: (name, text) => call('PutSecretValue', { SecretId: name, SecretString: text }),
+    /** Gives it a new version: the current one, unless it's said to be at another stage. */
+    update: (name, text, stage = 'AWSCURRENT') => call('PutSecretValue', { SecretId: name, SecretString: text, VersionStages: [stage] }),
+    /** Moves AWSCURRENT from one version to another. */
+    makeCurrent: (name, to, from) =>
+      call('UpdateSecretVersionStage', { SecretId: name, VersionStage: 'AWSCURRENT', MoveToVersionId: to, RemoveFromVersionId: from }),
+    remove: (name) => call('DeleteSecret', { SecretId: name, ForceDeleteWithoutRecovery: true }),
+    markForRemoval: (name) => call('DeleteSecret', { SecretId: name, RecoveryWindowInDays: 7 }),
+    restore: (name) => call('RestoreSecret', { SecretId: name }),
+    stages: async (name) => (await call('DescribeSecret', { SecretId: name })).VersionIdsToStages,
   });
 }
 
@@ -63,7 +71,6 @@ export async function startSecretsManager() {
 export async function startFunction(env = {}) {
   const [invocations, runtime] = await freePorts(2);
   const addresses = ['--runtime-interface-emulator-address', `127.0.0.1:${invocations}`, '--runtime-api-address', `127.0.0.1:${runtime}`];
-  const account = { AWS_REGION: REGION, AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test', AWS_EC2_METADATA_DISABLED: 'true' };
   const program = start(emulator(), ['--log-level', 'debug', ...addresses, bootstrap()], { env: clean({ ...account, ...env }) });
   const url = `http://127.0.0.1:${invocations}`;
   // Any answer at all: the emulator has no path for this.
@@ -73,15 +80,7 @@ export async function startFunction(env = {}) {
     invoke: async (event) => {
       const path = '/2015-03-31/functions/function/invocations';
       const response = await fetch(url + path, { method: 'POST', body: JSON.stringify(event) });
-      const answer = JSON.parse(await response.text());
-      assert.ok(answer.statusCode, `an HTTP answer, not ${JSON.stringify(answer)}`);
-      assert.equal(answer.isBase64Encoded, false);
-      const several = Object.entries(answer.multiValueHeaders ?? {}).map(([name, values]) => [name, values.join()]);
-      return {
-        status: answer.statusCode,
-        headers: { ...answer.headers, ...Object.fromEntries(several) },
-        body: answer.body ? JSON.parse(answer.body) : undefined,
-      };
+      return httpAnswer(JSON.parse(await response.text()));
     },
     /** The function's own log lines so far, each one JSON object. */
     log: () => program.output().split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line)),
@@ -93,9 +92,30 @@ export async function startFunction(env = {}) {
 /** The function's own program, without the emulator. */
 export const startBootstrap = (env) => start(bootstrap(), [], { env: clean(env) });
 
+/** An answer of the function's: its status, its headers, and its body read as JSON if it has one. */
+export function httpAnswer(answer) {
+  assert.ok(answer.statusCode, `an HTTP answer, not ${JSON.stringify(answer)}`);
+  assert.equal(answer.isBase64Encoded, false);
+  const several = Object.entries(answer.multiValueHeaders ?? {}).map(([name, values]) => [name, values.join()]);
+  return {
+    status: answer.statusCode,
+    headers: { ...answer.headers, ...Object.fromEntries(several) },
+    body: answer.body ? JSON.parse(answer.body) : undefined,
+  };
+}
+
 export const REGION = 'eu-central-1';
 
-const bootstrap = () => process.env.ROOMPASS_BOOTSTRAP || `${repo}/target/lambda/roompass-lambda/bootstrap`;
+/** What the function finds of an AWS account in its environment. */
+export const account = {
+  AWS_REGION: REGION,
+  AWS_ACCESS_KEY_ID: 'test',
+  AWS_SECRET_ACCESS_KEY: 'canary-of-the-role',
+  AWS_EC2_METADATA_DISABLED: 'true',
+};
+
+/** The function's program. */
+export const bootstrap = () => process.env.ROOMPASS_BOOTSTRAP || `${repo}/target/lambda/roompass-lambda/bootstrap`;
 
 /** AWS's emulator ships inside the SAM command line. */
 function emulator() {
