@@ -128,7 +128,7 @@ impl Keys {
         Self(Source::Kept(Kept { store, server, ages, randomness, turns, held }))
     }
 
-    /// The keys to sign with now, in seconds since 1970. Takes a second and a third at most.
+    /// The keys to sign with now, in seconds since 1970. Takes 1.2 seconds at most.
     ///
     /// # Errors
     /// Where there are no good ones, and the store gives no secret or one that can't be used.
@@ -223,7 +223,7 @@ impl StoreError {
 const TO_REFRESH: Duration = Duration::from_secs(1);
 /// How long those wait that have none to serve with. Twice that, for the init phase and the first request, is within
 /// the three seconds after which a client is told to try again.
-const WITHOUT_KEYS: Duration = Duration::from_millis(1_300);
+const WITHOUT_KEYS: Duration = Duration::from_millis(1_200);
 
 #[cfg(test)]
 mod tests {
@@ -470,7 +470,7 @@ mod tests {
         );
         assert!((1_000..1_290).contains(&with.as_millis()), "{with:?}");
         for without in [without, another] {
-            assert!((1_300..1_600).contains(&without.as_millis()), "{without:?}");
+            assert!((1_200..1_600).contains(&without.as_millis()), "{without:?}");
         }
     }
 

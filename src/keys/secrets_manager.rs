@@ -110,5 +110,5 @@ const CURRENT: &str = "AWSCURRENT";
 
 /// The SDK has no time-outs of its own. Two attempts are within the time that anybody waits for keys.
 const ATTEMPT: Duration = Duration::from_millis(600);
-const OPERATION: Duration = Duration::from_millis(1_250);
+const OPERATION: Duration = Duration::from_millis(1_150);
 const BACKOFF: Duration = Duration::from_millis(50);
