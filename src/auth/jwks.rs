@@ -80,9 +80,9 @@ impl KeySet {
             Need::TheKey => self.turns.next().await,
         };
         if let Some(turn) = turn {
-            let fetched = tokio::time::timeout(TIME, fetch(issuer, fetcher)).await;
-            let fetched = fetched.unwrap_or_else(|_| Err(FetchError::new("no answer in time")));
-            self.state().has_tried(fetched, now);
+            let answer = tokio::time::timeout(TIME, fetch(issuer, fetcher)).await;
+            let answer = answer.unwrap_or_else(|_| Err(FetchError::new("no answer in time")));
+            self.state().has_tried(answer, now);
             turn.end();
         }
         self.state().says(id, algorithm, now)
@@ -116,8 +116,8 @@ impl State {
         }
     }
 
-    fn has_tried(&mut self, fetched: Result<Vec<Jwk>, FetchError>, now: u64) {
-        match fetched {
+    fn has_tried(&mut self, answer: Result<Vec<Jwk>, FetchError>, now: u64) {
+        match answer {
             Ok(keys) => {
                 let tried = self.is_younger(FRESH, now).then_some(now);
                 *self = Self { keys, fetched: Some(now), tried, failure: None };

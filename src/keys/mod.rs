@@ -86,7 +86,7 @@ pub struct Keys(Source);
 
 enum Source {
     Given(Arc<SigningKeys>),
-    Kept(Kept),
+    Kept(Box<Kept>),
 }
 
 struct Kept {
@@ -125,7 +125,7 @@ impl Keys {
         randomness: Randomness,
     ) -> Self {
         let (turns, held) = (Turns::default(), Mutex::default());
-        Self(Source::Kept(Kept { store, server, ages, randomness, turns, held }))
+        Self(Source::Kept(Box::new(Kept { store, server, ages, randomness, turns, held })))
     }
 
     /// The keys to sign with now, in seconds since 1970. Takes 1.2 seconds at most.
