@@ -10,7 +10,7 @@
 //! | module | its one job |
 //! |---|---|
 //! | [`http`] | the router, its layers in order, and the one place that turns a refusal into a response |
-//! | [`lambda`] | what AWS puts around a request, taken off: stage prefixes and request ids |
+//! | [`lambda`] | what AWS puts around a request, taken off: the event, stage prefixes, request ids |
 //! | [`dialect`] | a wire format to a [`domain::PassRequest`], and a token back to that wire format |
 //! | [`auth`] | a request's head to a [`auth::Caller`] |
 //! | [`policy`] | a caller and what it asks for to a [`domain::Pass`], or a denial |

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use lambda_http::{lambda_runtime, service_fn};
-use roompass::config::{Config, ConfigError, Environment, KeySource, with_callers_secrets};
+use roompass::config::{Config, ConfigError, Environment, KeySource, warnings, with_callers_secrets};
 use roompass::domain::{operating_system_randomness, wall_clock};
 use roompass::keys::{Keys, SecretsManager};
 use roompass::{http, lambda, log};
@@ -30,8 +30,12 @@ async fn main() -> ExitCode {
         );
     }
     // Now, while the init phase lends a whole processor. A failure is no end: the next request tries again.
-    if let Err(error) = keys.current(wall_clock()).await {
-        tracing::error!(cause = %error, "the signing keys are not at hand yet");
+    match keys.current(wall_clock()).await {
+        Ok(keys) => {
+            let lacking = warnings::of_keys(&keys).into_iter().chain(warnings::of_callers(&config, &keys));
+            lacking.for_each(|warning| tracing::warn!("{warning}"));
+        }
+        Err(error) => tracing::error!(cause = %error, "the signing keys are not at hand yet"),
     }
     let router = http::router(config, keys, operating_system_randomness);
     match lambda_runtime::run(service_fn(|event| lambda::answer(router.clone(), event))).await {

@@ -128,7 +128,7 @@ async fn a_path_or_query_of_any_kind_is_answered() {
                 event["rawQueryString"] = json!(query);
                 event["queryStringParameters"] = json!({ query: query });
                 let answer = invoke_on(open(), &event.to_string()).await;
-                assert_answered(&answer, &format!("{source} {:.20} {:.20}", path, query));
+                assert_answered(&answer, &format!("{source} {path:.20} {query:.20}"));
             }
         }
     }

@@ -1,13 +1,12 @@
 //! `roompass explain`: what would this caller get for this request, and by which rule?
 
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use roompass::auth::{Caller, CallerKind};
 use roompass::config::{Config, ConfigError, Environment};
 use roompass::dialect::{BadRequest, standard};
-use roompass::domain::{Pass, operating_system_randomness};
+use roompass::domain::{Pass, operating_system_randomness, wall_clock};
 use roompass::http::Refusal;
 use roompass::mint;
 use roompass::policy::{Explanation, Policy as Rules};
@@ -69,7 +68,7 @@ pub(crate) fn run(options: &Options) -> Result<Explained, ExplainError> {
     let body = options.request.as_deref().map(somebody::object).transpose()?.map(Value::Object);
     let body = body.map_or_else(String::new, |body| body.to_string());
     let request = standard::parse(body.as_bytes(), &limits)?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let now = wall_clock();
     let explained = Rules::new(rules, limits, operating_system_randomness).explain(&caller, request, now);
     let code = if explained.decision.is_ok() { 0 } else { REFUSED };
     let text = if options.json {
