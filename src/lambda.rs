@@ -89,6 +89,11 @@ fn readable(event: Value) -> Option<LambdaRequest> {
             *text = format!("{from_root}{}", escaped(text, PATH));
         }
     }
+    for parameters in ["queryStringParameters", "multiValueQueryStringParameters"] {
+        if let Some(Value::Object(parameters)) = event.get_mut(parameters) {
+            parameters.retain(|_, values| *values != json!([]));
+        }
+    }
     if let Some(Value::String(query)) = event.get_mut("rawQueryString") {
         *query = escaped(query, QUERY);
     }

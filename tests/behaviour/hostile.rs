@@ -135,6 +135,18 @@ async fn a_path_or_query_of_any_kind_is_answered() {
 }
 
 #[tokio::test]
+async fn a_parameter_without_a_value_is_no_parameter() {
+    for source in SOURCES {
+        for parameters in ["queryStringParameters", "multiValueQueryStringParameters"] {
+            let mut event = sample(source);
+            event[parameters] = json!({ "a": [], "": [] });
+            let answer = invoke_on(open(), &event.to_string()).await;
+            assert_answered(&answer, &format!("{source} {parameters}"));
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_event_that_is_no_request_is_a_400_in_the_one_shape() {
     let mut broken = sample("http-api-base64");
     broken["body"] = json!("not base64!");
