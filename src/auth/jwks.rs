@@ -216,9 +216,9 @@ const KEPT: u64 = 24 * 3600;
 /// How many seconds pass between two tries.
 const BETWEEN_TRIES: u64 = 30;
 const MAX_KEYS: usize = 32;
-/// How long the set is waited for, with the configuration that tells where it is: within the three seconds after which
-/// a client is told to try again.
-const TIME: Duration = Duration::from_millis(2_500);
+/// How long the set is waited for, with the configuration that tells where it is. With the time that signing keys may
+/// take besides, it's within the three seconds after which a client is told to try again.
+const TIME: Duration = Duration::from_millis(1_700);
 
 #[cfg(test)]
 mod tests {
