@@ -106,7 +106,7 @@ fn readable(event: Value) -> Option<LambdaRequest> {
 }
 
 /// Headers as HTTP has them: what can't stand in a value becomes a question mark, so that nothing is read into it, and
-/// what can't be a name is left out. None where a name stands twice, in two casings.
+/// what can't be a name is left out. None where a name stands twice, in two casings, or with two values.
 fn mend_headers(event: &mut Map<String, Value>) -> Option<()> {
     for key in ["headers", "multiValueHeaders"] {
         let Some(Value::Object(headers)) = event.get_mut(key) else { continue };
@@ -118,10 +118,18 @@ fn mend_headers(event: &mut Map<String, Value>) -> Option<()> {
         }
         headers.values_mut().for_each(mend_values);
     }
-    // The library would let a single value take the place of several.
-    if event.get("multiValueHeaders").and_then(Value::as_object).is_some_and(|headers| !headers.is_empty()) {
-        event.remove("headers");
+    // The library would let a single value take the place of several. REST APIs send each header in both.
+    let several = event.get("multiValueHeaders").and_then(Value::as_object);
+    let Some(several) = several.filter(|headers| !headers.is_empty()) else { return Some(()) };
+    let one = event.get("headers").and_then(Value::as_object);
+    let missing = one.into_iter().flatten().any(|(name, value)| {
+        let values = several.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
+        !values.and_then(|(_, values)| values.as_array()).is_some_and(|values| values.contains(value))
+    });
+    if missing {
+        return None;
     }
+    event.remove("headers");
     Some(())
 }
 
@@ -140,7 +148,9 @@ fn mend_values(value: &mut Value) {
 fn address_size(event: &Map<String, Value>) -> usize {
     let keys =
         ["rawPath", "path", "rawQueryString", "queryStringParameters", "multiValueQueryStringParameters"];
-    keys.iter().filter_map(|key| event.get(*key)).map(|part| part.to_string().len() * 3).sum()
+    let stage = event.get("requestContext").and_then(|context| context.get("stage"));
+    let parts = keys.iter().filter_map(|key| event.get(*key)).chain(stage);
+    parts.map(|part| part.to_string().len() * 3).sum()
 }
 
 /// What can't stand in a path or a query is encoded, and what can is left alone. So a path is as it was before HTTP APIs

@@ -30,6 +30,12 @@ pub enum CallerKind {
 }
 
 impl CallerConfig {
+    /// Whether what this caller shows may end.
+    #[must_use]
+    pub fn shows_an_end(&self) -> bool {
+        !matches!(self.kind, CallerKind::Anonymous | CallerKind::Gateway(Via::Iam))
+    }
+
     /// Whose word it is that this caller is who it says: subjects of one authority are the same people.
     #[must_use]
     pub fn authority(&self) -> &str {

@@ -14,9 +14,12 @@ pub(super) enum Credential<'a> {
     Bearer(&'a str),
     /// `X-API-Key: …` or `Authorization: ApiKey …`
     ApiKey(&'a str),
+    /// An `Authorization` in no form that anybody uses: one of the above gone wrong.
+    Unknown,
 }
 
-/// The one credential of a request, if it has one. Another scheme of `Authorization` is none of ours.
+/// The one credential of a request, if it has one. What proxies and AWS use besides (`Basic` and its like) is none of
+/// ours.
 ///
 /// # Errors
 /// Where there are several, or one that can't be read.
@@ -28,7 +31,9 @@ pub(super) fn presented(headers: &HeaderMap) -> Result<Option<Credential<'_>>, A
             "bearer" if credential.contains('.') => Some(Credential::Jwt(credential)),
             "bearer" => Some(Credential::Bearer(credential)),
             "apikey" => Some(Credential::ApiKey(credential)),
-            _ => None,
+            "" | "aws4-hmac-sha256" | "digest" | "negotiate" => None,
+            "basic" if !credential.contains([' ', '\t', ',']) => None,
+            _ => Some(Credential::Unknown),
         }
     });
     match (authorization, one(headers, &API_KEY)?) {

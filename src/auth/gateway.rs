@@ -54,7 +54,7 @@ impl Via {
                 let claims: Map<_, _> =
                     fields.iter().map(|(name, value)| (name.clone(), unstringified(name, value))).collect();
                 let subject = text(&claims, "sub").or_else(|| text(&claims, "principalId"))?;
-                Some(Vouched { issuer: None, subject, claims, expires: None })
+                Some(Vouched { issuer: None, subject, expires: end(&claims)?, claims })
             }
             Self::Iam => {
                 let (arn, account) = match context {
@@ -78,12 +78,17 @@ impl Via {
 
 /// Nobody, where it can't be said when their word ends.
 fn of_claims(claims: Map<String, Value>) -> Option<Vouched> {
-    let expires = match claims.get("exp") {
+    let expires = end(&claims)?;
+    Some(Vouched { issuer: text(&claims, "iss"), subject: text(&claims, "sub")?, claims, expires })
+}
+
+/// When their word ends, if it says when; none where it can't be said.
+fn end(claims: &Map<String, Value>) -> Option<Option<u64>> {
+    Some(match claims.get("exp") {
         None | Some(Value::Null) => None,
         Some(Value::String(time)) => Some(number(time).or_else(|| date(time))?),
         Some(time) => Some(seconds(time)?),
-    };
-    Some(Vouched { issuer: text(&claims, "iss"), subject: text(&claims, "sub")?, claims, expires })
+    })
 }
 
 fn number(text: &str) -> Option<u64> {

@@ -146,12 +146,13 @@ impl Callers {
         }
     }
 
-    /// Whether a configured caller could have meant this, right or wrong: a bearer may be a token or a key.
+    /// Whether a configured caller could have meant this, right or wrong: a bearer may be a token or a key, and behind a
+    /// gateway it's what an authorizer should have judged.
     fn expects(&self, credential: &Credential<'_>) -> bool {
         self.configured.iter().any(|(caller, _)| match caller.kind {
             CallerKind::ApiKey => true,
-            CallerKind::Jwt(_) => matches!(credential, Credential::Jwt(_) | Credential::Bearer(_)),
-            CallerKind::Anonymous | CallerKind::Gateway(_) => false,
+            CallerKind::Jwt(_) | CallerKind::Gateway(_) => !matches!(credential, Credential::ApiKey(_)),
+            CallerKind::Anonymous => false,
         })
     }
 

@@ -32,8 +32,10 @@ async fn main() -> ExitCode {
     // Now, while the init phase lends a whole processor. A failure is no end: the next request tries again.
     match keys.current(wall_clock()).await {
         Ok(keys) => {
-            let lacking = warnings::of_keys(&keys).into_iter().chain(warnings::of_callers(&config, &keys));
-            lacking.for_each(|warning| tracing::warn!("{warning}"));
+            let lacking =
+                [warnings::of_callers(&config, &keys), warnings::of_dialects(&config, &keys)].concat();
+            let weak = warnings::of_keys(&keys).into_iter().chain(warnings::of_config(&config));
+            weak.chain(lacking).for_each(|warning| tracing::warn!("{warning}"));
         }
         Err(error) => tracing::error!(cause = %error, "the signing keys are not at hand yet"),
     }

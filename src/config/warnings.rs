@@ -1,7 +1,8 @@
 //! What can be started with and still won't do what is meant by it.
 
-use super::Config;
+use super::{Config, Dialect};
 use crate::auth::CallerKind;
+use crate::domain::agora::TokenVersion;
 use crate::keys::SigningKeys;
 
 /// What callers are known by and the keys don't hold, a line for each. Never shows a secret.
@@ -19,6 +20,30 @@ pub fn of_callers(config: &Config, keys: &SigningKeys) -> Vec<String> {
         format!("a caller is known by a secret that its issuer shares, and {unusable}: its tokens are answered 503")
     });
     no_keys.into_iter().chain(no_secret).collect()
+}
+
+/// That dialects are served for which there are no keys: their requests are answered 503.
+#[must_use]
+pub fn of_dialects(config: &Config, keys: &SigningKeys) -> Vec<String> {
+    let lacking = config.dialects.iter().filter_map(|dialect| {
+        let missing = keys.sign_for(&[*dialect]).err()?;
+        Some(format!(
+            "the dialect {:?} is served, and {missing}: its requests are answered 503",
+            dialect.as_str()
+        ))
+    });
+    lacking.collect()
+}
+
+/// What the file asks for that is weak in itself.
+#[must_use]
+pub fn of_config(config: &Config) -> Option<String> {
+    let weak = config.dialects.contains(&Dialect::Agora) && config.agora.token_version == TokenVersion::V006;
+    weak.then(|| {
+        "agora.token_version = \"006\": whoever holds such a token can make it good for another channel and user, since its \
+         layout doesn't keep the two apart. Use it for SDKs that know no other, and for nothing that must stay apart"
+            .to_owned()
+    })
 }
 
 /// That LiveKit's secret is too short to be one. The pair that everybody knows is none to begin with.

@@ -11,7 +11,7 @@ use axum::routing::MethodFilter;
 use serde_json::{Value, json};
 
 use super::{BadRequest, Refused, Reply, members, text};
-use crate::domain::agora::{Account, ChannelName, RtmUser, Uid};
+use crate::domain::agora::{Account, ChannelName, ChatUser, RtmUser, Uid};
 use crate::domain::{
     AgoraToken, Identity, InvalidField, Limits, LoginRequest, LoginService, PassRequest, Role, RoomName, Ttl,
 };
@@ -46,7 +46,7 @@ pub type Wanted = (&'static str, AgoraToken<PassRequest, LoginRequest>);
 pub const PING: &str = "/agora/ping";
 
 /// Its routes to tokens. Its clients write them with a slash at the end, and people without.
-pub const ROUTES: [Route; 9] = [
+pub const ROUTES: [Route; 11] = [
     Route { method: MethodFilter::GET, path: "/agora/rtc/{channel}/{role}/{tokenType}/{uid}", read: rtc },
     Route { method: MethodFilter::GET, path: "/agora/rtc/{channel}/{role}/{tokenType}/{uid}/", read: rtc },
     Route { method: MethodFilter::GET, path: "/agora/rtm/{uid}", read: rtm },
@@ -63,6 +63,8 @@ pub const ROUTES: [Route; 9] = [
         path: "/agora/rte/{channel}/{role}/{tokenType}/{uid}/{rtmuid}/",
         read: rte,
     },
+    Route { method: MethodFilter::GET, path: "/agora/chat/account/{uid}", read: chat },
+    Route { method: MethodFilter::GET, path: "/agora/chat/account/{uid}/", read: chat },
     Route { method: MethodFilter::POST, path: "/agora/getToken", read: by_body },
 ];
 
@@ -89,6 +91,12 @@ fn rtm(asking: &Asking<'_>) -> Result<Vec<Wanted>, BadRequest> {
     let ttl = expiry(asking.query)?;
     let login = login(LoginService::Rtm, part(asking, "uid"), ttl, asking.limits)?;
     Ok(vec![("rtmToken", AgoraToken::Login(login))])
+}
+
+fn chat(asking: &Asking<'_>) -> Result<Vec<Wanted>, BadRequest> {
+    let ttl = expiry(asking.query)?;
+    let login = login(LoginService::Chat, part(asking, "uid"), ttl, asking.limits)?;
+    Ok(vec![("chatToken", AgoraToken::Login(login))])
 }
 
 fn rte(asking: &Asking<'_>) -> Result<Vec<Wanted>, BadRequest> {
@@ -168,7 +176,11 @@ fn login(
     ttl: Option<Ttl>,
     limits: &Limits,
 ) -> Result<LoginRequest, InvalidField> {
-    let identity = Identity::parse(RtmUser::parse(user)?.as_str(), limits)?;
+    let user = match service {
+        LoginService::Rtm => RtmUser::parse(user)?.as_str().to_owned(),
+        LoginService::Chat => ChatUser::parse(user)?.as_str().to_owned(),
+    };
+    let identity = Identity::parse(user, limits)?;
     Ok(LoginRequest { service, identity, ttl, usual_ttl: USUAL_TTL })
 }
 

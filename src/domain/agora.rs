@@ -43,13 +43,19 @@ agora_name!(
     Uid
 );
 agora_name!(
-    /// Somebody with a name, in calls and in chat: 1 to 255 bytes of the characters of a [`ChannelName`], and something
+    /// Somebody with a name, in calls: 1 to 255 bytes of the characters of a [`ChannelName`], and something
     /// besides zeros and spaces. A number is an account too: Agora keeps both in the same place of a token.
     Account
 );
 agora_name!(
     /// Somebody with a name, in Signaling (RTM): at most 64 bytes, otherwise as an [`Account`].
     RtmUser
+);
+
+agora_name!(
+    /// Somebody with a name, in Chat: 1 to 64 of a to z, digits, `_`, `-` and `.`. Agora doesn't tell capitals apart there,
+    /// so they are none of it.
+    ChatUser
 );
 
 impl ChannelName {
@@ -115,6 +121,28 @@ impl RtmUser {
     /// Where it's empty, too long, holds another character, or nothing but zeros and spaces.
     pub fn parse(text: impl Into<String>) -> Result<Self, InvalidField> {
         somebody(Self::FIELD, text.into(), Self::MOST).map(Self)
+    }
+}
+
+impl ChatUser {
+    const FIELD: &str = "uid";
+    const MOST: usize = 64;
+
+    /// A name that means this one user.
+    ///
+    /// # Errors
+    /// Where it's empty, too long, holds another character, or nothing but zeros.
+    pub fn parse(text: impl Into<String>) -> Result<Self, InvalidField> {
+        let text = somebody(Self::FIELD, text.into(), Self::MOST)?;
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-.".contains(&byte);
+        if text.bytes().all(plain) {
+            Ok(Self(text))
+        } else {
+            Err(InvalidField::new(
+                Self::FIELD,
+                "may hold small letters from a to z, digits, _, - and . alone",
+            ))
+        }
     }
 }
 

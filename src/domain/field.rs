@@ -13,7 +13,12 @@ pub struct InvalidField {
 impl InvalidField {
     /// A field and its problem.
     pub fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self { field: field.into(), problem: problem.into() }
+        let mut field: String = field.into();
+        if field.len() > MOST {
+            field.truncate(field.floor_char_boundary(MOST));
+            field.push('…');
+        }
+        Self { field, problem: problem.into() }
     }
 
     /// The field holds a value of a type that isn't `expected`.
@@ -24,5 +29,20 @@ impl InvalidField {
     /// The field is `size` bytes long, where `limit` are allowed.
     pub fn too_long(field: impl Into<String>, size: usize, limit: usize) -> Self {
         Self::new(field, format!("is {size} bytes long in UTF-8; at most {limit} are allowed"))
+    }
+}
+
+/// How much of a path is told, in bytes: names inside it may be the client's.
+const MOST: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_path_that_the_client_made_long_the_beginning_is_told() {
+        let invalid = InvalidField::new(format!("tags.{}", "é".repeat(10_000)), "must be a string");
+        assert_eq!(invalid.field, format!("tags.{}…", "é".repeat(97)));
+        assert_eq!(InvalidField::new("tags.é", "").field, "tags.é");
     }
 }

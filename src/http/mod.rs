@@ -40,6 +40,9 @@ pub(crate) struct Stages {
     sandboxes: Vec<String>,
     agora: Agora,
     randomness: Randomness,
+    dialects: Vec<Dialect>,
+    /// Where tokens are had, in words.
+    served: Arc<str>,
 }
 
 /// The whole service: the same in Lambda, on a laptop and in tests.
@@ -52,11 +55,15 @@ pub fn router(config: Config, keys: Keys, randomness: Randomness) -> Router {
 pub fn router_for(callers: Callers, config: Config, keys: Keys, randomness: Randomness) -> Router {
     let Config { http, cors, limits, dialects, sandbox, agora, rules, .. } = config;
     let policy = Policy::new(rules, limits.clone(), randomness);
-    let stages = Stages { callers, policy, keys, limits, sandboxes: sandbox.ids, agora, randomness };
     let below = |path: &str| format!("{}{path}", http.base_path.as_str());
+    let livekits = || dialects.iter().flat_map(|dialect| dialect::routes(*dialect));
+    let agoras = dialects.contains(&Dialect::Agora).then(|| format!("GET {}", below("/agora/rtc/…")));
+    let served: Vec<_> =
+        livekits().map(|route| format!("POST {}", below(route.path))).chain(agoras).collect();
+    let served = Arc::from(served.join(", "));
 
     let mut routes = Router::new().route(&below("/healthz"), get(health));
-    for route in dialects.iter().flat_map(|dialect| dialect::routes(*dialect)) {
+    for route in livekits() {
         routes = routes.route(
             &below(route.path),
             post(async move |state, request| endpoint::livekit(route, state, request).await),
@@ -69,6 +76,8 @@ pub fn router_for(callers: Callers, config: Config, keys: Keys, randomness: Rand
             routes = routes.route(&below(route.path), on(route.method, answer));
         }
     }
+    let sandboxes = sandbox.ids;
+    let stages = Stages { callers, policy, keys, limits, sandboxes, agora, randomness, dialects, served };
     // The last layer is the outermost: what leaves has been through all of them.
     routes
         .fallback(nowhere)
@@ -80,16 +89,23 @@ pub fn router_for(callers: Callers, config: Config, keys: Keys, randomness: Rand
         .with_state(Arc::new(stages))
 }
 
-/// Says whether passes can be signed: 200 with the version, or 503.
+/// Says whether tokens can be signed, in one dialect that is served at least: 200 with the version, or 503.
 async fn health(State(stages): State<Arc<Stages>>) -> Result<Response, Refusal> {
-    stages.keys.current(wall_clock()).await?;
+    let keys = stages.keys.current(wall_clock()).await?;
+    keys.sign_for(&stages.dialects)?;
     let body = serde_json::json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") });
     Ok((body::JSON, body.to_string()).into_response())
 }
 
 /// Nothing is at this path; or there was no path, since what called isn't a request.
-async fn nowhere(unreadable: Option<Extension<UnreadableEvent>>) -> Refusal {
-    if unreadable.is_some() { BadRequest::Event.into() } else { Refusal::NotFound }
+async fn nowhere(
+    State(stages): State<Arc<Stages>>,
+    unreadable: Option<Extension<UnreadableEvent>>,
+) -> Refusal {
+    match unreadable {
+        Some(_) => BadRequest::Event.into(),
+        None => Refusal::NotFound { served: stages.served.clone() },
+    }
 }
 
 fn panicked(_: Box<dyn Any + Send>) -> Response {

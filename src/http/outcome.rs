@@ -134,7 +134,7 @@ pub(super) async fn told(State(randomness): State<Randomness>, mut request: Requ
                 $level,
                 status = response.status().as_u16(),
                 method = method.as_str(),
-                path = path.get(..MAX_PATH).unwrap_or(&path),
+                path = &path[..path.floor_char_boundary(MAX_PATH)],
                 code = refusal.as_ref().map(|refusal| refusal.code()),
                 cause = refusal.as_ref().map(ToString::to_string),
                 caller = audit.map(|audit| audit.caller.as_str()),

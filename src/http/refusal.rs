@@ -19,7 +19,10 @@ use crate::policy::Denial;
 pub enum Refusal {
     /// There is nothing at that path.
     #[error("no such path")]
-    NotFound,
+    NotFound {
+        /// Where tokens are had, in words.
+        served: Arc<str>,
+    },
     /// The path is there, with another method.
     #[error("no such method here")]
     MethodNotAllowed,
@@ -79,7 +82,12 @@ impl Refusal {
     fn shown(&self) -> Shown {
         use StatusCode as S;
         match self {
-            Self::NotFound => (S::NOT_FOUND, "not_found", "There is nothing at this path", NOT_FOUND.into()),
+            Self::NotFound { served } => (
+                S::NOT_FOUND,
+                "not_found",
+                "There is nothing at this path",
+                format!("A token is had by {served}. Which routes are served is `dialects` in roompass.toml."),
+            ),
             Self::MethodNotAllowed => (
                 S::METHOD_NOT_ALLOWED,
                 "method_not_allowed",
@@ -285,9 +293,6 @@ impl IntoResponse for Refusal {
 
 const INVALID_FIELD: &str = "invalid_field";
 const UNUSABLE_FIELD: &str = "A field can't be used";
-const NOT_FOUND: &str = "A token is had by POST /getToken or POST /api/token, or by another dialect's path if it's \
-                         served, below the base path if one is configured.";
-
 #[cfg(test)]
 mod tests {
     use super::*;

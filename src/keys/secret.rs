@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::agora::{APP_CERTIFICATE, APP_ID, AgoraKeys};
 use super::api_key::{self, KeptApiKey};
 use super::livekit::{API_KEY, API_SECRET, LiveKitKeys, ServerUrl, URL};
+use crate::config::Dialect;
 use crate::json;
 
 /// The keys of one provider or of both, always from one version of the secret.
@@ -143,6 +144,18 @@ impl SigningKeys {
     /// Where only LiveKit's keys are configured.
     pub fn agora(&self) -> Result<&AgoraKeys, NotConfigured> {
         self.agora.as_ref().ok_or(NotConfigured::Agora)
+    }
+
+    /// Whether there are keys for one of these dialects at least.
+    ///
+    /// # Errors
+    /// Where there are none.
+    pub fn sign_for(&self, dialects: &[Dialect]) -> Result<(), NotConfigured> {
+        let each = dialects.iter().map(|dialect| match dialect {
+            Dialect::Agora => self.agora().map(|_| ()),
+            _ => self.livekit().map(|_| ()),
+        });
+        each.fold(Err(NotConfigured::LiveKit), |any, one| any.or(one))
     }
 
     /// Whether LiveKit's pair is the one that everybody knows.

@@ -42,6 +42,9 @@ fn impossible(rule: &Rule, callers: &[CallerConfig]) -> Option<String> {
     let named = callers.iter().filter(|caller| rule.callers.contains(&caller.name));
     let sources = sources(rule);
     for caller in named {
+        if rule.within_credential && !caller.shows_an_end() {
+            return Some(format!("is within_credential, and what caller {:?} shows never ends", caller.name));
+        }
         if let Some(source) = sources.iter().find(|source| !may_have(caller, source)) {
             return Some(format!("asks for {{{source}}}, which caller {:?} never has", caller.name));
         }
@@ -75,7 +78,8 @@ fn clash(rule: &Rule, other: &Rule) -> Option<String> {
             && (other.default_room.is_some() || rule.default_room.is_none()));
     let covers =
         rule.callers.iter().all(|name| other.callers.contains(name)) && other.when.covers(&rule.when);
-    (covers && opens_all && placeholders(other).next().is_none())
+    let logs_in = rule.agora_logins.is_none() || other.agora_logins.is_some();
+    (covers && opens_all && logs_in && placeholders(other).next().is_none())
         .then(|| format!("is never reached: rule {:?} before it decides all that it's for", other.name))
 }
 

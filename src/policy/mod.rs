@@ -73,7 +73,7 @@ pub enum Denial {
         rule: String,
     },
     /// Rules are for this caller, and none gives a login at this service.
-    #[error("No rule that is for this caller lists {} in agora_logins.", .0.as_str())]
+    #[error("No rule that decides for this caller lists {} in agora_logins.", .0.as_str())]
     LoginNotAllowed(LoginService),
     /// The rule that decides gives nothing past the end of the caller's credential, and that has come.
     #[error("The credential has ended, and rule {rule:?} gives nothing past its end.")]
@@ -145,8 +145,9 @@ impl Policy {
         let mut denial = Denial::NoRule;
         for rule in &self.rules {
             let own = match rule.login(caller, request.service, &self.limits, self.randomness) {
-                Ok(own) => own,
-                Err(PassedOver::OtherService) => {
+                Ok(Some(own)) => own,
+                Ok(None) => return Err(Denial::LoginNotAllowed(request.service)),
+                Err(PassedOver::NoLogins) => {
                     denial = Denial::LoginNotAllowed(request.service);
                     continue;
                 }
@@ -659,5 +660,33 @@ mod tests {
         );
         assert_eq!(admit(&ada, LoginService::Chat, "ada"), Err(Denial::LoginNotAllowed(LoginService::Chat)));
         assert_eq!(admit(&anyone(), LoginService::Rtm, "ada"), Err(Denial::NoRule));
+    }
+
+    #[test]
+    fn a_rule_that_gives_no_login_decides_so_before_the_ones_after_it() {
+        let rules = r#"
+            [[rule]]
+            name = "suspended"
+            callers = ["app"]
+            when = { "claims.role" = "host" }
+            rooms = ["none"]
+            agora_logins = []
+            [[rule]]
+            name = "everybody"
+            callers = ["app"]
+            rooms = ["*"]
+            identity = "{sub}"
+            agora_logins = ["rtm"]
+        "#;
+        let admit = |caller: &Caller| {
+            let identity = Identity::parse("ada", &Limits::default()).unwrap();
+            let service = LoginService::Rtm;
+            let request = LoginRequest { service, identity, ttl: None, usual_ttl: Ttl::minutes(60) };
+            policy(rules).admit(caller, request, 0).map(|login| login.rule)
+        };
+        assert_eq!(admit(&ada()), Err(Denial::LoginNotAllowed(LoginService::Rtm)));
+        let mut guest = ada();
+        guest.claims.remove("role");
+        assert_eq!(admit(&guest).unwrap(), "everybody");
     }
 }

@@ -48,9 +48,8 @@ pub struct Rule {
     #[serde(default)]
     pub egress: Vec<Egress>,
     /// `agora_logins`: the services of Agora's that a request may log in to, which is bound to no room: `rtm`, `chat`.
-    /// None unless set.
-    #[serde(default)]
-    pub agora_logins: Vec<LoginService>,
+    /// A rule that doesn't say so is passed over where a login is asked for; one that says `[]` gives none.
+    pub agora_logins: Option<Vec<LoginService>>,
     /// `ttl`: how long the token can be used to join, as "10m". 1 second to 24 hours. As the dialect has it unless set:
     /// 10 minutes in LiveKit's and OpenVidu's, 15 minutes in the sandbox's, an hour in Agora's.
     pub ttl: Option<Ttl>,
@@ -91,9 +90,9 @@ pub enum PassedOver {
     /// It's for other rooms than the one asked for.
     #[error("it's for other rooms")]
     OtherRoom,
-    /// It gives no login at the service asked for.
-    #[error("it gives no such login")]
-    OtherService,
+    /// A login is asked for, and it has no agora_logins.
+    #[error("a login is asked for, and it has no agora_logins")]
+    NoLogins,
     /// No room is asked for, and what is generated isn't one of its rooms.
     #[error("no room is asked for, and it has no default_room")]
     NoRoom,
@@ -130,19 +129,18 @@ impl Rule {
         })
     }
 
-    /// Who a caller is who logs in to a service, if it's for this caller and this service.
+    /// Who a caller is who logs in to a service, if it decides on this caller's logins and gives this one.
     pub(super) fn login(
         &self,
         caller: &Caller,
         service: LoginService,
         limits: &Limits,
         randomness: Randomness,
-    ) -> Result<Identity, PassedOver> {
+    ) -> Result<Option<Identity>, PassedOver> {
         self.is_for(caller, None)?;
-        if !self.agora_logins.contains(&service) {
-            return Err(PassedOver::OtherService);
-        }
-        self.identity(caller, limits, randomness)
+        let Some(services) = &self.agora_logins else { return Err(PassedOver::NoLogins) };
+        let identity = self.identity(caller, limits, randomness)?;
+        Ok(services.contains(&service).then_some(identity))
     }
 
     fn is_for(&self, caller: &Caller, sandbox_id: Option<&str>) -> Result<(), PassedOver> {

@@ -127,6 +127,7 @@ async fn each_route_answers_what_its_clients_read() {
         ("/rtc/standup/1/uid/4294967295/", vec![("rtcToken", rtc(all, 3_600, "standup", "4294967295"))]),
         ("/rtc/a%20b/2/userAccount/ada/?expiry=60", vec![("rtcToken", rtc(&[1], 60, "a b", "ada"))]),
         ("/rtc/r/subscriber/userAccount/7/?expiry=86400&x", vec![("rtcToken", rtc(&[1], 86_400, "r", "7"))]),
+        ("/chat/account/ada/?expiry=60", vec![("chatToken", login(5, 60, "ada"))]),
         ("/rtm/ada/?expiry=", vec![("rtmToken", login(2, 3_600, "ada"))]),
         (
             "/rte/standup/publisher/uid/7/?expiry=600",
@@ -208,6 +209,7 @@ async fn what_would_be_good_for_anybody_or_for_ever_is_refused_by_its_name() {
         ("/rtc/c/publisher/uid/7/?expiry=99999999999999999999", "The field expiry must be"),
         ("/rtc/c/publisher/uid/7/?expiry=60&expiry=90", "The field expiry is given more than once."),
         ("/rtm/*/", "The field uid may hold letters"),
+        ("/chat/account/*/", "The field uid may hold letters"),
         (&format!("/rtm/{too_long}/"), "The field uid is 65 bytes long"),
         ("/rte/c/publisher/uid/7/*/", "The field uid may hold letters"),
     ] {
@@ -295,7 +297,13 @@ async fn whoever_has_no_rule_gets_nothing_on_any_route() {
     let keyed = "[[caller]]\nname = \"b\"\nkind = \"api-key\"\n[[rule]]\nname = \"r\"\ncallers = [\"b\"]\nrooms = [\"*\"]";
     for (policy, status, code) in [("", 403, "no_callers_configured"), (keyed, 401, "no_credential")] {
         let service = served(policy);
-        for path in ["/rtc/c/publisher/uid/7/", "/rtm/ada/", "/rte/c/publisher/uid/7/ada/", "/rtc/*/x/y/0/"] {
+        for path in [
+            "/rtc/c/publisher/uid/7/",
+            "/rtm/ada/",
+            "/chat/account/ada/",
+            "/rte/c/publisher/uid/7/ada/",
+            "/rtc/*/x/y/0/",
+        ] {
             refused(&get(&service, path).await, status, code);
         }
         refused(&post(&service, &json!({})).await, status, code);

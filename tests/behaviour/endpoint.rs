@@ -416,6 +416,10 @@ async fn with_agoras_keys_alone_nobody_gets_a_livekit_token_and_trying_again_doe
             .contains("add LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET")
     );
     assert_eq!(answer.header("retry-after"), "");
+    let health = send(&service, request(Method::GET, "/healthz", &[], "")).await;
+    health.refused(503, "livekit_not_configured");
+    let both = Config::parse(&format!("dialects = [\"standard\", \"agora\"]\n{OPEN}"), "test.toml").unwrap();
+    let service = router(both, kept_in(Store(|| Ok(AGORA_ALONE.into()))), operating_system_randomness);
     assert_eq!(send(&service, request(Method::GET, "/healthz", &[], "")).await.status, StatusCode::OK);
 }
 

@@ -42,8 +42,8 @@ async fn assert_stranger(config: &str, event: &Value, what: &str) {
         let headers = event[*headers].as_object();
         headers.is_some_and(|headers| headers.keys().any(|name| name.eq_ignore_ascii_case("authorization")))
     });
-    let scheme = event["headers"].to_string().contains("Bearer");
-    let (code, challenge) = if shown && scheme {
+    let signed = event["headers"].to_string().contains("AWS4-HMAC-SHA256");
+    let (code, challenge) = if shown && !signed {
         ("invalid_credential", "Bearer error=\"invalid_token\"")
     } else {
         ("no_credential", "Bearer")

@@ -95,6 +95,12 @@ async fn several_credentials_stay_several_through_every_gateway() {
         assert_eq!(answer["statusCode"], 400, "{source}: {answer}");
         assert!(answer["body"].as_str().unwrap().contains("several_credentials"), "{source}");
     }
+    for several in [json!({"x": ["y"]}), json!({"Authorization": [], "x": ["y"]})] {
+        let mut event = sample("http-api");
+        event["multiValueHeaders"] = several;
+        event["headers"] = json!({"authorization": "Bearer x.y.z"});
+        assert_eq!(invoke_on(service(&config), &event.to_string()).await["statusCode"], 400);
+    }
     let mut event = sample("http-api");
     event["headers"]["X-API-Key"] = json!("one");
     event["headers"]["x-api-key"] = json!("other");
@@ -132,6 +138,22 @@ async fn a_path_or_query_of_any_kind_is_answered() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_stage_of_any_length_is_answered() {
+    let mut event = sample("http-api");
+    event["requestContext"]["stage"] = json!("s".repeat(70_000));
+    assert_eq!(invoke_on(open(), &event.to_string()).await["statusCode"], 400);
+}
+
+#[tokio::test]
+async fn what_a_client_makes_long_is_told_short() {
+    let mut event = sample("http-api");
+    event["body"] = json!(json!({"room_config": {"tags": {"\u{7f}".repeat(300_000): 5}}}).to_string());
+    let answer = invoke_on(open(), &event.to_string()).await;
+    assert_eq!(answer["statusCode"], 400);
+    assert!(answer["body"].as_str().unwrap().len() < 2_000);
 }
 
 #[tokio::test]

@@ -81,7 +81,7 @@ fn of_rule(rule: &Rule) -> Vec<(&'static str, String)> {
     let credential = if rule.within_credential { ", and no longer than what they showed" } else { "" };
     let fields: Vec<_> = rule.client_may_set.iter().map(|field| field.path()).collect();
     let egress: Vec<_> = rule.egress.iter().map(|egress| egress.path()).collect();
-    let logins: Vec<_> = rule.agora_logins.iter().map(|service| service.as_str()).collect();
+    let logins: Vec<_> = rule.agora_logins.iter().flatten().map(|service| service.as_str()).collect();
     let said = vec![
         ("who", who),
         ("rooms", rooms),

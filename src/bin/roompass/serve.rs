@@ -79,7 +79,8 @@ pub(crate) fn run(options: &Options) -> Result<(), ServeError> {
         Some(_) if policy == Policy::Development => return Err(NotSomebody::NobodyConfigured.into()),
         Some(file) => Some(somebody::caller(file, options.named.as_deref(), &config.callers)?),
     };
-    let warning = warning(open, somebody.as_ref(), &environment.keys);
+    let for_livekit = config.dialects.iter().any(|dialect| *dialect != Dialect::Agora);
+    let warning = warning(open, somebody.as_ref(), for_livekit, &environment.keys);
     let development =
         || LiveKitKeys::development(environment.server.clone().unwrap_or_else(ServerUrl::development));
     let keys = match environment.keys {
@@ -90,8 +91,13 @@ pub(crate) fn run(options: &Options) -> Result<(), ServeError> {
     };
     let keys = with_callers_secrets(keys, &config, |name| std::env::var(name).ok())?;
     let mut warnings: Vec<_> = warning.into_iter().chain(warnings::of_keys(&keys)).collect();
+    warnings.extend(warnings::of_config(&config));
     if somebody.is_none() {
         warnings.extend(warnings::of_callers(&config, &keys));
+    }
+    // While nobody is configured all are served, and nobody means to use them all.
+    if !open || !for_livekit {
+        warnings.extend(warnings::of_dialects(&config, &keys));
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(serve(options, somebody, config, keys, warnings))
@@ -178,7 +184,7 @@ impl Notes {
             let names: Vec<_> = self.dialects.iter().map(|dialect| dialect.as_str()).collect();
             println!("  dialects: {} (docs/migrate.md has each one's routes)", names.join(", "));
         }
-        if let Ok(livekit) = keys.livekit() {
+        if let (Ok(livekit), Some(_)) = (keys.livekit(), &self.paths) {
             println!("  tokens are for {}, signed with the key {}", livekit.server.as_str(), livekit.api_key);
         }
         if let Ok(agora) = keys.agora() {
@@ -211,7 +217,7 @@ impl Notes {
 }
 
 /// What makes it no service for the internet, in one line.
-fn warning(open: bool, somebody: Option<&Caller>, keys: &KeySource) -> Option<String> {
+fn warning(open: bool, somebody: Option<&Caller>, for_livekit: bool, keys: &KeySource) -> Option<String> {
     let somebody = somebody.map(|caller| {
         let subject = caller.subject.as_deref().unwrap_or("nobody in particular");
         format!("takes everybody for {subject}, because of --caller")
@@ -220,7 +226,7 @@ fn warning(open: bool, somebody: Option<&Caller>, keys: &KeySource) -> Option<St
         open.then(|| "lets anyone in as whoever they say, because no [[caller]] is configured".to_owned());
     let development = match keys {
         KeySource::Given(keys) if keys.livekit().is_ok() => keys.is_development_pair(),
-        _ => true,
+        _ => for_livekit,
     };
     let keys = development.then(|| "signs with LiveKit's public development key".to_owned());
     let why: Vec<_> = somebody.or(callers).into_iter().chain(keys).collect();

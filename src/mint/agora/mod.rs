@@ -6,7 +6,7 @@ mod v006;
 mod v007;
 
 use super::{MintError, Token};
-use crate::domain::agora::{Account, ChannelName, RtmUser, TokenVersion};
+use crate::domain::agora::{Account, ChannelName, ChatUser, RtmUser, TokenVersion};
 use crate::domain::{AgoraToken, Grants, Login, LoginService, Pass, Randomness, TrackSource, Ttl};
 use crate::keys::AgoraKeys;
 use v007::Service;
@@ -82,7 +82,7 @@ fn rtm(
 /// Where the login's identity can't be a user there.
 fn chat_user(login: &Login, keys: &AgoraKeys, now: u64, randomness: Randomness) -> Result<Token, MintError> {
     let issue = Issue::new(keys, now, randomness)?;
-    let user = account(login.identity.as_str())?;
+    let user = ChatUser::parse(login.identity.as_str()).map_err(MintError::NotForAgora)?;
     Ok(v007::token(&issue, login.ttl, &[Service::chat_user(&user)]))
 }
 

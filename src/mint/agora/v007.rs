@@ -9,7 +9,7 @@ use sha2::Sha256;
 
 use super::{Issue, put_privileges, put_text, seconds};
 use crate::domain::Ttl;
-use crate::domain::agora::{Account, ChannelName, RtmUser};
+use crate::domain::agora::{Account, ChannelName, ChatUser, RtmUser};
 use crate::mint::Token;
 
 /// One of Agora's products, what one may do there, and where and as whom.
@@ -28,7 +28,7 @@ impl Service {
         Self { kind: RTM, privileges: vec![LOGIN], fields: texts(&[user.as_str()]) }
     }
 
-    pub(super) fn chat_user(user: &Account) -> Self {
+    pub(super) fn chat_user(user: &ChatUser) -> Self {
         Self { kind: CHAT, privileges: vec![CHAT_USER], fields: texts(&[user.as_str()]) }
     }
 }
