@@ -9,6 +9,9 @@ use serde_json::json;
 use super::{Asking, BadRequest, Given, Reply, Route, standard};
 use crate::domain::{PassRequest, Ttl};
 
+/// The header that names the sandbox.
+pub const SANDBOX_ID: &str = "x-sandbox-id";
+
 pub(super) const ROUTES: [Route; 2] = [
     Route { path: "/api/v2/sandbox/connection-details", read, write: write_v2, refuse: None },
     Route { path: "/api/sandbox/connection-details", read, write: write_v1, refuse: None },
@@ -47,5 +50,3 @@ fn names<'a>(given: &'a Given<'_>) -> (&'a str, &'a str) {
     let pass = given.pass;
     (pass.room.as_str(), pass.name.as_ref().map_or(pass.identity.as_str(), |name| name.as_str()))
 }
-
-const SANDBOX_ID: &str = "x-sandbox-id";

@@ -66,6 +66,24 @@ pub enum AgoraToken<Channel, Login> {
 }
 
 impl<C, L> AgoraToken<C, L> {
+    /// The same, borrowed.
+    pub fn as_ref(&self) -> AgoraToken<&C, &L> {
+        match self {
+            Self::Channel(one) => AgoraToken::Channel(one),
+            Self::Login(other) => AgoraToken::Login(other),
+            Self::Both(one, other) => AgoraToken::Both(one, other),
+        }
+    }
+
+    /// Its parts, of which it has one or both.
+    pub fn parts(self) -> (Option<C>, Option<L>) {
+        match self {
+            Self::Channel(one) => (Some(one), None),
+            Self::Login(other) => (None, Some(other)),
+            Self::Both(one, other) => (Some(one), Some(other)),
+        }
+    }
+
     /// What each part becomes, if each does.
     ///
     /// # Errors

@@ -71,13 +71,17 @@ fn claims(pass: &Pass, api_key: &str) -> Claims {
 }
 
 /// What the token of a pass would say, but for its times.
-#[must_use]
-pub fn livekit_claims(pass: &Pass, api_key: &str) -> Value {
-    let mut claims = serde_json::to_value(claims(pass, api_key)).unwrap_or_default();
+///
+/// # Errors
+/// Where the token would be too large.
+pub fn livekit_claims(pass: &Pass, api_key: &str, limits: &Limits) -> Result<Value, MintError> {
+    let claims = claims(pass, api_key);
+    must_fit(&claims, limits.max_token_size)?;
+    let mut claims = serde_json::to_value(claims).unwrap_or_default();
     if let Value::Object(members) = &mut claims {
         members.retain(|name, _| name != "exp" && name != "nbf");
     }
-    claims
+    Ok(claims)
 }
 
 fn agent_grants(Grants { cloud_agents, .. }: &Grants) -> AgentGrants {

@@ -94,13 +94,16 @@ pub struct Policy {
     randomness: Randomness,
 }
 
-/// How a decision came about.
+/// The rules that were passed over, in their order, and why.
+type Before = Vec<(String, PassedOver)>;
+
+/// How a decision came about: on a [`Pass`], or on a [`Login`].
 #[derive(Debug)]
-pub struct Explanation {
+pub struct Explanation<Given> {
     /// The rules that were passed over, in their order, and why.
     pub passed_over: Vec<(String, PassedOver)>,
     /// The decision.
-    pub decision: Result<Pass, Denial>,
+    pub decision: Result<Given, Denial>,
 }
 
 impl Policy {
@@ -120,21 +123,16 @@ impl Policy {
 
     /// The same, with each rule that was passed over on the way.
     #[must_use]
-    pub fn explain(&self, caller: &Caller, request: PassRequest, now: u64) -> Explanation {
-        let mut passed_over = Vec::new();
-        for rule in &self.rules {
-            match rule.offer(caller, &request, &self.limits, self.randomness) {
-                Ok(offer) => {
-                    let decision = self.grant(rule, offer, caller, request, now);
-                    return Explanation { passed_over, decision };
-                }
-                Err(why) => passed_over.push((rule.name.clone(), why)),
-            }
-        }
-        let of_room =
-            passed_over.iter().any(|(_, why)| matches!(why, PassedOver::OtherRoom | PassedOver::NoRoom));
-        let denial = if of_room { Denial::RoomNotAllowed } else { Denial::NoRule };
-        Explanation { passed_over, decision: Err(denial) }
+    pub fn explain(&self, caller: &Caller, request: PassRequest, now: u64) -> Explanation<Pass> {
+        let (first, passed_over) =
+            self.first(|rule| rule.offer(caller, &request, &self.limits, self.randomness));
+        let of_room = |why: &PassedOver| matches!(why, PassedOver::OtherRoom | PassedOver::NoRoom);
+        let decision = match first {
+            Some((rule, offer)) => self.grant(rule, offer, caller, request, now),
+            None if passed_over.iter().any(|(_, why)| of_room(why)) => Err(Denial::RoomNotAllowed),
+            None => Err(Denial::NoRule),
+        };
+        Explanation { passed_over, decision }
     }
 
     /// What the first rule that matches gives to a caller who logs in to a service. `now` is in seconds since 1970.
@@ -142,29 +140,36 @@ impl Policy {
     /// # Errors
     /// Where no rule matches, or the one that does doesn't allow what is asked for.
     pub fn admit(&self, caller: &Caller, request: LoginRequest, now: u64) -> Result<Login, Denial> {
-        let mut denial = Denial::NoRule;
-        for rule in &self.rules {
-            let own = match rule.login(caller, request.service, &self.limits, self.randomness) {
-                Ok(Some(own)) => own,
-                Ok(None) => return Err(Denial::LoginNotAllowed(request.service)),
-                Err(PassedOver::NoLogins) => {
-                    denial = Denial::LoginNotAllowed(request.service);
-                    continue;
-                }
-                Err(_) => continue,
-            };
-            if request.identity != own && !rule.lets_client_set(Identity::FIELD) {
-                return Err(Denial::FieldNotAllowed { field: Identity::FIELD, rule: rule.name.clone() });
+        self.explain_login(caller, request, now).decision
+    }
+
+    /// The same, with each rule that was passed over on the way.
+    #[must_use]
+    pub fn explain_login(&self, caller: &Caller, request: LoginRequest, now: u64) -> Explanation<Login> {
+        let service = request.service;
+        let (first, passed_over) =
+            self.first(|rule| rule.login(caller, service, &self.limits, self.randomness));
+        let decision = match first {
+            Some((rule, Some(own))) => login(rule, &own, caller, request, now),
+            Some((_, None)) => Err(Denial::LoginNotAllowed(service)),
+            None if passed_over.iter().any(|(_, why)| *why == PassedOver::NoLogins) => {
+                Err(Denial::LoginNotAllowed(service))
             }
-            return Ok(Login {
-                caller: caller.name.clone(),
-                rule: rule.name.clone(),
-                service: request.service,
-                identity: request.identity,
-                ttl: ttl(rule, caller, request.ttl, request.usual_ttl, now)?,
-            });
+            None => Err(Denial::NoRule),
+        };
+        Explanation { passed_over, decision }
+    }
+
+    /// The first rule that has something to offer, and those before it.
+    fn first<O>(&self, offer: impl Fn(&Rule) -> Result<O, PassedOver>) -> (Option<(&Rule, O)>, Before) {
+        let mut passed_over = Vec::new();
+        for rule in &self.rules {
+            match offer(rule) {
+                Ok(offer) => return (Some((rule, offer)), passed_over),
+                Err(why) => passed_over.push((rule.name.clone(), why)),
+            }
         }
-        Err(denial)
+        (None, passed_over)
     }
 
     /// The rule's offer, with what the client asks for besides, if the rule lets it.
@@ -210,6 +215,26 @@ impl Policy {
             }
         }
     }
+}
+
+/// The rule's login, as whoever the client says it is, if the rule lets it.
+fn login(
+    rule: &Rule,
+    own: &Identity,
+    caller: &Caller,
+    request: LoginRequest,
+    now: u64,
+) -> Result<Login, Denial> {
+    if request.identity != *own && !rule.lets_client_set(Identity::FIELD) {
+        return Err(Denial::FieldNotAllowed { field: Identity::FIELD, rule: rule.name.clone() });
+    }
+    Ok(Login {
+        caller: caller.name.clone(),
+        rule: rule.name.clone(),
+        service: request.service,
+        identity: request.identity,
+        ttl: ttl(rule, caller, request.ttl, request.usual_ttl, now)?,
+    })
 }
 
 /// What the client asks for that the rule doesn't give by itself must be listed in the rule.
@@ -660,6 +685,13 @@ mod tests {
         );
         assert_eq!(admit(&ada, LoginService::Chat, "ada"), Err(Denial::LoginNotAllowed(LoginService::Chat)));
         assert_eq!(admit(&anyone(), LoginService::Rtm, "ada"), Err(Denial::NoRule));
+
+        let identity = Identity::parse("ada", &Limits::default()).unwrap();
+        let request =
+            LoginRequest { service: LoginService::Chat, identity, ttl: None, usual_ttl: Ttl::minutes(60) };
+        let passed_over = policy(&rules).explain_login(&ada, request, 0).passed_over;
+        let why = ["hosts", "guests"].map(|rule| (rule.to_owned(), PassedOver::NoLogins));
+        assert_eq!(passed_over, why);
     }
 
     #[test]

@@ -209,9 +209,11 @@ fn explain_shows_the_decision_the_rule_and_what_the_token_would_say() {
         "room         red:standup",
         "identity     ada",
         "for          10m",
-        "grant        can_publish = true (LiveKit's default)",
         "grant        room_admin = true",
-        "grant        hidden = false (LiveKit's default)",
+        "defaults     LiveKit's for all else: can_publish, can_publish_sources = all, can_subscribe, can_publish_data,",
+        "             kind = standard; not can_update_own_metadata, room_create, room_list, room_record, ingress_admin,",
+        "             hidden, recorder, agent, destination_room, sip, cloud_agents, agent_endpoint, agent_thread,",
+        "             inference, observability",
     ] {
         assert!(says.lines().any(|said| said == line), "{line}\n{says}");
     }
@@ -273,6 +275,188 @@ fn explain_says_what_it_needs() {
     }
     let known = POLICY.replace("kind = \"anonymous\"", "kind = \"api-key\"");
     assert!(run(&["explain"], &known).1.contains("say who asks"));
+}
+
+#[test]
+fn explain_spells_the_defaults_out_around_what_is_written() {
+    let grants = "grants = { can_publish = false, sip = { call = true }, agent_endpoint = { call = true } }";
+    let (says, _, code) = run(&["explain"], &POLICY.replace("grants = { can_publish = false }", grants));
+    assert_eq!(code, 0);
+    let grants: Vec<_> = says.lines().skip_while(|line| !line.starts_with("grant ")).take(8).collect();
+    insta::assert_snapshot!(grants.join("\n"), @r"
+    grant        can_publish = false
+    grant        sip.call = true
+    grant        agent_endpoint.call = true
+    defaults     LiveKit's for all else: can_publish_sources = all, can_subscribe, kind = standard,
+                 agent_endpoint.agent_name = every agent, agent_endpoint.deployment = every deployment; not
+                 can_publish_data, can_update_own_metadata, room_admin, room_create, room_list, room_record,
+                 ingress_admin, hidden, recorder, agent, destination_room, sip.admin, cloud_agents, agent_thread,
+                 inference, observability
+    ");
+}
+
+/// A policy of which each dialect makes something else.
+fn for_other_clients() -> String {
+    let rules = r#"
+[[rule]]
+name = "players"
+callers = ["app"]
+rooms = ["{claims.team}:*"]
+identity = "{claims.uid}"
+agora_logins = ["rtm"]
+grants = { can_publish_sources = ["microphone"] }
+
+[[rule]]
+name = "demo"
+callers = ["anyone"]
+when = { sandbox_id = "demo" }
+rooms = ["*"]
+
+[[rule]]
+name = "named"
+callers = ["anyone"]
+rooms = ["x-*"]
+client_may_set = ["participant_name"]
+"#;
+    let callers = POLICY.split("[[rule]]").next().unwrap();
+    format!(
+        "dialects = [\"sandbox\", \"openvidu\", \"agora\"]\nsandbox.ids = [\"demo\", \"other\"]\n{callers}{rules}"
+    )
+}
+
+fn player() -> String {
+    let claims = json!({"iss": "https://login.example.com/", "sub": "ada", "team": "red", "uid": 7});
+    file("player.json", &claims.to_string()).to_str().unwrap().to_owned()
+}
+
+#[test]
+fn explain_reads_a_request_by_the_route_that_the_server_would() {
+    let policy = for_other_clients();
+    let asked = file("openvidu.json", r#"{"roomName": "x-1", "participantName": "Ada"}"#);
+    let arguments = ["explain", "--path", "/openvidu/token", "--request", asked.to_str().unwrap(), "--json"];
+    let (says, mistakes, code) = run(&arguments, &policy);
+    assert_eq!((code, mistakes.as_str()), (0, ""));
+    let says: Value = serde_json::from_str(&says).unwrap();
+    assert_eq!((&says["rule"], &says["claims"]["name"]), (&json!("named"), &json!("Ada")));
+
+    let sandbox = "/api/v2/sandbox/connection-details";
+    let through = |id| {
+        let says = run(&["explain", "--path", sandbox, "--sandbox", id, "--json"], &policy).0;
+        serde_json::from_str::<Value>(&says).unwrap()
+    };
+    assert_eq!((&through("demo")["rule"], &through("demo")["ttl_seconds"]), (&json!("demo"), &json!(900)));
+    assert_eq!(through("other")["passed_over"][1]["why"], "it's only when sandbox_id = \"demo\"");
+}
+
+#[test]
+fn explain_shows_what_agoras_token_would_carry() {
+    let (says, mistakes, code) = run(
+        &["explain", "--caller", &player(), "--path", "/agora/rtc/red:x/publisher/uid/7/?expiry=600"],
+        &for_other_clients(),
+    );
+    assert_eq!((code, mistakes.as_str()), (0, ""));
+    insta::assert_snapshot!(says, @r"
+    caller       app, ada
+    token        rtcToken: Agora's 007, for rtc
+    decided by   players
+    channel      red:x
+    user         7
+    may          join_channel, publish_audio, publish_data
+    for          10m
+    ");
+}
+
+#[test]
+fn explain_shows_both_of_two_tokens_of_agoras() {
+    let player = player();
+    let path = "/agora/rte/red:x/subscriber/uid/7/8";
+    let (says, _, code) = run(&["explain", "--caller", &player, "--path", path], &for_other_clients());
+    assert_eq!(code, 3);
+    insta::assert_snapshot!(says, @r#"
+    caller       app, ada
+    token        rtcToken: Agora's 007, for rtc
+    decided by   players
+    channel      red:x
+    user         7
+    may          join_channel
+    for          1h
+    token        rtmToken: Agora's, for rtm
+    refused      The field participant_identity may not be set by the client: rule "players" doesn't list it in client_may_set.
+    code         field_not_allowed
+    in all       refused: one request gets all that it asks for, or nothing
+    "#);
+    let old = format!("agora.token_version = \"006\"\n{}", for_other_clients());
+    let path = path.trim_end_matches("/8");
+    let (says, _, code) = run(&["explain", "--caller", &player, "--path", path, "--json"], &old);
+    assert_eq!(code, 0);
+    assert_eq!(
+        serde_json::from_str::<Value>(&says).unwrap(),
+        json!({
+            "caller": "app",
+            "decision": "pass",
+            "services": [
+                {
+                    "member": "rtcToken", "service": "rtc", "version": "006", "decision": "pass", "rule": "players",
+                    "passed_over": [], "channel": "red:x", "user": "7", "privileges": ["join_channel"],
+                    "ttl_seconds": 3600,
+                },
+                {
+                    "member": "rtmToken", "service": "rtm", "version": "006", "decision": "pass", "rule": "players",
+                    "passed_over": [], "user": "7", "privileges": ["login"], "ttl_seconds": 3600,
+                },
+            ],
+        })
+    );
+}
+
+#[test]
+fn explain_refuses_what_no_token_of_the_provider_can_say_as_the_server_does() {
+    let player = player();
+    let arguments =
+        ["explain", "--caller", &player, "--path", "/agora/rtc/red:x/subscriber/uid/7/", "--json"];
+    let deaf = for_other_clients().replace("can_publish_sources = [\"microphone\"]", "can_subscribe = false");
+    let (says, _, code) = run(&arguments, &deaf);
+    assert_eq!(code, 3);
+    let says: Value = serde_json::from_str(&says).unwrap();
+    assert_eq!(
+        (&says["decision"], &says["code"], &says["services"][0]["decision"]),
+        (&json!("refused"), &json!("grants_not_enforceable"), &json!("refused"))
+    );
+    let small = format!("limits.max_token_size = 1024\n{POLICY}");
+    let long = file("long.json", &json!({ "participant_metadata": "x".repeat(1_000) }).to_string());
+    let (says, _, code) = run(
+        &["explain", "--request", long.to_str().unwrap()],
+        &small.replace("ttl = \"2m\"", "client_may_set = [\"participant_metadata\"]"),
+    );
+    assert_eq!(code, 3);
+    assert!(says.contains("\ncode         token_too_large\n"), "{says}");
+}
+
+#[test]
+fn explain_names_the_paths_that_are_served() {
+    let policy = for_other_clients();
+    let routes = "dialects serves /api/v2/sandbox/connection-details, /api/sandbox/connection-details, /token, /openvidu/token, /agora/rtc/{channel}/{role}/{tokenType}/{uid}, ";
+    for (path, mistake) in [
+        (&[][..], format!("say where it's asked, with --path: {routes}")),
+        (
+            &["--path", "/getToken"],
+            format!("nothing is served at \"/getToken\", below the base path: {routes}"),
+        ),
+        (&["--path", "getToken"], "the path \"getToken\" can't be asked for: it begins with a slash".into()),
+        (
+            &["--path", "/api/sandbox/connection-details", "--sandbox", "x"],
+            "X-Sandbox-ID must name one of [sandbox] ids: add --sandbox and one of demo, other".into(),
+        ),
+        (
+            &["--path", "/token"],
+            "the request can't be used: roomName and participantName are required".into(),
+        ),
+        (&["--path", "/agora/rtm/0/"], "the request can't be used: The field uid must not be 0".into()),
+    ] {
+        let (_, mistakes, code) = run(&[&["explain"], path].concat(), &policy);
+        assert_eq!(code, 1);
+        assert!(mistakes.contains(&mistake), "{mistakes}");
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use roompass::domain::{RoomName, operating_system_randomness};
 use roompass::policy::{RoomPattern, Rule};
 
 use crate::development::{self, Policy};
+use crate::screen::wrapped;
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -154,19 +155,5 @@ fn table<const COLUMNS: usize>(heads: [&str; COLUMNS], rows: Vec<[String; COLUMN
 
 /// A part a line, or more where it would be wider than the screen.
 fn block(parts: &[(&str, String)]) -> String {
-    let mut text = String::new();
-    for (name, said) in parts {
-        let mut line = format!("  {name:7}");
-        for word in said.split(' ') {
-            if line.chars().count() + 1 + word.chars().count() > WIDTH && !line.trim().is_empty() {
-                text += &(line + "\n");
-                line = " ".repeat(9);
-            }
-            line = line + " " + word;
-        }
-        text += &(line + "\n");
-    }
-    text
+    parts.iter().map(|(name, said)| wrapped(&format!("  {name:7} "), said) + "\n").collect()
 }
-
-const WIDTH: usize = 110;

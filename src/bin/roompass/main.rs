@@ -4,6 +4,7 @@ mod check;
 mod development;
 mod explain;
 mod inspect;
+mod screen;
 mod serve;
 mod somebody;
 mod try_it;
