@@ -60,6 +60,9 @@ pub(super) fn mistake(dialects: &[Dialect], sandbox: &Sandbox) -> Option<&'stati
     if dialects.is_empty() {
         return Some("dialects must list one, such as \"standard\"");
     }
+    if dialects.iter().enumerate().any(|(position, dialect)| dialects[..position].contains(dialect)) {
+        return Some("dialects must not list one twice");
+    }
     if sandbox.ids.iter().any(String::is_empty) {
         return Some("[sandbox] ids must not hold an empty text");
     }

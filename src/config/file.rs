@@ -107,10 +107,11 @@ impl Config {
             return Err(of_caller(position, &invalid));
         }
         let rules: Vec<Rule> = read.rules.iter().map(|rule| rule.get_ref().clone()).collect();
-        if let Some((position, mistaken)) = policy::check::mistake(&rules, &callers) {
+        let dialects = read.dialects.map_or_else(|| vec![Dialect::Standard], Spanned::into_inner);
+        let sandboxes = dialects.contains(&Dialect::Sandbox).then_some(read.sandbox.ids.as_slice());
+        if let Some((position, mistaken)) = policy::check::mistake(&rules, &callers, sandboxes) {
             return Err(mistake(read.rules[position].span(), &mistaken));
         }
-        let dialects = read.dialects.map_or_else(|| vec![Dialect::Standard], Spanned::into_inner);
         let File { http, cors, keys, limits, sandbox, agora, .. } = read;
         Ok(Self { http, cors, keys, limits, dialects, sandbox, agora, callers, rules })
     }
@@ -260,6 +261,47 @@ mod tests {
             let text = format!("{CALLER}[[rule]]\nname = \"r\"\n{rule}");
             assert!(mistake(&text).starts_with(message), "{}", mistake(&text));
         }
+    }
+
+    #[test]
+    fn a_rule_for_a_sandbox_that_nobody_can_ask_through_is_a_mistake() {
+        let rule = |when: &str| {
+            format!(
+                "{CALLER}[[rule]]\nname = \"r\"\ncallers = [\"a\"]\nrooms = [\"*\"]\nwhen = {{ sandbox_id = {when} }}"
+            )
+        };
+        let served = "dialects = [\"standard\", \"sandbox\"]\nsandbox.ids = [\"demo\", \"other\"]\n";
+        for (text, message) in [
+            (
+                rule("\"demo\""),
+                "x.toml:4:1: rule \"r\" is for the sandbox \"demo\", and dialects doesn't list \"sandbox\" (in `[[rule]]`)",
+            ),
+            (
+                served.to_owned() + &rule("\"deom\""),
+                "x.toml:6:1: rule \"r\" is for the sandbox \"deom\", which [sandbox] ids doesn't list (in `[[rule]]`)",
+            ),
+            (
+                served.to_owned() + &rule("{ one_of = [\"demo\", \"deom\"] }"),
+                "x.toml:6:1: rule \"r\" is for the sandbox \"deom\", which [sandbox] ids doesn't list (in `[[rule]]`)",
+            ),
+            (
+                served.to_owned() + &rule("{ contains = \"demo\" }"),
+                "x.toml:6:1: rule \"r\" wants a list as sandbox_id, and it's a text (in `[[rule]]`)",
+            ),
+        ] {
+            assert_eq!(mistake(&text), message);
+        }
+        for when in ["\"demo\"", "{ one_of = [\"demo\", \"other\"] }"] {
+            assert!(Config::parse(&(served.to_owned() + &rule(when)), "x.toml").is_ok());
+        }
+    }
+
+    #[test]
+    fn a_dialect_is_listed_once() {
+        assert_eq!(
+            mistake("dialects = [\"standard\", \"openvidu\", \"standard\"]"),
+            "x.toml:1:12: dialects must not list one twice (in `dialects = [\"standard\", \"openvidu\", \"standard\"]`)"
+        );
     }
 
     #[test]

@@ -215,4 +215,4 @@ fn part<'a>(asking: &Asking<'a>, name: &str) -> &'a str {
     asking.path.get(name).map_or("", String::as_str)
 }
 
-const USUAL_TTL: Ttl = Ttl::minutes(60);
+pub(super) const USUAL_TTL: Ttl = Ttl::minutes(60);

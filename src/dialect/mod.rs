@@ -20,7 +20,7 @@ use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value};
 
 use crate::config::Dialect;
-use crate::domain::{InvalidField, Limits, Pass, PassRequest};
+use crate::domain::{InvalidField, Limits, Pass, PassRequest, Ttl};
 use crate::json::{self, JsonError};
 use crate::keys::ServerUrl;
 use crate::mint::Token;
@@ -35,6 +35,16 @@ pub fn routes(dialect: Dialect) -> &'static [Route] {
         Dialect::Quickstart => &quickstart::ROUTES,
         Dialect::Openvidu => &openvidu::ROUTES,
         Dialect::Agora => &[],
+    }
+}
+
+/// How long a token lasts in a dialect where neither the request nor the rule says so.
+#[must_use]
+pub fn usual_ttl(dialect: Dialect) -> Ttl {
+    match dialect {
+        Dialect::Sandbox => sandbox::USUAL_TTL,
+        Dialect::Agora => agora::USUAL_TTL,
+        Dialect::Standard | Dialect::TokenServer | Dialect::Quickstart | Dialect::Openvidu => Ttl::DEFAULT,
     }
 }
 

@@ -12,6 +12,8 @@ use crate::domain::{PassRequest, Ttl};
 /// The header that names the sandbox.
 pub const SANDBOX_ID: &str = "x-sandbox-id";
 
+pub(super) const USUAL_TTL: Ttl = Ttl::minutes(15);
+
 pub(super) const ROUTES: [Route; 2] = [
     Route { path: "/api/v2/sandbox/connection-details", read, write: write_v2, refuse: None },
     Route { path: "/api/sandbox/connection-details", read, write: write_v1, refuse: None },
@@ -26,7 +28,7 @@ fn read(asking: &Asking<'_>) -> Result<PassRequest, BadRequest> {
     let known = asking.sandboxes.iter().find(|known| known.as_bytes() == id.as_bytes());
     let known = known.ok_or(BadRequest::UnknownSandbox)?;
     let request = standard::parse(asking.body, asking.limits)?;
-    Ok(PassRequest { sandbox_id: Some(known.clone()), usual_ttl: Ttl::minutes(15), ..request })
+    Ok(PassRequest { sandbox_id: Some(known.clone()), usual_ttl: USUAL_TTL, ..request })
 }
 
 fn write_v2(given: &Given<'_>) -> Reply {

@@ -3,16 +3,23 @@
 
 use serde_json::{Map, Value};
 
+use super::condition::Condition;
 use super::source::Source;
 use super::template::{Part, Template};
 use super::{RoomPattern, Rule};
 use crate::auth::{Caller, CallerConfig, CallerKind};
 
-/// The first rule with a mistake, by its position, and what the mistake is.
-pub(crate) fn mistake(rules: &[Rule], callers: &[CallerConfig]) -> Option<(usize, String)> {
+/// The first rule with a mistake, by its position, and what the mistake is. `sandboxes` are those that may be asked
+/// through, if any are served.
+pub(crate) fn mistake(
+    rules: &[Rule],
+    callers: &[CallerConfig],
+    sandboxes: Option<&[String]>,
+) -> Option<(usize, String)> {
     rules.iter().enumerate().find_map(|(position, rule)| {
         let earlier = &rules[..position];
         let found = impossible(rule, callers)
+            .or_else(|| rule.when.on(&Source::SandboxId).and_then(|is| never_asked_through(is, sandboxes)))
             .or_else(|| earlier.iter().find_map(|other| clash(rule, other)))
             .or_else(|| rules[..=position].iter().find_map(|other| same_identity(rule, other, callers)));
         found.map(|found| (position, format!("rule {:?} {found}", rule.name)))
@@ -53,6 +60,21 @@ fn impossible(rule: &Rule, callers: &[CallerConfig]) -> Option<String> {
     let default_room = rule.default_room.as_ref().and_then(|room| room.fill(&sample, |_| {}).ok())?;
     let opens = |pattern: &RoomPattern| pattern.matches(&default_room, &sample) == Ok(true);
     (!rule.rooms.iter().any(opens)).then(|| "has a default_room that isn't one of its rooms".into())
+}
+
+/// Why no sandbox that can be asked through is what a rule says it is.
+fn never_asked_through(is: &Condition, sandboxes: Option<&[String]>) -> Option<String> {
+    let ids = match is {
+        Condition::Equal(id) => std::slice::from_ref(id),
+        Condition::OneOf(ids) => ids,
+        Condition::Contains(_) => return Some("wants a list as sandbox_id, and it's a text".into()),
+    };
+    let unknown = ids.iter().find(|id| !sandboxes.unwrap_or_default().iter().any(|known| *id == known))?;
+    let why = match sandboxes {
+        Some(_) => "which [sandbox] ids doesn't list",
+        None => "and dialects doesn't list \"sandbox\"",
+    };
+    Some(format!("is for the sandbox {unknown}, {why}"))
 }
 
 /// Whether a caller of this kind can have something that a rule asks for.
@@ -232,7 +254,7 @@ mod tests {
             subjects in (part(), part()), names in (part(), part()),
         ) {
             let (caller, rule) = file(first, second);
-            if mistake(&rule, &caller).is_some() {
+            if mistake(&rule, &caller, None).is_some() {
                 return Ok(());
             }
             let identity = |rule: &Rule, issuer: &str, subject: &str, name: &str| {

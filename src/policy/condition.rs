@@ -38,6 +38,12 @@ impl Conditions {
             .find(|(source, condition)| !value(source).is_some_and(|value| condition.holds_for(&value)))
     }
 
+    /// What this must be, if they say.
+    #[must_use]
+    pub fn on(&self, source: &Source) -> Option<&Condition> {
+        self.0.get(source)
+    }
+
     pub(super) fn sources(&self) -> impl Iterator<Item = &Source> {
         self.0.keys()
     }

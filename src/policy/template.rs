@@ -76,7 +76,8 @@ impl Template {
     }
 
     /// Whether each filling differs from every other.
-    pub(super) fn is_random(&self) -> bool {
+    #[must_use]
+    pub fn is_random(&self) -> bool {
         self.parts.contains(&Part::Random)
     }
 

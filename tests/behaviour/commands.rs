@@ -160,13 +160,89 @@ fn check_says_which_rules_need_a_room_to_be_asked_for() {
     }
 }
 
+/// Two dialects more than LiveKit's standard, and a rule for them.
+fn check_for(dialects: &str, rule: &str) -> String {
+    let config = format!(
+        "dialects = [{dialects}]\nsandbox.ids = ['demo', 'other']\n{}[[rule]]\nname = 'r'\ncallers = ['app']\nrooms = ['*']\n{rule}\n",
+        POLICY.split("[[rule]]").next().unwrap()
+    );
+    let (says, mistakes, code) = run(&["check"], &config);
+    assert_eq!((code, mistakes.as_str()), (0, ""), "{config}");
+    says
+}
+
+#[test]
+fn check_shows_what_is_served_unless_it_is_the_standard_alone() {
+    let says = check_for(
+        "'standard', 'sandbox', 'agora'",
+        "[http]\nbase_path = '/calls'\n[agora]\ntoken_version = '006'",
+    );
+    insta::assert_snapshot!(says.split_once("\n\nCALLER").unwrap().0, @r"
+    DIALECT   ANSWERS AT
+    standard  /calls/getToken, /calls/api/token
+    sandbox   /calls/api/v2/sandbox/connection-details, /calls/api/sandbox/connection-details (ids demo, other)
+    agora     /calls/agora/rtc, /calls/agora/rtm, /calls/agora/rte, /calls/agora/getToken (tokens 006)
+    ");
+    assert!(check_for("'standard'", "").starts_with("CALLER"));
+}
+
+#[test]
+fn check_says_how_long_tokens_last_through_each_dialect_where_the_rule_does_not() {
+    for (dialects, rule, lasts) in [
+        ("'standard'", "", "10m"),
+        ("'standard', 'openvidu'", "", "10m"),
+        ("'standard', 'agora'", "", "10m, or 1h through Agora's"),
+        (
+            "'standard', 'sandbox', 'openvidu', 'agora'",
+            "",
+            "10m, or 15m through the sandbox's, or 1h through Agora's",
+        ),
+        ("'sandbox', 'agora'", "", "15m through the sandbox's, or 1h through Agora's"),
+        ("'standard', 'sandbox', 'agora'", "when = { sandbox_id = 'demo' }", "15m"),
+        ("'agora'", "", "1h"),
+        ("'standard', 'agora'", "ttl = '5m'", "5m"),
+        ("'standard', 'agora'", "max_ttl = '5m'", "5m, at most 5m where asked for"),
+    ] {
+        let says = check_for(dialects, rule);
+        assert!(says.contains(&format!("\n  for     {lasts}\n")), "{dialects} {rule}\n{says}");
+    }
+}
+
+#[test]
+fn check_says_for_whose_clients_a_rule_has_nothing() {
+    let names = "rule \"r\" refuses nearly every name that clients of openvidu and quickstart ask with: its client_may_set lists neither participant_identity nor participant_name\n";
+    let no_uid = "rule \"r\" refuses every client of Agora's: they name a uid, the rule has no identity of its own that it could be, and its client_may_set doesn't list participant_identity\n";
+    let deaf = "rule \"r\" gives no token to an Agora channel: can_subscribe = false is nothing that one can say (grants_not_enforceable)\n";
+    let room = "needs a room to be asked for";
+    let (one_name, agora) = ("'quickstart', 'openvidu'", "'agora'");
+    for (dialects, rule, note, noted) in [
+        (one_name, "identity = '{sub}'", names, true),
+        (one_name, "client_may_set = ['participant_name']", names, false),
+        (one_name, "client_may_set = ['participant_identity']", names, false),
+        ("'standard', 'sandbox'", "", names, false),
+        (agora, "", no_uid, true),
+        (agora, "identity = 'x-{random}'", no_uid, true),
+        (agora, "identity = '{claims.uid}'", no_uid, false),
+        (agora, "client_may_set = ['participant_identity']", no_uid, false),
+        ("'standard'", "grants.can_subscribe = false", deaf, false),
+        (agora, "grants.can_subscribe = false", deaf, true),
+        ("'agora', 'sandbox'", "grants.can_subscribe = false\nwhen = { sandbox_id = 'demo' }", deaf, false),
+    ] {
+        let says = check_for(dialects, rule);
+        assert_eq!(says.contains(note), noted, "{dialects} {rule}\n{says}");
+    }
+    let pattern = "dialects = ['openvidu']\n".to_owned() + &POLICY.replace("default_room = \"lobby\"", "");
+    assert!(!run(&["check"], &pattern).0.contains(room));
+    assert!(run(&["check"], &pattern.replace("openvidu", "token-server")).0.contains(room));
+}
+
 #[test]
 fn the_file_as_it_comes_is_what_cargo_run_makes_of_it_to_check_and_explain_too() {
     let (says, _, code) = run(&["check"], "");
     assert_eq!(code, 0);
     assert!(
         says.starts_with(
-            "Sound. In Lambda it lets nobody in: no [[caller]] is configured. `cargo run` lets anyone in meanwhile, by this:\n\nCALLER"
+            "Sound. In Lambda it lets nobody in: no [[caller]] is configured. `cargo run` lets anyone in meanwhile, by this:\n\nDIALECT"
         ),
         "{says}"
     );
@@ -261,7 +337,7 @@ fn explain_for_an_anonymous_caller_needs_the_name_at_most() {
 
 #[test]
 fn explain_says_what_it_needs() {
-    let unclear = file("unclear.json", r#"{"sub": "ada"}"#);
+    let unclear = file("unclear.json", r#"{"iss": "https://elsewhere.example.com/", "sub": "ada"}"#);
     let broken = file("broken.json", "{");
     for (arguments, mistake) in [
         (vec!["explain", "--as", "nobody"], "no [[caller]] is called \"nobody\""),

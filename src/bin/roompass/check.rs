@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 use roompass::auth::{Caller, CallerConfig, CallerKind};
-use roompass::config::{Config, ConfigError, ConfigSource, Environment};
+use roompass::config::{Config, ConfigError, ConfigSource, Dialect, Environment};
+use roompass::dialect::{self, agora};
+use roompass::domain::agora::TokenVersion;
 use roompass::domain::{RoomName, operating_system_randomness};
-use roompass::policy::{RoomPattern, Rule};
+use roompass::policy::{RoomPattern, Rule, Source, Template};
 
 use crate::development::{self, Policy};
 use crate::screen::wrapped;
@@ -26,7 +28,8 @@ pub(crate) fn run(options: Options) -> Result<String, ConfigError> {
     if let Some(file) = options.file {
         environment.config = ConfigSource::File(file);
     }
-    let (Config { callers, rules, .. }, policy) = development::load(&environment)?;
+    let (config, policy) = development::load(&environment)?;
+    let Config { callers, rules, dialects, .. } = &config;
     let mut text = match policy {
         Policy::Configured => String::new(),
         Policy::Development => {
@@ -35,13 +38,47 @@ pub(crate) fn run(options: Options) -> Result<String, ConfigError> {
                 .to_owned()
         }
     };
+    if *dialects != [Dialect::Standard] {
+        let served =
+            dialects.iter().map(|dialect| [dialect.as_str().to_owned(), answers_at(*dialect, &config)]);
+        text += &(table(["dialect", "answers at"], served.collect()) + "\n");
+    }
     let known = callers.iter().map(|caller| [caller.name.clone(), known_by(caller)]);
     text += &table(["caller", "known by"], known.collect());
-    text.extend(rules.iter().map(|rule| format!("\nRULE {}\n{}", rule.name, block(&of_rule(rule)))));
+    text.extend(
+        rules.iter().map(|rule| format!("\nRULE {}\n{}", rule.name, block(&of_rule(rule, dialects)))),
+    );
     if policy == Policy::Configured {
-        text.extend(notes(&callers, &rules).iter().map(|note| format!("\nNote: {note}\n")));
+        text.extend(notes(&config).iter().map(|note| format!("\nNote: {note}\n")));
     }
     Ok(text)
+}
+
+/// Where a dialect answers, and what is its own.
+fn answers_at(dialect: Dialect, Config { http, sandbox, agora, .. }: &Config) -> String {
+    let (paths, own): (Vec<&str>, _) = match dialect {
+        Dialect::Agora => {
+            let version = match agora.token_version {
+                TokenVersion::V006 => "006",
+                TokenVersion::V007 => "007",
+            };
+            let first_two =
+                |path: &'static str| path.match_indices('/').nth(2).map_or(path, |(end, _)| &path[..end]);
+            let mut paths: Vec<_> = agora::ROUTES.iter().map(|route| first_two(route.path)).collect();
+            paths.dedup();
+            (paths, format!(" (tokens {version})"))
+        }
+        other => {
+            let ids = if other == Dialect::Sandbox {
+                format!(" (ids {})", list(&sandbox.ids))
+            } else {
+                String::new()
+            };
+            (dialect::routes(other).iter().map(|route| route.path).collect(), ids)
+        }
+    };
+    let paths: Vec<_> = paths.iter().map(|path| format!("{}{path}", http.base_path.as_str())).collect();
+    paths.join(", ") + &own
 }
 
 fn known_by(caller: &CallerConfig) -> String {
@@ -62,7 +99,7 @@ fn known_by(caller: &CallerConfig) -> String {
 }
 
 /// What a rule says, part by part; nothing of a part that it leaves out.
-fn of_rule(rule: &Rule) -> Vec<(&'static str, String)> {
+fn of_rule(rule: &Rule, dialects: &[Dialect]) -> Vec<(&'static str, String)> {
     let who = match (rule.callers.join(", "), rule.when.to_string()) {
         (callers, when) if when.is_empty() => callers,
         (callers, when) => format!("{callers} when {when}"),
@@ -92,9 +129,43 @@ fn of_rule(rule: &Rule) -> Vec<(&'static str, String)> {
         ("agents", list(&rule.agents)),
         ("egress", egress.join(", ")),
         ("logins", logins.join(", ")),
-        ("for", format!("{}{max_ttl}{credential}", rule.ttl.unwrap_or_default())),
+        ("for", format!("{}{max_ttl}{credential}", lifetimes(rule, dialects))),
     ];
     said.into_iter().filter(|(_, text)| !text.is_empty()).collect()
+}
+
+/// How long its tokens last, in each dialect where the rule leaves it to them.
+fn lifetimes(rule: &Rule, dialects: &[Dialect]) -> String {
+    if let Some(ttl) = rule.ttl {
+        return ttl.to_string();
+    }
+    let of = |dialect| {
+        let usual = dialect::usual_ttl(dialect);
+        rule.max_ttl.map_or(usual, |max_ttl| usual.min(max_ttl))
+    };
+    let dialects = reaching(rule, dialects);
+    let through = |dialect: &Dialect| match dialect {
+        Dialect::Sandbox => format!("{} through the sandbox's", of(*dialect)),
+        Dialect::Agora => format!("{} through Agora's", of(*dialect)),
+        _ => of(*dialect).to_string(),
+    };
+    match dialects.split_first() {
+        Some((first, rest)) if rest.iter().any(|other| of(*other) != of(*first)) => {
+            let mut all: Vec<_> = dialects.iter().map(through).collect();
+            // LiveKit's and OpenVidu's are one.
+            all.sort_by_key(|lifetime| lifetime.contains(" through "));
+            all.dedup();
+            all.join(", or ")
+        }
+        Some((only, _)) => of(*only).to_string(),
+        None => String::new(),
+    }
+}
+
+/// The dialects by which a rule can be asked.
+fn reaching(rule: &Rule, dialects: &[Dialect]) -> Vec<Dialect> {
+    let sandboxes_alone = rule.when.on(&Source::SandboxId).is_some();
+    dialects.iter().copied().filter(|dialect| !sandboxes_alone || *dialect == Dialect::Sandbox).collect()
 }
 
 fn list<T: ToString>(items: &[T]) -> String {
@@ -102,21 +173,24 @@ fn list<T: ToString>(items: &[T]) -> String {
 }
 
 /// What is sound and still worth a thought.
-fn notes(callers: &[CallerConfig], rules: &[Rule]) -> Vec<String> {
-    let anonymous = |name: &String| {
-        callers.iter().any(|caller| caller.name == *name && caller.kind == CallerKind::Anonymous)
-    };
+fn notes(Config { callers, rules, dialects, .. }: &Config) -> Vec<String> {
     let known = callers.iter().any(|caller| caller.kind != CallerKind::Anonymous);
+    let anonymous = |name: &String| {
+        known && callers.iter().any(|caller| caller.name == *name && caller.kind == CallerKind::Anonymous)
+    };
     let mut notes = Vec::new();
     for rule in rules {
-        let chosen = rule.client_may_set.iter().any(|field| field.path() == "participant_identity");
-        if known && chosen && rule.callers.iter().any(anonymous) {
+        let dialects = reaching(rule, dialects);
+        if may_set(rule, "participant_identity") && rule.callers.iter().any(anonymous) {
             notes.push(format!(
                 "rule {:?} lets anonymous callers choose their identity, another caller's too",
                 rule.name
             ));
         }
-        if rule.default_room.is_none() && !rule.rooms.iter().any(fits_a_generated_room) {
+        if dialects.iter().copied().any(can_leave_the_room_out)
+            && rule.default_room.is_none()
+            && !rule.rooms.iter().any(fits_a_generated_room)
+        {
             notes.push(format!(
                 "rule {:?} needs a room to be asked for: it has no default_room, and room-{{random}} is none of its rooms",
                 rule.name
@@ -128,6 +202,7 @@ fn notes(callers: &[CallerConfig], rules: &[Rule]) -> Vec<String> {
                 rule.name
             ));
         }
+        notes.extend(useless_to(rule, &dialects));
     }
     for caller in
         callers.iter().filter(|caller| !rules.iter().any(|rule| rule.callers.contains(&caller.name)))
@@ -135,6 +210,46 @@ fn notes(callers: &[CallerConfig], rules: &[Rule]) -> Vec<String> {
         notes.push(format!("no rule is for caller {:?}, so it gets nothing", caller.name));
     }
     notes
+}
+
+/// What a rule keeps from the clients of some dialects, whatever they ask for.
+fn useless_to(rule: &Rule, dialects: &[Dialect]) -> Vec<String> {
+    let name = &rule.name;
+    let mut notes = Vec::new();
+    let one_name =
+        [Dialect::Openvidu, Dialect::Quickstart].into_iter().filter(|dialect| dialects.contains(dialect));
+    let one_name: Vec<_> = one_name.map(Dialect::as_str).collect();
+    if !one_name.is_empty() && !may_set(rule, "participant_identity") && !may_set(rule, "participant_name") {
+        notes.push(format!(
+            "rule {name:?} refuses nearly every name that clients of {} ask with: its client_may_set lists neither \
+             participant_identity nor participant_name",
+            one_name.join(" and ")
+        ));
+    }
+    if dialects.contains(&Dialect::Agora) {
+        if !may_set(rule, "participant_identity") && rule.identity.as_ref().is_none_or(Template::is_random) {
+            notes.push(format!(
+                "rule {name:?} refuses every client of Agora's: they name a uid, the rule has no identity of its own that \
+                 it could be, and its client_may_set doesn't list participant_identity"
+            ));
+        }
+        if rule.grants.can_subscribe == Some(false) {
+            notes.push(format!(
+                "rule {name:?} gives no token to an Agora channel: can_subscribe = false is nothing that one can say \
+                 (grants_not_enforceable)"
+            ));
+        }
+    }
+    notes
+}
+
+fn may_set(rule: &Rule, path: &str) -> bool {
+    rule.client_may_set.iter().any(|field| field.path() == path)
+}
+
+/// The others' requests name a room in any case, or their dialect does.
+fn can_leave_the_room_out(dialect: Dialect) -> bool {
+    matches!(dialect, Dialect::Standard | Dialect::Sandbox | Dialect::TokenServer)
 }
 
 /// Whether it's one of the rooms that are made up where a rule has no `default_room`.
