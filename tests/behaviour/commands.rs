@@ -237,6 +237,24 @@ fn check_says_for_whose_clients_a_rule_has_nothing() {
 }
 
 #[test]
+fn claims_without_an_issuer_are_of_the_only_one_there_is() {
+    let claims = file("no-issuer.json", r#"{"sub": "ada", "team": "red", "role": "host"}"#);
+    let arguments = ["explain", "--caller", claims.to_str().unwrap(), "--json"];
+    let policy = POLICY.replace("{sub}", "{iss}|{sub}");
+    let (says, mistakes, code) = run(&arguments, &policy);
+    assert_eq!((code, mistakes.as_str()), (0, ""), "{says}");
+    let says: Value = serde_json::from_str(&says).unwrap();
+    assert_eq!(
+        (&says["caller"], &says["claims"]["sub"]),
+        (&json!("app"), &json!("https://login.example.com/|ada"))
+    );
+    let another = "[[caller]]\nname = 'partner'\nkind = 'jwt'\nissuer = 'https://partner.example.com/'\naudience = 'calls'\nalgorithms = ['ES256']\n";
+    let (_, mistakes, code) = run(&arguments, &(another.to_owned() + POLICY));
+    assert_eq!(code, 1);
+    assert!(mistakes.contains("which [[caller]] is it?"), "{mistakes}");
+}
+
+#[test]
 fn the_file_as_it_comes_is_what_cargo_run_makes_of_it_to_check_and_explain_too() {
     let (says, _, code) = run(&["check"], "");
     assert_eq!(code, 0);

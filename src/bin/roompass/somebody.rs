@@ -20,19 +20,20 @@ pub(crate) enum NotSomebody {
     NobodyConfigured,
     #[error("no [[caller]] is called {0:?}")]
     Unknown(String),
-    #[error("which [[caller]] is it? Its iss is no configured issuer: name one with --as")]
+    #[error(
+        "which [[caller]] is it? The claims' iss doesn't say, or is no configured issuer: name one with --as"
+    )]
     Unclear,
 }
 
-/// The caller that a JWT with these claims would be: the configured one whose issuer is their `iss`, or `named`.
+/// The caller that a JWT with these claims would be: `named`, or the configured one whose issuer is their `iss`. Claims
+/// without an `iss` are of the only issuer there is.
 pub(crate) fn caller(
     file: &Path,
     named: Option<&str>,
     callers: &[CallerConfig],
 ) -> Result<Caller, NotSomebody> {
-    let claims = object(file)?;
-    let text = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
-    let (issuer, subject) = (text("iss"), text("sub"));
+    let mut claims = object(file)?;
     let config = match (named, callers) {
         (Some(name), _) => callers
             .iter()
@@ -40,13 +41,25 @@ pub(crate) fn caller(
             .ok_or_else(|| NotSomebody::Unknown(name.to_owned()))?,
         (None, [only]) => only,
         (None, _) => {
-            let of_issuer = |caller: &&CallerConfig| matches!(&caller.kind, CallerKind::Jwt(of) if Some(&of.issuer) == issuer.as_ref());
-            callers.iter().find(of_issuer).ok_or(NotSomebody::Unclear)?
+            let says = claims.get("iss");
+            let mut fitting = callers.iter().filter(|caller| match &caller.kind {
+                CallerKind::Jwt(issuer) => says.is_none_or(|says| *says == issuer.issuer),
+                _ => false,
+            });
+            match (fitting.next(), fitting.next()) {
+                (Some(first), other) if says.is_some() || other.is_none() => first,
+                _ => return Err(NotSomebody::Unclear),
+            }
         }
     };
     if config.kind == CallerKind::Anonymous {
         return Ok(Caller::anonymous(&config.name));
     }
+    if let CallerKind::Jwt(issuer) = &config.kind {
+        claims.entry("iss").or_insert_with(|| issuer.issuer.clone().into());
+    }
+    let text = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
+    let (issuer, subject) = (text("iss"), text("sub"));
     let expires = claims.get("exp").and_then(Value::as_u64);
     Ok(Caller { name: config.name.clone(), issuer, subject, claims, expires })
 }
