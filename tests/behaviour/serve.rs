@@ -46,13 +46,18 @@ impl Serving {
 
     /// The same, where the shell has these variables.
     pub(crate) fn as_the_curl_command_says_with(&self, variables: &[(&str, &str)]) -> (String, Value) {
-        let curl =
-            self.started_with.iter().find_map(|line| line.split_once("curl -X POST http://")).unwrap().1;
+        let curl = self.started_with.iter().find_map(|line| line.split_once("curl ")).unwrap().1;
         let curl = curl.replace("\\\"", "\"");
-        let (address, path) = curl.split_once(' ').unwrap().0.split_once('/').unwrap();
-        let (options, body) = curl.split_once(" -d '").unwrap();
-        let headers = options.split(" -H ").skip(1).map(|quoted| quoted.trim_matches(['\'', '"']));
-        let headers = headers.fold(String::new(), |headers, header| headers + header + "\r\n");
+        let (method, curl) = match curl.strip_prefix("-X POST ") {
+            Some(rest) => ("POST", rest),
+            None => ("GET", &*curl),
+        };
+        let (url, options) = curl.split_once(' ').unwrap_or((curl, ""));
+        let (address, path) = url.trim_matches('\'')["http://".len()..].split_once('/').unwrap();
+        let (options, body) = options.split_once(" -d '").unwrap_or((options, "'"));
+        let headers = options.split("-H ").skip(1).map(|quoted| quoted.trim_end().trim_matches(['\'', '"']));
+        let headers =
+            headers.fold(String::new(), |headers, header| headers + &header.replace(r"'\''", "'") + "\r\n");
         let headers = variables
             .iter()
             .fold(headers, |headers, (name, value)| headers.replace(&format!("${name}"), value));
@@ -60,13 +65,14 @@ impl Serving {
         let mut connection = TcpStream::connect(address).unwrap();
         let length = body.len();
         let request = format!(
-            "POST /{path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{headers}content-length: {length}\r\n\r\n{body}"
+            "{method} /{path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{headers}content-length: {length}\r\n\r\n{body}"
         );
         connection.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
         connection.read_to_string(&mut answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head.lines().next().unwrap().to_owned(), serde_json::from_str(body).unwrap())
+        let body = serde_json::from_str(body).unwrap_or_else(|_| body.into());
+        (head.lines().next().unwrap().to_owned(), body)
     }
 
     pub(crate) fn end(mut self, signal: &str) -> i32 {
@@ -231,15 +237,50 @@ fn the_curl_command_takes_a_token_from_the_shell_and_says_what_a_room_has_to_loo
         );
         assert!(printed.contains(&line), "{printed}");
     }
-    let sandbox =
-        "dialects = ['sandbox']\nsandbox.ids = ['x']\n[[caller]]\nname = 'anyone'\nkind = 'anonymous'\n";
-    let printed_for_sandboxes = printed(sandbox);
-    assert!(!printed_for_sandboxes.contains("/getToken"), "{printed_for_sandboxes}");
-    assert!(printed_for_sandboxes.contains("docs/migrate.md has the routes"), "{printed_for_sandboxes}");
     let gateway = "[[caller]]\nname = 'gate'\nkind = 'gateway'\nvia = 'jwt'\n";
     assert!(printed(gateway).contains(
         "Only a gateway says who asks, and there's none here: be somebody with --caller FILE, to try it."
     ));
+}
+
+#[test]
+fn the_curl_command_works_in_whatever_dialect_is_served() {
+    let anyone = "[[caller]]\nname = 'anyone'\nkind = 'anonymous'\n";
+    let rule = "[[rule]]\nname = 'r'\ncallers = ['anyone']\nrooms = ['red:*']\n";
+    let (named, kiosk) = ("client_may_set = ['participant_name']", "identity = 'the kiosk'");
+    for (dialects, more, path) in [
+        ("'agora', 'token-server'", named, "/createToken -H"),
+        ("'quickstart'", named, "/quickstart/token -H"),
+        ("'quickstart'", kiosk, "/quickstart/token -H"),
+        ("'openvidu'", kiosk, "/openvidu/token -H"),
+        ("'openvidu'", "default_room = 'red:1'\nparticipant_name = 'Kiosk'", "/openvidu/token -H"),
+        (
+            "'sandbox'",
+            "when = { sandbox_id = \"it's\" }",
+            r"/api/v2/sandbox/connection-details -H 'Content-Type: application/json' -H 'X-Sandbox-ID: it'\''s'",
+        ),
+        ("'agora'", "client_may_set = ['participant_identity']", "/agora/rtc/red:hello/publisher/uid/7/'"),
+        (
+            "'agora'",
+            "identity = 'the kiosk'\ngrants.can_publish = false",
+            "/agora/rtc/red:hello/subscriber/userAccount/the%20kiosk/'",
+        ),
+    ] {
+        let config =
+            format!("dialects = [{dialects}]\nsandbox.ids = [\"it's\", \"other\"]\n{anyone}{rule}{more}\n");
+        let variables = [
+            ("ROOMPASS_CONFIG", config.as_str()),
+            ("AGORA_APP_ID", "0123456789abcdef0123456789abcdef"),
+            ("AGORA_APP_CERTIFICATE", "c0ffee00c0ffee00c0ffee00c0ffee00"),
+        ];
+        let serving = Serving::start(roompass(&["--listen", "127.0.0.1:0"], &variables), "Ctrl-C");
+        let printed = serving.started_with.join("\n");
+        assert!(printed.contains(path), "{printed}");
+        let (status, answer) = serving.as_the_curl_command_says();
+        assert_eq!(status, "HTTP/1.1 200 OK", "{config}\n{answer}");
+        assert!(answer.to_string().contains("eyJ") || answer["rtcToken"].is_string(), "{answer}");
+        assert_eq!(serving.end("INT"), 0);
+    }
 }
 
 #[test]
