@@ -652,8 +652,10 @@ mod tests {
         assert_eq!(decide(OPEN, Role::Publisher), denied);
         let publishing = OPEN.replace("grants.can_publish = false", "grants.hidden = true");
         assert_eq!(decide(&publishing, Role::Publisher).unwrap().can_publish, None);
+        let publishing = publishing + "grants.can_publish_sources = [\"camera\"]";
         let narrowed = decide(&publishing, Role::Subscriber).unwrap();
         assert_eq!((narrowed.can_publish, narrowed.can_publish_data), (Some(false), Some(false)));
+        assert_eq!(narrowed.can_publish_sources, []);
         assert!(narrowed.hidden);
     }
 
