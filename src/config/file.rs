@@ -223,6 +223,14 @@ mod tests {
                 "x.toml:2:13: must be empty or like \"/calls\": a slash before each part, none at the end, and letters, digits and -._~ in the parts (in `base_path = \"calls\"`)",
             ),
             (
+                "[[rule]]\nagents = [5]",
+                "x.toml:2:11: invalid type: integer `5`, expected an agent's name, or { name = \"..\", deployments = [..] } (in `agents = [5]`)",
+            ),
+            (
+                "[[rule]]\nwhen.sub = 1.5",
+                "x.toml:2:12: invalid type: floating point `1.5`, expected a text, a number, true, false, { one_of = [..] } or { contains = .. } (in `when.sub = 1.5`)",
+            ),
+            (
                 "[[caller]]\nname = \"a\"\nkind = \"open\"",
                 "x.toml:3:8: unknown variant `open`, expected one of `anonymous`, `api-key`, `gateway`, `jwt` (in `kind = \"open\"`)",
             ),
@@ -394,6 +402,8 @@ mod tests {
             (rule("r", "\"one\"", "one:{sub}") + &rule("s", "\"two\"", "two:{sub}"), false),
             (rule("r", "\"one\"", "one:{sub}") + &rule("s", "\"two\"", "one:{claims.name}"), true),
             (rule("r", "\"one\"", "{sub}") + &rule("s", "\"two\"", "two:{sub}"), true),
+            (rule("r", "\"one\"", "{sub}-{random}") + &rule("s", "\"two\"", "{sub}"), false),
+            (rule("r", "\"one\"", "{sub}") + &rule("s", "\"two\"", "{sub}-{random}"), false),
         ] {
             let read = of_rules(&rules);
             assert_eq!(read.is_err(), clash, "{rules} {read:?}");
@@ -413,11 +423,39 @@ mod tests {
                 "rule \"b\" is never reached",
             ),
             (
+                "{ name = 'a', callers = ['one'], rooms = ['x'] }, { name = 'b', callers = ['one'], rooms = ['x'] }",
+                "rule \"b\" is never reached",
+            ),
+            (
+                "{ name = 'a', callers = ['one'], rooms = ['x'], default_room = 'x' }, { name = 'b', callers = ['one'], rooms = ['x'], default_room = 'x' }",
+                "rule \"b\" is never reached",
+            ),
+            (
+                "{ name = 'a', callers = ['anyone'], rooms = ['{sub}:*'] }",
+                "rule \"a\" asks for {sub}, which caller \"anyone\" never has",
+            ),
+            (
                 "{ name = 'a', callers = ['anyone'], rooms = ['*'], identity = '{sub}' }",
                 "rule \"a\" asks for {sub}, which caller \"anyone\" never has",
             ),
             (
+                "{ name = 'a', callers = ['anyone'], rooms = ['*'], when = { sub = 'x' } }",
+                "rule \"a\" asks for {sub}, which caller \"anyone\" never has",
+            ),
+            (
                 "{ name = 'a', callers = ['one'], rooms = ['{claims.team}:*'], default_room = 'lobby' }",
+                "rule \"a\" has a default_room that isn't one of its rooms",
+            ),
+            (
+                "{ name = 'a', callers = ['one'], rooms = ['lobby'], default_room = '{sub}' }",
+                "rule \"a\" has a default_room that isn't one of its rooms",
+            ),
+            (
+                "{ name = 'a', callers = ['one'], rooms = ['lobby'], default_room = '{iss}' }",
+                "rule \"a\" has a default_room that isn't one of its rooms",
+            ),
+            (
+                "{ name = 'a', callers = ['one'], rooms = ['lobby'], default_room = '{claims.a}-{claims.b.c}' }",
                 "rule \"a\" has a default_room that isn't one of its rooms",
             ),
             (
@@ -441,6 +479,7 @@ mod tests {
             "{ name = 'a', callers = ['one'], rooms = ['*'], when = { sub = 'x' } }, { name = 'b', callers = ['one'], rooms = ['*'] }",
             "{ name = 'a', callers = ['one'], rooms = ['x'] }, { name = 'b', callers = ['one'], rooms = ['x'], default_room = 'x' }",
             "{ name = 'a', callers = ['one'], rooms = ['{claims.team}:*'], default_room = '{claims.team}:{random}' }",
+            "{ name = 'a', callers = ['one'], rooms = ['*'], ttl = '10m', max_ttl = '10m' }",
         ] {
             assert_eq!(of_rules(rules), Ok(()), "{rules}");
         }
