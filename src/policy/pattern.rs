@@ -125,6 +125,7 @@ mod tests {
             ("*:hall", vec!["a:hall"], vec!["a:hall2"]),
             ("a*b*c", vec!["abc", "a-b-b-c"], vec!["ac", "acb", "ab"]),
             ("aa*aa", vec!["aaaa", "aa-aa"], vec!["aaa", "aa"]),
+            ("*a*a*", vec!["aa", "b-a-a"], vec!["a", "ba"]),
             ("a.c", vec!["a.c"], vec!["abc"]),
         ] {
             let pattern = pattern(text).unwrap();
