@@ -284,6 +284,22 @@ mod tests {
             })
         );
         assert_eq!(granted("agent_endpoint.call = true")["agentEndpoint"], json!({"call": true}));
+        let others = r#"
+            kind = "sip"
+            sip = { admin = true, call = true }
+            inference.perform = true
+            observability.write = true
+        "#;
+        assert_eq!(
+            granted(others),
+            json!({
+                "video": {"roomJoin": true, "room": "r"},
+                "kind": "sip",
+                "sip": {"admin": true, "call": true},
+                "inference": {"perform": true},
+                "observability": {"write": true},
+            })
+        );
     }
 
     #[test]
