@@ -69,3 +69,18 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 const TIME: Duration = Duration::from_millis(1_500);
 const MAX_SIZE: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_failure_says_where_it_was_and_all_its_causes() {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let place = format!("http://127.0.0.1:{port}/keys").parse().unwrap();
+        let error = Fetcher::new().unwrap().get(&place).await.unwrap_err().to_string();
+        let (first, causes) = error.strip_prefix(&format!("{place}: ")).unwrap().split_once(": ").unwrap();
+        assert_eq!(first, "client error (Connect)");
+        assert!(causes.contains("Connection refused"), "{causes}");
+    }
+}
