@@ -660,6 +660,24 @@ fn head(token: &str) -> Parts {
 }
 
 #[tokio::test]
+async fn rule_3_two_clocks_may_be_a_minute_apart_and_no_second_more() {
+    let key = Key::new("k", "ES256");
+    let day = Day::with(&[&key]).await;
+    for (claim, second, expected) in [
+        ("exp", MORNING - 59, "known"),
+        ("exp", MORNING - 60, "refused"),
+        ("nbf", MORNING + 60, "known"),
+        ("nbf", MORNING + 61, "refused"),
+        ("iat", MORNING + 60, "known"),
+        ("iat", MORNING + 61, "refused"),
+    ] {
+        let mut claims = day.issuer.claims();
+        claims[claim] = second.into();
+        assert_eq!(day.shown(0, &key.token(&claims)).await, expected, "{claim}: {second}");
+    }
+}
+
+#[tokio::test]
 async fn rule_6_a_key_set_is_fresh_for_ten_minutes_and_kept_for_a_day() {
     let (key, next) = (Key::new("k", "ES256"), Key::new("next", "ES256"));
     let mut day = Day::with(&[&key]).await;
