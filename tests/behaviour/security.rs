@@ -493,6 +493,7 @@ async fn rule_3_what_the_operator_requires_of_a_token_is_required() {
         json!(""),
         json!("at"),
         json!("application/"),
+        json!("example-app/at+jwt"),
         json!(["at+jwt"]),
         json!(5),
     ] {
