@@ -375,6 +375,8 @@ mod tests {
           { name = "one", kind = "jwt", issuer = "https://one", audience = "a", algorithms = ["RS256"] },
           { name = "two", kind = "jwt", issuer = "https://two", audience = "a", algorithms = ["RS256"] },
           { name = "other", kind = "jwt", issuer = "https://one", audience = "b", algorithms = ["RS256"] },
+          { name = "function", kind = "gateway", via = "lambda" },
+          { name = "pool", kind = "gateway", via = "cognito" },
           { name = "anyone", kind = "anonymous" },
         ]
     "#;
@@ -431,6 +433,10 @@ mod tests {
                 "rule \"b\" is never reached",
             ),
             (
+                "{ name = 'a', callers = ['function'], rooms = ['*'], identity = '{iss}|{sub}' }",
+                "rule \"a\" asks for {iss}, which caller \"function\" never has",
+            ),
+            (
                 "{ name = 'a', callers = ['anyone'], rooms = ['{sub}:*'] }",
                 "rule \"a\" asks for {sub}, which caller \"anyone\" never has",
             ),
@@ -480,6 +486,7 @@ mod tests {
             "{ name = 'a', callers = ['one'], rooms = ['x'] }, { name = 'b', callers = ['one'], rooms = ['x'], default_room = 'x' }",
             "{ name = 'a', callers = ['one'], rooms = ['{claims.team}:*'], default_room = '{claims.team}:{random}' }",
             "{ name = 'a', callers = ['one'], rooms = ['*'], ttl = '10m', max_ttl = '10m' }",
+            "{ name = 'a', callers = ['pool'], rooms = ['*'], identity = '{iss}|{sub}' }",
         ] {
             assert_eq!(of_rules(rules), Ok(()), "{rules}");
         }
