@@ -1088,6 +1088,17 @@ async fn rule_7_a_wrong_credential_never_makes_somebody_a_weaker_caller() {
             assert_welcome(&ask(service, &[("authorization", others)]).await, others);
         }
     }
+    let nobody_else = service(&format!("{anyone}{}", rule("\"anyone\"")));
+    for (service, header, value) in [
+        (&nobody_else, "authorization", "Bearer x.y.z"),
+        (&nobody_else, "authorization", "Bearer undefined"),
+        (&nobody_else, "x-api-key", "rpk_x"),
+        (&tokens, "x-api-key", "rpk_x"),
+        (&tokens, "authorization", "ApiKey rpk_x"),
+    ] {
+        let answer = ask(service, &[(header, value)]).await;
+        assert_welcome(&answer, &format!("{header}: {value}, which no caller here could have meant"));
+    }
 }
 
 #[tokio::test]
