@@ -83,6 +83,16 @@ fn check_sums_up_who_may_get_what() {
 }
 
 #[test]
+fn check_names_the_authorizer_that_vouches_for_a_caller() {
+    for (via, name) in [("jwt", "JWT"), ("lambda", "Lambda"), ("iam", "IAM"), ("cognito", "Cognito")] {
+        let config = POLICY.replace("kind = \"anonymous\"", &format!("kind = \"gateway\"\nvia = \"{via}\""));
+        let (says, _, code) = run(&["check"], &config);
+        assert_eq!(code, 0);
+        assert!(says.contains(&format!("anyone  the gateway's {name} authorizer\n")), "{says}");
+    }
+}
+
+#[test]
 fn check_shows_all_that_a_rule_lets_a_client_do_within_the_width_of_a_screen() {
     let everything = r#"
 [[rule]]
