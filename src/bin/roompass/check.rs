@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use roompass::auth::{Caller, CallerConfig, CallerKind};
-use roompass::config::{Config, ConfigError, ConfigSource, Dialect, Environment};
+use roompass::config::{Config, ConfigError, ConfigSource, Dialect, Environment, warnings};
 use roompass::dialect::{self, agora};
 use roompass::domain::agora::TokenVersion;
 use roompass::domain::{RoomName, operating_system_randomness};
@@ -173,18 +173,22 @@ fn list<T: ToString>(items: &[T]) -> String {
 }
 
 /// What is sound and still worth a thought.
-fn notes(Config { callers, rules, dialects, .. }: &Config) -> Vec<String> {
-    let known = callers.iter().any(|caller| caller.kind != CallerKind::Anonymous);
-    let anonymous = |name: &String| {
-        known && callers.iter().any(|caller| caller.name == *name && caller.kind == CallerKind::Anonymous)
+fn notes(config: &Config) -> Vec<String> {
+    let Config { callers, rules, dialects, .. } = config;
+    // A server with a key of its own says for whom it asks: that is what it's for.
+    let speak_for_themselves = |rule: &Rule| {
+        let named = callers.iter().filter(|caller| rule.callers.contains(&caller.name));
+        named.filter(|caller| caller.kind != CallerKind::ApiKey).map(|caller| caller.name.as_str()).collect()
     };
-    let mut notes = Vec::new();
+    let mut notes: Vec<_> = warnings::of_config(config).into_iter().collect();
     for rule in rules {
         let dialects = reaching(rule, dialects);
-        if may_set(rule, "participant_identity") && rule.callers.iter().any(anonymous) {
+        let choosing: Vec<&str> = speak_for_themselves(rule);
+        if may_set(rule, "participant_identity") && !choosing.is_empty() && callers.len() > 1 {
             notes.push(format!(
-                "rule {:?} lets anonymous callers choose their identity, another caller's too",
-                rule.name
+                "rule {:?} lets whoever comes as {} choose their identity, another caller's too",
+                rule.name,
+                choosing.join(" or ")
             ));
         }
         if dialects.iter().copied().any(can_leave_the_room_out)
