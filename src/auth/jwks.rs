@@ -227,6 +227,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_modulus_is_as_long_as_from_its_highest_bit_that_is_set() {
+        for (first, bytes, long) in
+            [(0x80, 256, 2_048), (0x7f, 256, 2_047), (0x01, 257, 2_049), (0, 256, 2_040)]
+        {
+            let mut modulus = vec![0xff; bytes];
+            modulus[0] = first;
+            assert_eq!(bits(&BASE64_URL_SAFE_NO_PAD.encode(modulus)), long);
+        }
+        assert_eq!(bits(""), 0);
+    }
+
+    #[test]
     fn an_issuer_over_https_never_sends_anybody_to_keys_over_http() {
         let keys_of = |issuer: &str, jwks_uri: &str| {
             let found_at: Uri = format!("{issuer}/.well-known/openid-configuration").parse().unwrap();
