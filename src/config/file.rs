@@ -377,6 +377,7 @@ mod tests {
           { name = "other", kind = "jwt", issuer = "https://one", audience = "b", algorithms = ["RS256"] },
           { name = "function", kind = "gateway", via = "lambda" },
           { name = "pool", kind = "gateway", via = "cognito" },
+          { name = "signer", kind = "gateway", via = "iam" },
           { name = "anyone", kind = "anonymous" },
         ]
     "#;
@@ -433,6 +434,14 @@ mod tests {
                 "rule \"b\" is never reached",
             ),
             (
+                "{ name = 'a', callers = ['anyone'], rooms = ['*'], within_credential = true }",
+                "rule \"a\" is within_credential, and what caller \"anyone\" shows never ends",
+            ),
+            (
+                "{ name = 'a', callers = ['signer'], rooms = ['*'], within_credential = true }",
+                "rule \"a\" is within_credential, and what caller \"signer\" shows never ends",
+            ),
+            (
                 "{ name = 'a', callers = ['function'], rooms = ['*'], identity = '{iss}|{sub}' }",
                 "rule \"a\" asks for {iss}, which caller \"function\" never has",
             ),
@@ -487,6 +496,7 @@ mod tests {
             "{ name = 'a', callers = ['one'], rooms = ['{claims.team}:*'], default_room = '{claims.team}:{random}' }",
             "{ name = 'a', callers = ['one'], rooms = ['*'], ttl = '10m', max_ttl = '10m' }",
             "{ name = 'a', callers = ['pool'], rooms = ['*'], identity = '{iss}|{sub}' }",
+            "{ name = 'a', callers = ['pool', 'function', 'one'], rooms = ['*'], within_credential = true }",
         ] {
             assert_eq!(of_rules(rules), Ok(()), "{rules}");
         }
