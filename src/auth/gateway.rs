@@ -54,7 +54,7 @@ impl Via {
                 let claims: Map<_, _> =
                     fields.iter().map(|(name, value)| (name.clone(), unstringified(name, value))).collect();
                 let subject = text(&claims, "sub").or_else(|| text(&claims, "principalId"))?;
-                Some(Vouched { issuer: None, subject, expires: end(&claims)?, claims })
+                Some(Vouched { issuer: None, subject, expires: end(&claims).ok()?, claims })
             }
             Self::Iam => {
                 let (arn, account) = match context {
@@ -78,17 +78,20 @@ impl Via {
 
 /// Nobody, where it can't be said when their word ends.
 fn of_claims(claims: Map<String, Value>) -> Option<Vouched> {
-    let expires = end(&claims)?;
+    let expires = end(&claims).ok()?;
     Some(Vouched { issuer: text(&claims, "iss"), subject: text(&claims, "sub")?, claims, expires })
 }
 
-/// When their word ends, if it says when; none where it can't be said.
-fn end(claims: &Map<String, Value>) -> Option<Option<u64>> {
-    Some(match claims.get("exp") {
-        None | Some(Value::Null) => None,
-        Some(Value::String(time)) => Some(number(time).or_else(|| date(time))?),
-        Some(time) => Some(seconds(time)?),
-    })
+/// An end that can't be read.
+struct NotATime;
+
+/// When their word ends, if it says when.
+fn end(claims: &Map<String, Value>) -> Result<Option<u64>, NotATime> {
+    match claims.get("exp") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(time)) => number(time).or_else(|| date(time)).map(Some).ok_or(NotATime),
+        Some(time) => seconds(time).map(Some).ok_or(NotATime),
+    }
 }
 
 fn number(text: &str) -> Option<u64> {

@@ -151,11 +151,12 @@ impl SigningKeys {
     /// # Errors
     /// Where there are none.
     pub fn sign_for(&self, dialects: &[Dialect]) -> Result<(), NotConfigured> {
-        let each = dialects.iter().map(|dialect| match dialect {
-            Dialect::Agora => self.agora().map(|_| ()),
-            _ => self.livekit().map(|_| ()),
-        });
-        each.fold(Err(NotConfigured::LiveKit), |any, one| any.or(one))
+        let for_agora = dialects.contains(&Dialect::Agora);
+        let for_livekit = dialects.iter().any(|dialect| *dialect != Dialect::Agora);
+        if (for_livekit && self.livekit.is_some()) || (for_agora && self.agora.is_some()) {
+            return Ok(());
+        }
+        Err(if for_livekit { NotConfigured::LiveKit } else { NotConfigured::Agora })
     }
 
     /// Whether LiveKit's pair is the one that everybody knows.

@@ -90,7 +90,7 @@ pub enum PassedOver {
     /// It's for other rooms than the one asked for.
     #[error("it's for other rooms")]
     OtherRoom,
-    /// A login is asked for, and it has no agora_logins.
+    /// A login is asked for, and it has no `agora_logins`.
     #[error("a login is asked for, and it has no agora_logins")]
     NoLogins,
     /// No room is asked for, and what is generated isn't one of its rooms.
