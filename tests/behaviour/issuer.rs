@@ -1,6 +1,7 @@
 //! An issuer of tokens as there are in the world: real keys, and a real server on the loopback that shows them.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::hmac;
@@ -222,11 +223,14 @@ impl Issuer {
         self.asked().iter().filter(|path| *path == "/keys").count()
     }
 
-    /// Waits until it's asked for its keys a second time.
+    /// Waits until it's asked for its keys a second time, ten seconds at most.
     pub(crate) async fn is_asked_again(&self) {
-        while self.fetches() < 2 {
-            tokio::task::yield_now().await;
-        }
+        let asked = async {
+            while self.fetches() < 2 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), asked).await.expect("it's asked again");
     }
 
     /// What a good token of it says.
