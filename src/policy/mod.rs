@@ -689,11 +689,18 @@ mod tests {
         assert_eq!(admit(&anyone(), LoginService::Rtm, "ada"), Err(Denial::NoRule));
 
         let identity = Identity::parse("ada", &Limits::default()).unwrap();
-        let request =
-            LoginRequest { service: LoginService::Chat, identity, ttl: None, usual_ttl: Ttl::minutes(60) };
-        let passed_over = policy(&rules).explain_login(&ada, request, 0).passed_over;
+        let request = || LoginRequest {
+            service: LoginService::Chat,
+            identity: identity.clone(),
+            ttl: None,
+            usual_ttl: Ttl::minutes(60),
+        };
+        let passed_over = policy(&rules).explain_login(&ada, request(), 0).passed_over;
         let why = ["hosts", "guests"].map(|rule| (rule.to_owned(), PassedOver::NoLogins));
         assert_eq!(passed_over, why);
+
+        let denied = Err(Denial::LoginNotAllowed(LoginService::Chat));
+        assert_eq!(policy(TEAMS).admit(&ada, request(), 0), denied, "no rule of theirs has logins at all");
     }
 
     #[test]
