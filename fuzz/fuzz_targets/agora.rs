@@ -1,0 +1,216 @@
+//! A request in Agora's dialect: whatever stands in its path, query and body, it's refused, or asks for one channel as
+//! one user, and so does the token that it's given: no wildcard, no name that was changed, nothing that never ends.
+//!
+//! The first byte chooses the route and the second the options. A text follows: the path's parameters with slashes
+//! between them, a question mark, the query, a line's end, the body.
+
+#![no_main]
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use arbitrary::Unstructured;
+use libfuzzer_sys::fuzz_target;
+use roompass::auth::Caller;
+use roompass::config::Config;
+use roompass::dialect::agora::{Asking, ROUTES};
+use roompass::domain::agora::TokenVersion;
+use roompass::domain::{AgoraToken, Limits, LoginRequest, PassRequest, Role, Ttl};
+use roompass::inspect::{self, Agora, Inspected, Name, Service};
+use roompass::mint;
+use roompass::policy::Policy;
+use roompass_fuzz::{APP_ID, OPEN, SAME, agora_keys, members};
+use serde_json::Value;
+
+fuzz_target!(|input: &[u8]| {
+    let [route, options, rest @ ..] = input else { return };
+    let route = &ROUTES[usize::from(*route) % ROUTES.len()];
+    let made = options & 1 != 0 && route.path.ends_with("getToken");
+    let (address, body) = if made {
+        let Ok(members) = members(&mut Unstructured::new(rest), &WORDS, 2) else { return };
+        (String::new(), Value::Object(members).to_string().into_bytes())
+    } else {
+        let end = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+        let body = rest.get(end + 1..).unwrap_or_default();
+        (String::from_utf8_lossy(&rest[..end]).into_owned(), body.to_vec())
+    };
+    let (path, query) = address.split_once('?').unwrap_or((&address, ""));
+    let names = route.path.split(['{', '}']).skip(1).step_by(2).map(str::to_owned);
+    let path: HashMap<_, _> = names.zip(path.split('/').map(decoded)).collect();
+    let version = if options & 2 == 0 { TokenVersion::V007 } else { TokenVersion::V006 };
+    let limits = Limits::default();
+    match (route.read)(&Asking { path: &path, query, body: &body, limits: &limits }) {
+        Ok(wanted) => {
+            let asked = Asked::read(&path, query, &body);
+            assert!(!wanted.is_empty());
+            for (_, wanted) in wanted {
+                asked.must_be_given(wanted, version);
+            }
+        }
+        Err(refused) => assert!(!refused.to_string().contains('\n')),
+    }
+});
+
+/// What was asked for, as another reader sees it.
+struct Asked {
+    channel: String,
+    /// The user of the channel, and whoever logs in, where that is another.
+    users: Vec<String>,
+    publishes: bool,
+    seconds: Option<u64>,
+}
+
+impl Asked {
+    fn read(path: &HashMap<String, String>, query: &str, body: &[u8]) -> Self {
+        if path.is_empty() {
+            let said: Value = serde_json::from_slice(body).expect("what was read is JSON");
+            let user = match &said["uid"] {
+                Value::String(text) => text.clone(),
+                number => number.to_string(),
+            };
+            return Self {
+                channel: said["channel"].as_str().unwrap_or_default().to_owned(),
+                users: vec![user],
+                publishes: matches!(said["role"].as_str(), Some("publisher" | "1")),
+                seconds: said["expire"].as_u64(),
+            };
+        }
+        let given = |name: &str| path.get(name).cloned();
+        let expiry = query.split('&').find_map(|pair| pair.strip_prefix("expiry="));
+        Self {
+            channel: given("channel").unwrap_or_default(),
+            users: ["uid", "rtmuid"].into_iter().filter_map(given).collect(),
+            publishes: path.get("role").is_some_and(|role| role == "publisher" || role == "1"),
+            seconds: expiry.and_then(|seconds| seconds.parse().ok()),
+        }
+    }
+
+    /// That a policy which is open to all gives exactly this, and the token says so.
+    fn must_be_given(&self, wanted: AgoraToken<PassRequest, LoginRequest>, version: TokenVersion) {
+        let caller = Caller::anonymous("anyone");
+        let given = wanted.try_map(
+            |request| {
+                let role = if self.publishes { Role::Publisher } else { Role::Subscriber };
+                assert_eq!(request.role, Some(role));
+                assert_eq!(request.room.as_ref().map(|room| room.as_str()), Some(&*self.channel));
+                self.must_last(request.ttl);
+                POLICY.decide(&caller, request, NOW)
+            },
+            |request| {
+                self.must_last(request.ttl);
+                POLICY.admit(&caller, request, NOW)
+            },
+        );
+        let given = given.expect("everything is open");
+        let token =
+            mint::agora(&given, version, &agora_keys(), NOW, SAME).expect("what was read can be signed");
+        let Ok(Inspected::Agora(token)) = inspect::read(token.expose()) else { panic!("it's no token") };
+        self.must_be_said(&token);
+    }
+
+    fn must_last(&self, ttl: Option<Ttl>) {
+        assert_eq!(ttl.map(|ttl| ttl.duration().as_secs()), self.seconds);
+    }
+
+    fn must_be_said(&self, token: &Agora) {
+        assert_eq!((token.app_id.as_str(), token.issued), (APP_ID, NOW));
+        let lasts = token.ends.expect("it ends") - NOW;
+        assert_eq!(lasts, self.seconds.unwrap_or(3_600));
+        assert!((1..=86_400).contains(&lasts));
+        assert!(!token.services.is_empty());
+        for service in &token.services {
+            for privilege in &service.privileges {
+                assert!(privilege.ends.is_some_and(|end| end <= NOW + lasts), "a right that never ends");
+            }
+            assert!(service.privileges.len() <= if self.publishes { 4 } else { 1 });
+            assert!(self.is_the_channel(service), "another channel: {service:?}");
+            assert!(self.is_the_user(service), "another user: {service:?}");
+        }
+    }
+
+    fn is_the_channel(&self, service: &Service) -> bool {
+        match &service.channel {
+            None => service.name() != "rtc",
+            Some(name) => is(name, &self.channel) && !is_wildcard(&self.channel),
+        }
+    }
+
+    fn is_the_user(&self, service: &Service) -> bool {
+        let name = service.user.as_ref().expect("it has users");
+        let means_anybody =
+            |user: &str| is_wildcard(user) || user.bytes().all(|byte| matches!(byte, b'0' | b' '));
+        let user = if service.name() == "rtc" { self.users.first() } else { self.users.last() };
+        user.is_some_and(|user| is(name, user) && !means_anybody(user))
+    }
+}
+
+/// A 006 token holds a checksum alone.
+fn is(name: &Name, asked: &str) -> bool {
+    match name {
+        Name::Known(name) => name == asked,
+        Name::Checksum(sum) => *sum == crc32(asked.as_bytes()),
+    }
+}
+
+fn is_wildcard(name: &str) -> bool {
+    name.contains('*') || name.trim().is_empty()
+}
+
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0, |sum, byte| {
+        (0..8).fold(sum ^ u32::from(*byte), |sum, _| (sum >> 1) ^ (0xEDB8_8320 & (sum & 1).wrapping_neg()))
+    })
+}
+
+/// A parameter as the router decodes it.
+fn decoded(part: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = part.as_bytes();
+    while let [first, after @ ..] = rest {
+        let digits = after.get(..2).and_then(|digits| str::from_utf8(digits).ok());
+        match digits.filter(|_| *first == b'%').and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+static POLICY: LazyLock<Policy> = LazyLock::new(|| {
+    let config = Config::parse(OPEN, "open.toml").expect("it's sound");
+    Policy::new(config.rules, config.limits, SAME)
+});
+
+const NOW: u64 = 1_700_000_000;
+const WORDS: [&str; 24] = [
+    "tokenType",
+    "channel",
+    "role",
+    "uid",
+    "expire",
+    "rtc",
+    "rtm",
+    "rte",
+    "chat",
+    "publisher",
+    "subscriber",
+    "1",
+    "2",
+    "0",
+    "00",
+    " ",
+    "*",
+    "a*",
+    "ada",
+    "room",
+    "4294967295",
+    "4294967296",
+    "é",
+    "",
+];

@@ -1,0 +1,219 @@
+//! A request in one of LiveKit's dialects: any body is read, or refused. What is read is what was sent, byte for byte
+//! and within the limits, and holds no secret.
+//!
+//! The first byte chooses the route. The second is `0` for the rest as the body; its bits lower the limits, have the
+//! body made of the rest, and change the sandbox's header.
+
+#![no_main]
+
+use std::collections::BTreeMap;
+
+use arbitrary::Unstructured;
+use axum::http::{HeaderMap, HeaderValue};
+use libfuzzer_sys::fuzz_target;
+use roompass::config::Dialect;
+use roompass::dialect::{Asking, routes};
+use roompass::domain::{Attributes, Limits, PassRequest, RoomConfig};
+use roompass_fuzz::{members, texts};
+use serde_json::{Map, Value};
+
+fuzz_target!(|input: &[u8]| {
+    let [route, options, rest @ ..] = input else { return };
+    let all = DIALECTS.into_iter().flat_map(routes).collect::<Vec<_>>();
+    let route = all[usize::from(*route) % all.len()];
+    let limits = if options & 1 == 0 { Limits::default() } else { lowest() };
+    let body = if options & 2 == 0 {
+        rest.to_vec()
+    } else {
+        let Ok(members) = members(&mut Unstructured::new(rest), &WORDS, 5) else { return };
+        Value::Object(members).to_string().into_bytes()
+    };
+    let mut headers = HeaderMap::new();
+    for id in [&["s"][..], &[], &["s", "s"], &["other"]][usize::from(options >> 2 & 3)] {
+        headers.append("x-sandbox-id", HeaderValue::from_static(id));
+    }
+    let asking = Asking { headers: &headers, body: &body, limits: &limits, sandboxes: &["s".to_owned()] };
+    match (route.read)(&asking) {
+        Ok(request) => {
+            assert!(!route.path.contains("sandbox") || options >> 2 & 3 == 0, "asked through no sandbox");
+            must_be_what_was_sent(route.path, &request, &body, &limits);
+        }
+        Err(refused) => assert!(!refused.to_string().is_empty()),
+    }
+});
+
+fn must_be_what_was_sent(path: &str, request: &PassRequest, body: &[u8], limits: &Limits) {
+    let said: Map<String, Value> = match body {
+        [] => Map::new(),
+        body => serde_json::from_slice(body).expect("what was read is a JSON object"),
+    };
+    let own = ["/quickstart/token", "/token", "/openvidu/token"].contains(&path);
+    let usual = |text| Some(text).filter(|_| path == "/quickstart/token");
+    let (room, identity, name, metadata, called) = if own {
+        let room = text(&said, "roomName", "roomName").or(usual("demo-room"));
+        let called = text(&said, "participantName", "participantName").or(usual("demo-user"));
+        assert!(room.is_some() && called.is_some(), "a field that must be there isn't");
+        (room, None, None, None, called)
+    } else {
+        (
+            text(&said, "room_name", "roomName"),
+            text(&said, "participant_identity", "participantIdentity"),
+            text(&said, "participant_name", "participantName"),
+            text(&said, "participant_metadata", "participantMetadata"),
+            None,
+        )
+    };
+    assert_eq!(request.room.as_ref().map(|room| room.as_str()), room);
+    assert_eq!(request.identity.as_ref().map(|identity| identity.as_str()), identity);
+    assert_eq!(request.name.as_ref().map(|name| name.as_str()), name);
+    assert_eq!(request.metadata.as_ref().map(|metadata| metadata.as_str()), metadata);
+    assert_eq!(request.called.as_ref().map(|called| called.as_str()), called);
+    for (text, limit) in [
+        (room, limits.max_room_name_length),
+        (identity, limits.max_participant_identity_length),
+        (name, limits.max_participant_name_length),
+        (metadata, limits.max_metadata_size),
+        (called, limits.max_participant_identity_length),
+    ] {
+        assert!(text.is_none_or(|text| text.len() <= limit), "beyond a limit");
+    }
+    assert_eq!((request.role, request.ttl), (None, None));
+
+    let attributes: BTreeMap<_, _> = request.attributes.iter().flat_map(Attributes::iter).collect();
+    let asked = if own { None } else { member(&said, "participant_attributes", "participantAttributes") };
+    let asked = asked.map_or_else(Map::new, |asked| asked.as_object().expect("an object was read").clone());
+    assert_eq!(attributes.len(), asked.values().filter(|value| !value.is_null()).count());
+    assert!(attributes.iter().all(|(key, value)| asked.get(*key).and_then(Value::as_str) == Some(value)));
+    let size: usize = attributes.iter().map(|(key, value)| key.len() + value.len()).sum();
+    assert!(size <= limits.max_attributes_size);
+
+    if let Some(config) = &request.room_config {
+        must_be_safe(config, member(&said, "room_config", "roomConfig").expect("it was asked for"));
+    }
+}
+
+/// The settings hold no text but what was sent, and nothing that would be a secret in a token.
+fn must_be_safe(config: &RoomConfig, asked: &Value) {
+    let sent = texts(asked);
+    let config = serde_json::to_value(config.as_livekit()).expect("it's JSON in the token");
+    for text in texts(&config) {
+        let folded = text.to_ascii_lowercase().replace('_', "");
+        let named = sent.iter().any(|sent| sent.to_ascii_lowercase().replace('_', "") == folded);
+        // Numbers of 64 bits are texts in protobuf's JSON, and so are the names of an enumeration's values.
+        let by_number = text.parse::<i64>().is_ok()
+            || text.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b'_'));
+        assert!(named || by_number, "{text:?} was never sent");
+    }
+    must_hold_no_secret(&config);
+}
+
+fn must_hold_no_secret(config: &Value) {
+    match config {
+        Value::Object(members) => {
+            for (name, value) in members {
+                assert!(!SECRETS.contains(&name.as_str()), "{name} would be in the token");
+                // Tags and attributes have names of the client's.
+                if name != "tags" && name != "attributes" {
+                    must_hold_no_secret(value);
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(must_hold_no_secret),
+        _ => {}
+    }
+}
+
+/// A member that says something, by either of its names.
+fn member<'a>(said: &'a Map<String, Value>, snake: &str, camel: &str) -> Option<&'a Value> {
+    let given = |name| said.get(name).filter(|value| !value.is_null() && *value != "");
+    given(snake).or_else(|| given(camel))
+}
+
+fn text<'a>(said: &'a Map<String, Value>, snake: &str, camel: &str) -> Option<&'a str> {
+    member(said, snake, camel).map(|value| value.as_str().expect("a text was read"))
+}
+
+/// The lowest limits that can be configured.
+fn lowest() -> Limits {
+    Limits {
+        max_room_name_length: 32,
+        max_participant_identity_length: 32,
+        max_participant_name_length: 1,
+        max_metadata_size: 0,
+        max_attributes_size: 3,
+        max_token_size: 1_024,
+    }
+}
+
+const DIALECTS: [Dialect; 5] =
+    [Dialect::Standard, Dialect::Sandbox, Dialect::TokenServer, Dialect::Quickstart, Dialect::Openvidu];
+/// What LiveKit's messages call what opens a storage or a stream, in the JSON that goes into a token.
+const SECRETS: [&str; 8] = ["s3", "gcp", "azure", "aliOSS", "storage", "stream", "streamOutputs", "urls"];
+const WORDS: [&str; 66] = [
+    "room_name",
+    "roomName",
+    "participant_identity",
+    "participantIdentity",
+    "participant_name",
+    "participantName",
+    "participant_metadata",
+    "participantMetadata",
+    "participant_attributes",
+    "participantAttributes",
+    "room_config",
+    "roomConfig",
+    "name",
+    "empty_timeout",
+    "emptyTimeout",
+    "departureTimeout",
+    "maxParticipants",
+    "max_participants",
+    "metadata",
+    "egress",
+    "room",
+    "participant",
+    "tracks",
+    "agents",
+    "agent_name",
+    "agentName",
+    "deployment",
+    "attributes",
+    "restartPolicy",
+    "minPlayoutDelay",
+    "maxPlayoutDelay",
+    "syncStreams",
+    "sync_streams",
+    "tags",
+    "layout",
+    "audioOnly",
+    "videoOnly",
+    "customBaseUrl",
+    "roomName",
+    "file",
+    "fileOutputs",
+    "file_outputs",
+    "segmentOutputs",
+    "segment_outputs",
+    "imageOutputs",
+    "streamOutputs",
+    "stream_outputs",
+    "stream",
+    "urls",
+    "filepath",
+    "fileType",
+    "disableManifest",
+    "preset",
+    "advanced",
+    "storage",
+    "s3",
+    "S3",
+    "gcp",
+    "azure",
+    "aliOSS",
+    "ali_oss",
+    "secret",
+    "webhooks",
+    "r",
+    "é\u{0}\u{1f600}",
+    "",
+];

@@ -1,0 +1,191 @@
+//! A policy file is a configuration, or a mistake told in one line that names its place. What is a configuration can be
+//! served and decided on, for any caller and any request, and nothing is given that the deciding rule doesn't say.
+//!
+//! The text goes to the first NUL; of what follows, a caller and a request are made.
+
+#![no_main]
+
+use arbitrary::{Result, Unstructured};
+use libfuzzer_sys::fuzz_target;
+use roompass::auth::{Caller, CallerKind};
+use roompass::config::{Config, warnings};
+use roompass::dialect::standard;
+use roompass::domain::{Identity, LoginRequest, LoginService, Pass, PassRequest, Role, RoomConfig, Ttl};
+use roompass::http::router;
+use roompass::mint::{MintError, livekit};
+use roompass::policy::{Policy, Rule};
+use roompass_fuzz::{API_SECRET, SAME, keys, members, signing_keys, value};
+use serde_json::Value;
+
+fuzz_target!(|input: &[u8]| {
+    let end = input.iter().position(|byte| *byte == 0).unwrap_or(input.len());
+    let Ok(text) = str::from_utf8(&input[..end]) else { return };
+    match Config::parse(text, "fuzz.toml") {
+        Ok(config) => must_decide(config, &mut Unstructured::new(input.get(end + 1..).unwrap_or_default())),
+        Err(mistake) => must_name_its_place(&mistake.to_string(), text),
+    }
+});
+
+fn must_name_its_place(mistake: &str, text: &str) {
+    assert!(!mistake.contains('\n'), "{mistake:?}");
+    let place = mistake.strip_prefix("fuzz.toml:").expect("it names the file");
+    let mut parts = place.splitn(3, ':').map(str::trim);
+    let mut number =
+        || parts.next().and_then(|number| number.parse::<usize>().ok()).expect("it names the place");
+    let (line, column) = (number(), number());
+    assert!((1..=text.split('\n').count()).contains(&line), "{mistake:?}");
+    let width = text.split('\n').nth(line - 1).map_or(0, |line| line.chars().count());
+    assert!((1..=width + 1).contains(&column), "{mistake:?}");
+    assert!(parts.next().is_some_and(|message| !message.is_empty()));
+}
+
+fn must_decide(config: Config, bytes: &mut Unstructured<'_>) {
+    let distinct =
+        config.dialects.iter().enumerate().all(|(at, dialect)| !config.dialects[..at].contains(dialect));
+    if distinct {
+        let _ = router(config.clone(), keys(), SAME);
+    }
+    let _ = warnings::of_callers(&config, &signing_keys());
+    let policy = Policy::new(config.rules.clone(), config.limits.clone(), SAME);
+    for _ in 0..4 {
+        let Ok((caller, request)) = asked(bytes, &config) else { return };
+        let explained = policy.explain(&caller, request.clone(), NOW);
+        assert!(explained.passed_over.iter().all(|(_, why)| !why.to_string().is_empty()));
+        match &explained.decision {
+            Ok(pass) => {
+                let rule = &config.rules[explained.passed_over.len()];
+                must_keep_to(rule, pass, &caller, &request, &config);
+                let signing = signing_keys();
+                let token = livekit(pass, signing.livekit().expect("there are keys"), &config.limits);
+                match token {
+                    Ok(token) => assert!(token.expose().len() <= config.limits.max_token_size),
+                    Err(refused) => assert!(matches!(refused, MintError::TooLarge { .. })),
+                }
+            }
+            Err(denial) => assert!(!denial.to_string().is_empty()),
+        }
+        let identity = request.identity.unwrap_or_else(|| Identity::generated(SAME));
+        for service in [LoginService::Rtm, LoginService::Chat] {
+            let login = LoginRequest {
+                service,
+                identity: identity.clone(),
+                ttl: request.ttl,
+                usual_ttl: Ttl::DEFAULT,
+            };
+            if let Ok(login) = policy.admit(&caller, login, NOW) {
+                let rule =
+                    config.rules.iter().find(|rule| rule.name == login.rule).expect("it names its rule");
+                assert!(rule.callers.contains(&caller.name) && rule.agora_logins.contains(&service));
+            }
+        }
+    }
+}
+
+fn must_keep_to(rule: &Rule, pass: &Pass, caller: &Caller, request: &PassRequest, config: &Config) {
+    assert_eq!((&pass.rule, &pass.caller), (&rule.name, &caller.name));
+    assert!(rule.callers.contains(&caller.name));
+    assert!(rule.rooms.iter().any(|pattern| pattern.matches(pass.room.as_str(), caller) == Ok(true)));
+    assert!(request.room.as_ref().is_none_or(|room| *room == pass.room));
+    let sets = |field: &str| rule.client_may_set.iter().any(|may| may.path() == field);
+    let generated = Identity::generated(SAME);
+    let own = match &rule.identity {
+        Some(template) => template.fill(caller, SAME).expect("it was filled"),
+        None => generated.as_str().to_owned(),
+    };
+    assert!(pass.identity.as_str() == own || sets("participant_identity"));
+    assert!(pass.name.is_none() || rule.participant_name.is_some() || sets("participant_name"));
+    assert!(pass.metadata.is_none() || rule.participant_metadata.is_some() || sets("participant_metadata"));
+    for (key, template) in &rule.participant_attributes {
+        let own = template.fill(caller, SAME).expect("it was filled");
+        let said = pass.attributes.iter().flat_map(|all| all.iter()).find(|(name, _)| *name == key);
+        assert_eq!(said.map(|(_, value)| value), Some(&own));
+    }
+    let size = |text: &str, limit: usize| assert!((1..=limit).contains(&text.len()));
+    size(pass.room.as_str(), config.limits.max_room_name_length);
+    size(pass.identity.as_str(), config.limits.max_participant_identity_length);
+    if let Some(name) = &pass.name {
+        size(name.as_str(), config.limits.max_participant_name_length);
+    }
+    for settings in pass.room_config.iter().flat_map(RoomConfig::settings) {
+        assert!(sets(settings) || sets("room_config"));
+    }
+    assert!(pass.room_config.iter().flat_map(RoomConfig::egress).all(|egress| rule.egress.contains(&egress)));
+    assert!(pass.room_config.iter().flat_map(RoomConfig::agents).next().is_none() || !rule.agents.is_empty());
+    let most = rule.max_ttl.or(rule.ttl).unwrap_or(request.usual_ttl);
+    assert!(pass.ttl <= most && pass.ttl.duration().as_secs() >= 1);
+    if rule.within_credential {
+        assert!(caller.expires.is_none_or(|expires| expires >= NOW + pass.ttl.duration().as_secs()));
+    }
+    match request.role {
+        Some(Role::Subscriber) => assert_eq!(pass.grants.can_publish, Some(false)),
+        _ => assert_eq!(pass.grants, rule.grants),
+    }
+    assert!(request.role != Some(Role::Publisher) || pass.grants.can_publish != Some(false));
+    assert_eq!(pass.grants.room_admin, rule.grants.room_admin);
+}
+
+/// Somebody who may call by this configuration, and what they ask for.
+fn asked(bytes: &mut Unstructured<'_>, config: &Config) -> Result<(Caller, PassRequest)> {
+    let called = match config.callers.len() {
+        0 => Caller::anonymous("nobody"),
+        _ => {
+            let written = bytes.choose(&config.callers)?;
+            let issuer = match &written.kind {
+                CallerKind::Jwt(issuer) => Some(issuer.issuer.clone()),
+                _ => None,
+            };
+            Caller { issuer, ..Caller::anonymous(&written.name) }
+        }
+    };
+    let subject = match value(bytes, &WORDS, 0)? {
+        Value::String(text) => Some(text),
+        _ => None,
+    };
+    let expires = if bytes.arbitrary()? { Some(NOW - 100 + bytes.int_in_range(0..=5_000)?) } else { None };
+    let caller = Caller { subject, expires, claims: members(bytes, &WORDS, 2)?, ..called };
+    let body = Value::Object(members(bytes, &FIELDS, 3)?).to_string();
+    let request = standard::parse(body.as_bytes(), &config.limits).unwrap_or_default();
+    let ttl = Ttl::seconds(bytes.int_in_range(0..=90_000)?);
+    let role = *bytes.choose(&[None, None, Some(Role::Publisher), Some(Role::Subscriber)])?;
+    let sandbox_id = config.sandbox.ids.first().filter(|_| role.is_some()).cloned();
+    let called = if bytes.ratio(1, 5)? { Identity::parse("Ada", &config.limits).ok() } else { None };
+    Ok((caller, PassRequest { ttl, role, sandbox_id, called, ..request }))
+}
+
+const NOW: u64 = 1_700_000_000;
+const WORDS: [&str; 24] = [
+    "team", "red", "a:b", "role", "host", "lead", "roles", "plan", "pro", "name", "Ada", "email", "sub",
+    "iss", "x", ":", "*", "a", "lobby", "{sub}", "groups", "é", "red:1", "",
+];
+const FIELDS: [&str; 30] = [
+    "room_name",
+    "roomName",
+    "participant_identity",
+    "participantName",
+    "participant_metadata",
+    "participantAttributes",
+    "room_config",
+    "roomConfig",
+    "name",
+    "metadata",
+    "agents",
+    "agent_name",
+    "deployment",
+    "egress",
+    "room",
+    "participant",
+    "tracks",
+    "max_participants",
+    "tags",
+    "team",
+    "lobby",
+    "team:red:1",
+    "red:1",
+    "x",
+    "guest:1",
+    "webinar:1",
+    "notetaker",
+    "é",
+    API_SECRET,
+    "",
+];

@@ -1,0 +1,98 @@
+//! What the targets share: values made of the fuzzer's bytes, and what is open to everybody.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+
+use arbitrary::{Result, Unstructured};
+use roompass::domain::Randomness;
+use roompass::keys::{AgoraKeys, Keys, ServerUrl, SigningKeys};
+use serde_json::{Map, Value};
+
+/// Anyone may have anything: what a request asks for is all that decides.
+pub const OPEN: &str = r#"
+[[caller]]
+name = "anyone"
+kind = "anonymous"
+
+[[rule]]
+name = "open"
+callers = ["anyone"]
+rooms = ["*"]
+client_may_set = ["participant_identity", "participant_name", "participant_metadata", "participant_attributes", "room_config"]
+agents = [{ name = "*", deployments = ["*"] }]
+egress = ["room", "participant", "tracks"]
+agora_logins = ["rtm", "chat"]
+max_ttl = "24h"
+"#;
+
+pub const API_KEY: &str = "APIfuzz";
+pub const API_SECRET: &str = "a secret that is long enough to be one";
+pub const APP_ID: &str = "0123456789abcdef0123456789abcdef";
+
+/// The same every time, so that an input does what it did.
+pub const SAME: Randomness = |bytes| bytes.fill(7);
+
+/// LiveKit's keys and Agora's.
+pub fn signing_keys() -> SigningKeys {
+    let server = ServerUrl::parse("wss://test.livekit.cloud").expect("it's a server's URL");
+    let keys = SigningKeys::new(server, API_KEY.into(), API_SECRET.into()).expect("it's a pair");
+    keys.with_agora(agora_keys())
+}
+
+pub fn keys() -> Keys {
+    Keys::given(signing_keys())
+}
+
+pub fn agora_keys() -> AgoraKeys {
+    AgoraKeys::new(APP_ID.into(), APP_ID.into()).expect("it's an app")
+}
+
+/// Runs to the end what never waits, or for the loopback alone.
+pub fn wait_for<T>(what: impl Future<Output = T>) -> T {
+    thread_local! {
+        static RUNTIME: tokio::runtime::Runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
+    }
+    RUNTIME.with(|runtime| runtime.block_on(what))
+}
+
+/// A JSON value whose texts and names are often `words`.
+pub fn value(bytes: &mut Unstructured<'_>, words: &[&str], depth: u8) -> Result<Value> {
+    Ok(match bytes.int_in_range(0..=if depth == 0 { 9 } else { 13 })? {
+        0 => Value::Null,
+        1 => bytes.arbitrary::<bool>()?.into(),
+        2 => bytes.arbitrary::<i64>()?.into(),
+        3 => bytes.arbitrary::<u8>()?.into(),
+        4 => bytes.arbitrary::<f64>()?.into(),
+        5..=7 => (*bytes.choose(words)?).into(),
+        8 => bytes.arbitrary::<String>()?.into(),
+        // As long as a limit, or longer.
+        9 => (*bytes.choose(words)?).repeat(bytes.int_in_range(0..=300)?).into(),
+        10 => {
+            (0..bytes.int_in_range(0..=3)?).map(|_| value(bytes, words, depth - 1)).collect::<Result<_>>()?
+        }
+        _ => Value::Object(members(bytes, words, depth - 1)?),
+    })
+}
+
+/// An object, in the same way.
+pub fn members(bytes: &mut Unstructured<'_>, words: &[&str], depth: u8) -> Result<Map<String, Value>> {
+    let mut members = Map::new();
+    for _ in 0..bytes.int_in_range(0..=6)? {
+        let name = if bytes.ratio(1, 12)? { bytes.arbitrary()? } else { (*bytes.choose(words)?).to_owned() };
+        members.insert(name, value(bytes, words, depth)?);
+    }
+    Ok(members)
+}
+
+/// Every text in a value, the names of members too.
+pub fn texts(value: &Value) -> BTreeSet<String> {
+    match value {
+        Value::String(text) => [text.clone()].into(),
+        Value::Array(items) => items.iter().flat_map(texts).collect(),
+        Value::Object(members) => {
+            members.iter().flat_map(|(name, value)| texts(value).into_iter().chain([name.clone()])).collect()
+        }
+        _ => BTreeSet::new(),
+    }
+}
