@@ -83,7 +83,7 @@ impl RoomConfig {
     }
 }
 
-/// Where, below `value`, the first member is that names a storage or a stream and isn't empty.
+/// Where, below `value`, the first member is that names a storage, even without saying more of it, or a stream.
 fn secret_below(value: &Value) -> Option<String> {
     match value {
         Value::Object(members) => members.iter().find_map(|(name, inner)| {
@@ -108,7 +108,6 @@ fn names_a_secret(member: &str) -> bool {
 fn says_something(value: &Value) -> bool {
     match value {
         Value::Null => false,
-        Value::Object(members) => !members.is_empty(),
         Value::Array(items) => !items.is_empty(),
         _ => true,
     }
@@ -231,6 +230,7 @@ mod tests {
             (json!({"room": {"streamOutputs": [{"urls": ["rtmp://x/key"]}]}}), "room.streamOutputs"),
             (json!({"room": {"stream": {"urls": ["rtmp://x/key"]}}}), "room.stream"),
             (json!({"room": {"S3": "k"}}), "room.S3"),
+            (json!({"room": {"file_outputs": [{"gcp": {}}]}}), "room.file_outputs[0].gcp"),
         ] {
             assert_eq!(
                 refused(json!({"egress": egress})),
