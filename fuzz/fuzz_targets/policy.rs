@@ -40,11 +40,7 @@ fn must_name_its_place(mistake: &str, text: &str) {
 }
 
 fn must_decide(config: Config, bytes: &mut Unstructured<'_>) {
-    let distinct =
-        config.dialects.iter().enumerate().all(|(at, dialect)| !config.dialects[..at].contains(dialect));
-    if distinct {
-        let _ = router(config.clone(), keys(), SAME);
-    }
+    let _ = router(config.clone(), keys(), SAME);
     let _ = warnings::of_callers(&config, &signing_keys());
     let policy = Policy::new(config.rules.clone(), config.limits.clone(), SAME);
     for _ in 0..4 {
@@ -75,7 +71,8 @@ fn must_decide(config: Config, bytes: &mut Unstructured<'_>) {
             if let Ok(login) = policy.admit(&caller, login, NOW) {
                 let rule =
                     config.rules.iter().find(|rule| rule.name == login.rule).expect("it names its rule");
-                assert!(rule.callers.contains(&caller.name) && rule.agora_logins.contains(&service));
+                assert!(rule.callers.contains(&caller.name));
+                assert!(rule.agora_logins.as_ref().is_some_and(|given| given.contains(&service)));
             }
         }
     }
