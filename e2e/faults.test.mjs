@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import {
-  answers, at, awsError, cutOff, drip, late, remembered, reset, silence, startProxy, tenMegabytes,
+  answers, at, awsError, cutOff, drip, late, pendingAlone, remembered, reset, silence, startProxy, tenMegabytes,
 } from './lib/faults.mjs';
 import { AUDIENCE, newKey, startProvider } from './lib/oidc.mjs';
 import { repo, until } from './lib/programs.mjs';
@@ -94,6 +94,15 @@ describe('a rotated secret', { concurrency: 4 }, () => {
     await manager.create(secret);
     await assertUnavailable(lambda);
     await manager.update(secret, secretOf(A));
+    await assertMinted(lambda, A);
+  });
+
+  test('is not there while its one version is AWSPENDING, and is once that is AWSCURRENT', async (t) => {
+    const { lambda, store } = await started(t, { fault: pendingAlone(secretOf(A)) });
+    await assertUnavailable(lambda);
+    const [{ cause }] = lambda.log().filter(({ code }) => code === 'keys_unavailable');
+    assert.match(cause, /^the secret is missing: .*AWSCURRENT$/);
+    store.fault = undefined;
     await assertMinted(lambda, A);
   });
 
@@ -325,32 +334,36 @@ describe('tokens of an issuer', { concurrency: 3 }, () => {
   });
 });
 
-describe('a crowd', () => {
-  // As many at once as two cores can start without keeping each other from their calls: in Lambda each has its own.
-  for (const [processes, atOnce] of [[20, 20], [200, 10]]) {
-    test(`of ${processes} cold processes, ${atOnce} at once, asks the store and the issuer once each, and signs`, async (t) => {
-      const { store, secret, issuer, provider } = await startedWithIssuer(t, { alone: true });
-      store.fault = remembered();
-      const tokens = await Promise.all(['ada', 'bob'].map((who) => provider.token(who)));
-      const firsts = [];
-      const some = async () => {
-        while (firsts.length < processes) {
-          const index = firsts.push(0) - 1;
-          const lambda = await processOf(t, { store, secret, issuer: issuer.url, refreshAfter: '5m' });
-          firsts[index] = (await assertMinted(lambda, A, tokens[index % 2])).took;
-          await assertMinted(lambda, A, tokens[(index + 1) % 2]);
-          await assertMinted(lambda, A);
-        }
-      };
-      await Promise.all(Array.from({ length: atOnce }, some));
-      t.diagnostic(`the slowest had its first token ${Math.round(Math.max(...firsts))} ms after its start`);
-      const asked = (path) => issuer.calls.filter(({ url }) => url === path).length;
-      assert.deepEqual(
-        { store: store.calls.length, configuration: asked('/.well-known/openid-configuration'), keys: asked('/jwks') },
-        { store: processes, configuration: processes, keys: processes },
-      );
-    });
-  }
+test('a crowd of 200 cold processes asks the store and the issuer once each, and signs', async (t) => {
+  const { store, secret, issuer, provider } = await startedWithIssuer(t, { alone: true });
+  const tokens = await Promise.all(['ada', 'bob'].map((who) => provider.token(who)));
+  const options = { store, secret, issuer: issuer.url, refreshAfter: '5m' };
+  const crowd = [];
+  while (crowd.length < 200) crowd.push(await processOf(t, options, { held: true }));
+  assert.deepEqual([store.calls.length, issuer.calls.length], [0, 0]);
+
+  const waits = 400;
+  store.fault = remembered(late(waits));
+  // As fast as two cores can: in Lambda each has one of its own, and none keeps another from its first instructions.
+  await inLanes(10, crowd, async (lambda, index) => {
+    lambda.thaw();
+    await until(() => store.calls.length > index, { of: 'as many calls', every: 1, program: lambda });
+  });
+  await Promise.all(crowd.map(({ ready }) => ready));
+  await inLanes(10, crowd, async (lambda, index) => {
+    await assertMinted(lambda, A, tokens[index % 2]);
+    await assertMinted(lambda, A, tokens[(index + 1) % 2]);
+    await assertMinted(lambda, A);
+  });
+
+  const times = store.calls.map(({ at }) => at);
+  const together = times.map((time) => times.filter((other) => other <= time && other > time - waits).length);
+  t.diagnostic(`all asked the store within ${Math.max(...times) - times[0]} ms, up to ${Math.max(...together)} of them together`);
+  const asked = (path) => issuer.calls.filter(({ url }) => url === path).length;
+  assert.deepEqual(
+    { store: store.calls.length, configuration: asked('/.well-known/openid-configuration'), keys: asked('/jwks') },
+    { store: 200, configuration: 200, keys: 200 },
+  );
 });
 
 describe('two faults at once', { concurrency: 3 }, () => {
@@ -441,16 +454,25 @@ async function started(t, { holds = A, fault, leaves, alone, ...options } = {}) 
 }
 
 /** A process. When the test ends, nothing secret is in its log. */
-async function processOf(t, { store, secret, ...options }) {
+async function processOf(t, { store, secret, ...options }, how) {
   const lambda = await startProcess({
     AWS_ENDPOINT_URL: store.url, ROOMPASS_SECRET_ID: secret, ROOMPASS_CONFIG: policy(options), RUST_LOG: 'trace',
-  });
+  }, how);
   lambda.shown = new Set();
   t.after(async () => {
     await lambda.stop();
     assertNothingLeaked(lambda);
   });
   return lambda;
+}
+
+/** Does the same with each of many, so many at a time. */
+async function inLanes(lanes, many, work) {
+  const left = many.entries();
+  const lane = async () => {
+    for (const [index, one] of left) await work(one, index);
+  };
+  await Promise.all(Array.from({ length: lanes }, lane));
 }
 
 /** The same, with an issuer behind a proxy. */

@@ -58,6 +58,15 @@ export const answers = (status, body, headers = JSON_TYPE) => (response) => resp
 /** An error as AWS's services say it. */
 export const awsError = (status, type, message = 'no') => answers(status, JSON.stringify({ __type: type, message }));
 
+/** A secret that a rotation has begun to make: its one version is AWSPENDING, and whoever asks for that has it. */
+export const pendingAlone = (secret) => async (response) => {
+  const { VersionStage: stage = 'AWSCURRENT' } = JSON.parse(await buffer(response.req));
+  const answer = stage === 'AWSPENDING'
+    ? answers(200, JSON.stringify({ Name: 'x', SecretString: secret, VersionId: 'x', VersionStages: [stage] }))
+    : awsError(400, 'ResourceNotFoundException', `Secrets Manager can't find the specified secret value for staging label: ${stage}`);
+  answer(response);
+};
+
 /** Says nothing. */
 export const silence = () => {};
 
@@ -97,10 +106,10 @@ export const tenMegabytes = answers(200, `{"keys": [], "SecretString": "${'canar
 export const at = (path, fault) => async (response, answer) =>
   response.req.url === path ? fault(response, answer) : end(response, await answer());
 
-/** No fault: the server's first answer, for everybody, so that it's as fast for a crowd as for one. */
-export function remembered() {
+/** The server's first answer, for everybody, so that it's as fast for a crowd as for one; or a fault of it. */
+export function remembered(fault = async (response, answer) => end(response, await answer())) {
   let first;
-  return async (response, answer) => end(response, await (first ??= answer()));
+  return (response, answer) => fault(response, () => (first ??= answer()));
 }
 
 const end = (response, { status, headers, body }) => response.writeHead(status, headers).end(body);

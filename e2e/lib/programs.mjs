@@ -23,6 +23,7 @@ export function start(command, args, { env, cwd } = {}) {
   }
   const program = {
     name: command.split('/').at(-1),
+    pid: child.pid,
     /** What it has written so far, to either stream. */
     output: () => output,
     /** Sends a signal to it and all it started. */

@@ -4,13 +4,17 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { REGION, account, bootstrap, httpAnswer } from './services.mjs';
-import { clean, start } from './programs.mjs';
+import { clean, start, until } from './programs.mjs';
 
-/** Starts the `roompass-lambda` function as one environment of Lambda's. An invocation waits until it asks for one. */
-export async function startProcess(env = {}) {
+/**
+ * Starts the `roompass-lambda` function as one environment of Lambda's. An invocation waits until it asks for one. One
+ * that is `held` is stopped before its first instruction, until it's thawed.
+ */
+export async function startProcess(env = {}, { held = false } = {}) {
   const waiting = [];
   const asking = [];
   const running = new Map();
@@ -27,9 +31,12 @@ export async function startProcess(env = {}) {
       response.end(JSON.stringify(invocation.event));
     }
   };
+  let started;
+  const ready = new Promise((resolve) => (started = resolve));
   const server = createServer(async (request, response) => {
     const [, , , , id, outcome] = request.url.split('/');
     if (id === 'next') {
+      started();
       asking.push(response);
       next();
       return;
@@ -40,7 +47,8 @@ export async function startProcess(env = {}) {
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
 
-  const program = start(bootstrap(), [], {
+  const [command, ...args] = held ? ['sh', '-c', 'kill -STOP $$; exec "$0"', bootstrap()] : [bootstrap()];
+  const program = start(command, args, {
     env: clean({
       ...account,
       AWS_LAMBDA_RUNTIME_API: `127.0.0.1:${server.address().port}`,
@@ -50,9 +58,13 @@ export async function startProcess(env = {}) {
       ...env,
     }),
   });
+  const status = () => readFileSync(`/proc/${program.pid}/status`, 'utf8');
   program.exited.then(() => [...waiting, ...running.values()].forEach(({ reject }) => reject('the process ended')));
+  if (held) await until(() => /^State:\tT/m.test(status()), { of: 'a process to be stopped', program });
   const { stop } = program;
   return Object.assign(program, {
+    /** Once it has started, and asks for its first invocation. */
+    ready,
     /** What the function answers to an event, and in `took` after how many milliseconds. */
     invoke: async (event) => {
       const began = performance.now();
@@ -64,6 +76,11 @@ export async function startProcess(env = {}) {
     /** As Lambda does between requests; and as it does with the next one. */
     freeze: () => program.signal('SIGSTOP'),
     thaw: () => program.signal('SIGCONT'),
+    /** How much memory it has, and the most it ever had, in bytes. */
+    memory: () => {
+      const [now, most] = ['VmRSS', 'VmHWM'].map((name) => 1024 * status().match(`${name}:\\s+(\\d+) kB`)[1]);
+      return { now, most };
+    },
     /** Its log lines so far, each one JSON object. */
     log: () => program.output().split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line)),
     stop: async () => {

@@ -14,6 +14,7 @@ mod inspect;
 mod issuer;
 mod lambda_events;
 mod local_files;
+mod log;
 mod oracle;
 mod policies;
 mod security;

@@ -2,7 +2,7 @@
 //! The numbers are those of the project's list, drawn from RFC 8725, 7519, 6750 and 9457, and the OWASP API Security
 //! Top 10.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use aws_lc_rs::signature::{RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY, RsaPublicKeyComponents};
 use axum::Router;
@@ -19,6 +19,7 @@ use roompass::keys::{Keys as OurKeys, SecretStore, ServerUrl, SigningKeys, Store
 use serde_json::{Value, json};
 
 use crate::issuer::{Issuer, Key, Keys, compact, encoded, hs256, set};
+use crate::log::logged;
 use crate::support::{API_KEY, API_SECRET, Answer, kept_in, request, send, service};
 
 /// Members may have any room, as themselves.
@@ -1113,34 +1114,6 @@ async fn rule_8_a_stranger_is_told_nothing_of_their_body() {
             &send(&service, request(Method::POST, "/getToken", &headers, body)).await,
             "bad and bad",
         );
-    }
-}
-
-/// Runs a future with a log of its own, and returns what it wrote.
-async fn logged(future: impl Future<Output = ()>) -> String {
-    let written = Arc::new(Mutex::new(Vec::new()));
-    let writer = written.clone();
-    let log = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer(move || Tee(writer.clone()));
-    let guard = tracing::subscriber::set_default(log.finish());
-    future.await;
-    drop(guard);
-    let written = written.lock().unwrap().clone();
-    String::from_utf8(written).unwrap()
-}
-
-struct Tee(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Tee {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
     }
 }
 

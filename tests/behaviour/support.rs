@@ -14,6 +14,8 @@ use roompass::keys::{Keys, SecretStore, ServerUrl, SigningKeys};
 use serde_json::Value;
 use tower::ServiceExt;
 
+use crate::log;
+
 pub(crate) const API_KEY: &str = "APItest";
 pub(crate) const API_SECRET: &str = "a secret that is long enough to be one";
 
@@ -104,6 +106,7 @@ pub(crate) fn said_by(token: &str) -> Value {
 }
 
 pub(crate) async fn send(service: &Router, request: Request<Body>) -> Answer {
+    log::listen();
     let response = service.clone().oneshot(request).await.unwrap();
     let (head, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes().to_vec();
