@@ -55,7 +55,7 @@ test('thousands of hostile requests, each another: all are answered, and memory 
   assert.ok(!/canary|panicked/.test(lambda.output()));
 });
 
-// What a gateway takes at most is 6 MB an event; deep nesting costs a parser most.
+// Lambda takes 6 MB an event; deep nesting costs a parser most.
 const AT_MOST = 6 * 1024 * 1024 - 10_000;
 for (const [what, body] of Object.entries({
   'text': 'x'.repeat(AT_MOST),

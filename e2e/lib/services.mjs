@@ -9,7 +9,7 @@ export const DEVELOPMENT_KEYS = { key: 'devkey', secret: 'secret' };
 
 /** The `roompass` command: `url` is where it listens, `endpoint` where it answers tokens. */
 export async function startRoompass(env = {}) {
-  const binary = process.env.ROOMPASS_BIN || `${repo}/target/release/roompass`;
+  const binary = process.env.ROOMPASS_BIN || `${repo}/target/debug/roompass`;
   const program = start(binary, ['--listen', '127.0.0.1:0'], { env: clean(env) });
   const url = await ready(program, () => program.output().match(/listens on (http:\S+)/)?.[1]);
   await ready(program, async () => (await fetch(`${url}/healthz`)).ok);

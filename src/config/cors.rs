@@ -7,15 +7,16 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Cors {
-    /// `origins`: the origins of pages that may read answers, each exactly as browsers send it, or "*" for any. None
-    /// unless set. `ROOMPASS_CORS_ORIGINS`, separated by commas, stands in its place.
+    /// `origins`: the origins of pages that may read answers, each exactly as browsers send it; "*" for any, or
+    /// "<http://localhost:*>" for any port of one's own machine. None unless set. `ROOMPASS_CORS_ORIGINS`, separated by
+    /// commas, stands in its place.
     pub origins: Vec<Origin>,
     /// `headers`: request headers that pages may send besides `Authorization`, `Content-Type`, `X-API-Key`,
     /// `X-Requested-With` and `X-Sandbox-ID`. None unless set.
     pub headers: Vec<Header>,
 }
 
-/// An origin, or any.
+/// An origin, or several.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum Origin {
@@ -23,11 +24,41 @@ pub enum Origin {
     Any,
     /// Such as `https://app.example.com`: compared byte for byte.
     Exactly(HeaderValue),
+    /// Such as `http://localhost:*`: whatever is served on the machine that the page is looked at on.
+    AnyPort(String),
+}
+
+impl Origin {
+    /// Pages that are served on the machine that they're looked at on.
+    #[must_use]
+    pub fn of_this_machine() -> Vec<Self> {
+        THIS_MACHINE.map(|host| Self::AnyPort(host.to_owned())).into()
+    }
+
+    /// Whether it's the one that a browser sends.
+    #[must_use]
+    pub fn is(&self, sent: &HeaderValue) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Exactly(origin) => origin == sent,
+            Self::AnyPort(host) => sent.as_bytes().strip_prefix(host.as_bytes()).is_some_and(is_port),
+        }
+    }
+}
+
+/// The end of an origin: nothing for the scheme's own port, or a colon and a number.
+fn is_port(end: &[u8]) -> bool {
+    match end.split_first() {
+        None => true,
+        Some((colon, port)) => *colon == b':' && !port.is_empty() && port.iter().all(u8::is_ascii_digit),
+    }
 }
 
 /// A text that isn't an origin.
 #[derive(Debug, thiserror::Error)]
-#[error("must be \"*\" or scheme://host[:port] without a path, such as https://app.example.com")]
+#[error(
+    "must be \"*\" or scheme://host[:port] without a path, such as https://app.example.com, or http://localhost:* for any port there"
+)]
 pub struct InvalidOrigin;
 
 impl TryFrom<String> for Origin {
@@ -36,6 +67,9 @@ impl TryFrom<String> for Origin {
     fn try_from(text: String) -> Result<Self, InvalidOrigin> {
         if text == "*" {
             return Ok(Self::Any);
+        }
+        if let Some(host) = text.strip_suffix(":*") {
+            return THIS_MACHINE.contains(&host).then(|| Self::AnyPort(host.to_owned())).ok_or(InvalidOrigin);
         }
         let uri: Uri = text.parse().map_err(|_| InvalidOrigin)?;
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
@@ -49,6 +83,15 @@ impl TryFrom<String> for Origin {
         HeaderValue::try_from(text).map(Self::Exactly).map_err(|_| InvalidOrigin)
     }
 }
+
+const THIS_MACHINE: [&str; 6] = [
+    "http://localhost",
+    "http://127.0.0.1",
+    "http://[::1]",
+    "https://localhost",
+    "https://127.0.0.1",
+    "https://[::1]",
+];
 
 /// A header's name.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -80,6 +123,8 @@ mod tests {
             "http://localhost:3000",
             "http://[::1]:5173",
             "capacitor://localhost",
+            "http://localhost:*",
+            "https://[::1]:*",
         ] {
             assert!(Origin::try_from(text.to_owned()).is_ok(), "{text}");
         }
@@ -90,12 +135,38 @@ mod tests {
             "https://app.example.com/",
             "https://App.example.com",
             "https://*.example.com",
+            "https://app.example.com:*",
+            "http://localhost.example.com:*",
             "https://a@b",
             "https://a?b",
             "https://",
             "https://a b",
         ] {
             assert!(Origin::try_from(text.to_owned()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_port_of_this_machine_is_one_whatever_its_number() {
+        let of_this_machine = |sent: &str| {
+            let sent = HeaderValue::try_from(sent).unwrap();
+            Origin::of_this_machine().iter().any(|origin| origin.is(&sent))
+        };
+        for sent in ["http://localhost:5173", "https://localhost", "http://127.0.0.1:80", "http://[::1]:1"] {
+            assert!(of_this_machine(sent), "{sent}");
+        }
+        for sent in [
+            "null",
+            "http://localhost.evil.example",
+            "http://localhost:5173.evil.example",
+            "http://localhost:",
+            "http://localhost:x",
+            "http://localhost@evil.example",
+            "http://127.0.0.11",
+            "http://evil.example:5173",
+            "capacitor://localhost",
+        ] {
+            assert!(!of_this_machine(sent), "{sent}");
         }
     }
 }

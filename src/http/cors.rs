@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::extract::Request;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderName, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -35,14 +35,11 @@ pub(super) async fn preflight_without_content(request: Request, next: Next) -> R
 }
 
 fn origins(configured: &[Origin]) -> AllowOrigin {
-    let exact: Option<Vec<HeaderValue>> = configured
-        .iter()
-        .map(|origin| match origin {
-            Origin::Any => None,
-            Origin::Exactly(origin) => Some(origin.clone()),
-        })
-        .collect();
-    exact.map_or_else(AllowOrigin::any, AllowOrigin::list)
+    if configured.contains(&Origin::Any) {
+        return AllowOrigin::any();
+    }
+    let configured = configured.to_vec();
+    AllowOrigin::predicate(move |sent, _| configured.iter().any(|origin| origin.is(sent)))
 }
 
 const ALLOWED_HEADERS: [HeaderName; 5] = [

@@ -29,7 +29,9 @@ pub(crate) fn listen() {
     static STARTED: Once = Once::new();
     STARTED.call_once(|| {
         let lines = fmt::layer().with_ansi(false).with_writer(|| Kept);
-        registry().with(lines.with_filter(dynamic_filter_fn(|_, _| KEPT.with_borrow(Option::is_some)))).init();
+        registry()
+            .with(lines.with_filter(dynamic_filter_fn(|_, _| KEPT.with_borrow(Option::is_some))))
+            .init();
     });
 }
 

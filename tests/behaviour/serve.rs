@@ -75,6 +75,20 @@ impl Serving {
         (head.lines().next().unwrap().to_owned(), body)
     }
 
+    /// The origin that it says may read what it answers to a page of this origin.
+    fn grants(&self, origin: &str) -> String {
+        let address = self.started_with[0].rsplit_once("http://").unwrap().1;
+        let mut connection = TcpStream::connect(address).unwrap();
+        let request = format!(
+            "POST /getToken HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\norigin: {origin}\r\ncontent-length: 0\r\n\r\n"
+        );
+        connection.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        let granted = answer.lines().find_map(|line| line.strip_prefix("access-control-allow-origin: "));
+        granted.unwrap_or_default().to_owned()
+    }
+
     pub(crate) fn end(mut self, signal: &str) -> i32 {
         let kill = format!("kill -{signal} {}", self.program.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
@@ -126,6 +140,28 @@ fn it_says_what_it_does_warns_once_and_prints_a_curl_command_that_works() {
         assert!(logged.contains("INFO minted status=201") && logged.contains("room=\"hello\""), "{logged}");
         assert!(!logged.contains(answer["participant_token"].as_str().unwrap()));
         assert_eq!(serving.end("INT"), 0);
+    }
+}
+
+#[test]
+fn with_keys_of_ones_own_no_page_but_those_of_this_machine_reads_tokens() {
+    const PAGES: [&str; 2] = ["http://localhost:5173", "https://a.example"];
+    let own =
+        [("LIVEKIT_API_KEY", "APIown"), ("LIVEKIT_API_SECRET", "a secret that is long enough to be one")];
+    let agora =
+        [("AGORA_APP_ID", "0123456789abcdef0123456789abcdef"), ("AGORA_APP_CERTIFICATE", &*"f".repeat(32))];
+    let named = ("ROOMPASS_CORS_ORIGINS", "https://a.example");
+    let here = "this machine serves them";
+    for (variables, warns, granted) in [
+        (&[][..], false, ["*", "*"]),
+        (&own, true, ["http://localhost:5173", ""]),
+        (&agora, true, ["http://localhost:5173", ""]),
+        (&[own[0], own[1], named], false, ["", "https://a.example"]),
+    ] {
+        let serving = Serving::start(roompass(&["--listen", "127.0.0.1:0"], variables), "Ctrl-C");
+        assert_eq!(serving.started_with.iter().any(|line| line.contains(here)), warns, "{variables:?}");
+        let grants = PAGES.map(|page| serving.grants(page));
+        assert_eq!(grants, granted, "{variables:?}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the command does while no caller is configured, so that work can begin before there's a login: it lets anyone
 //! in, on this machine. A function in Lambda refuses everybody then.
 
-use roompass::config::{Config, ConfigError, Dialect, Environment};
+use roompass::config::{Config, ConfigError, Cors, Dialect, Environment, KeySource, Origin};
 
 /// Where the callers and rules are from.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -12,7 +12,9 @@ pub(crate) enum Policy {
     Development,
 }
 
-/// The configuration, and whose policy is in it. What the file says of dialects, sandboxes and origins stands.
+/// The configuration, and whose policy is in it. What the file says of dialects, sandboxes and origins stands. Where it
+/// says nothing of origins, and the keys are somebody's own, no page but those of this machine may read tokens: any that
+/// the developer happens to look at could ask for them.
 ///
 /// # Errors
 /// Where the file can't be read or has a mistake in it.
@@ -24,10 +26,17 @@ pub(crate) fn load(environment: &Environment) -> Result<(Config, Policy), Config
     let development = Config::parse(FILE, "development.toml")?;
     let Config { callers, rules, .. } = development;
     let written = configured.dialects != [Dialect::Standard];
+    let cors = match &environment.keys {
+        _ if !configured.cors.origins.is_empty() => configured.cors,
+        KeySource::Given(keys) if !keys.is_development_pair() || keys.agora().is_ok() => {
+            Cors { origins: Origin::of_this_machine(), ..configured.cors }
+        }
+        _ => Cors { origins: development.cors.origins, ..configured.cors },
+    };
     let config = Config {
         dialects: if written { configured.dialects } else { development.dialects },
         sandbox: if configured.sandbox.ids.is_empty() { development.sandbox } else { configured.sandbox },
-        cors: if configured.cors.origins.is_empty() { development.cors } else { configured.cors },
+        cors,
         callers,
         rules,
         ..configured

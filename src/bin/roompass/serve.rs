@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use roompass::auth::{Caller, Callers};
 use roompass::config::{
-    Config, ConfigError, Dialect, Environment, KeySource, warnings, with_callers_secrets,
+    Config, ConfigError, Dialect, Environment, KeySource, Origin, warnings, with_callers_secrets,
 };
 use roompass::domain::operating_system_randomness;
 use roompass::keys::{Keys, LiveKitKeys, ServerUrl, SigningKeys};
@@ -94,6 +94,13 @@ pub(crate) fn run(options: &Options) -> Result<(), ServeError> {
     warnings.extend(warnings::of_config(&config));
     if somebody.is_none() {
         warnings.extend(warnings::of_callers(&config, &keys));
+    }
+    if open && config.cors.origins == Origin::of_this_machine() {
+        warnings.push(
+            "web pages read tokens only if this machine serves them, since the keys are no development keys: \
+             ROOMPASS_CORS_ORIGINS names others"
+                .to_owned(),
+        );
     }
     // While nobody is configured all are served, and nobody means to use them all.
     if !open || !for_livekit {
