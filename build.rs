@@ -34,6 +34,7 @@ mod config {
 mod domain {
     pub mod agora;
     mod attributes;
+    mod duration;
     mod egress;
     mod field;
     mod generated;
@@ -44,7 +45,8 @@ mod domain {
     mod ttl;
 
     pub use {
-        attributes::*, egress::*, field::*, generated::*, grants::*, limits::*, pass::*, text::*, ttl::*,
+        attributes::*, duration::*, egress::*, field::*, generated::*, grants::*, limits::*, pass::*,
+        text::*, ttl::*,
     };
 
     /// A request's, and there is none while building.

@@ -97,7 +97,7 @@ impl Config {
             return Err(mistake(dialects.span(), mistaken));
         }
         let of_caller = |position, invalid: &InvalidCaller| {
-            mistake(place_of(text, position, invalid.key), &invalid.problem)
+            mistake(place_of(text, |keys| &keys.caller, position, invalid.key), &invalid.problem)
         };
         let callers = read.callers.into_iter().enumerate().map(|(position, written)| {
             CallerConfig::try_from(written).map_err(|invalid| of_caller(position, &invalid))
@@ -106,13 +106,13 @@ impl Config {
         if let Some((position, invalid)) = auth::mistake(&callers) {
             return Err(of_caller(position, &invalid));
         }
-        let rules: Vec<Rule> = read.rules.iter().map(|rule| rule.get_ref().clone()).collect();
         let dialects = read.dialects.map_or_else(|| vec![Dialect::Standard], Spanned::into_inner);
         let sandboxes = dialects.contains(&Dialect::Sandbox).then_some(read.sandbox.ids.as_slice());
-        if let Some((position, mistaken)) = policy::check::mistake(&rules, &callers, sandboxes) {
-            return Err(mistake(read.rules[position].span(), &mistaken));
+        if let Some((position, mistaken)) = policy::check::mistake(&read.rules, &callers, sandboxes) {
+            let place = place_of(text, |keys| &keys.rule, position, mistaken.key);
+            return Err(mistake(place, &mistaken.problem));
         }
-        let File { http, cors, keys, limits, sandbox, agora, .. } = read;
+        let File { http, cors, keys, limits, sandbox, agora, rules, .. } = read;
         Ok(Self { http, cors, keys, limits, dialects, sandbox, agora, callers, rules })
     }
 }
@@ -137,21 +137,26 @@ struct File {
     #[serde(default, rename = "caller")]
     callers: Vec<WrittenCaller>,
     #[serde(default, rename = "rule")]
-    rules: Vec<Spanned<Rule>>,
+    rules: Vec<Rule>,
 }
 
-/// Where a key of a caller stands in the text.
-fn place_of(text: &str, position: usize, key: &str) -> Range<usize> {
-    #[derive(Deserialize)]
-    struct Keys {
-        caller: Vec<BTreeMap<Spanned<String>, toml::Value>>,
-    }
-    let keys = toml::from_str::<Keys>(text).ok();
-    let key = keys.and_then(|keys| {
-        keys.caller.get(position)?.keys().find(|place| place.get_ref() == key).map(Spanned::span)
-    });
-    key.unwrap_or(0..0)
+/// Where a key of one of the tables stands in the text.
+fn place_of(text: &str, tables: fn(&Keys) -> &Vec<Table>, position: usize, key: &str) -> Range<usize> {
+    let keys: Keys = toml::from_str(text).unwrap_or_default();
+    let table = tables(&keys).get(position);
+    let place = table.and_then(|table| table.keys().find(|place| place.get_ref() == key));
+    place.map_or(0..0, Spanned::span)
 }
+
+/// The keys of the file's tables, each with its place.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Keys {
+    caller: Vec<Table>,
+    rule: Vec<Table>,
+}
+
+type Table = BTreeMap<Spanned<String>, toml::Value>;
 
 fn at(text: &str, file: &str, span: &Range<usize>, message: &str) -> ConfigError {
     let before = text.get(..span.start).unwrap_or(text);
@@ -208,15 +213,19 @@ mod tests {
             ),
             (
                 "[cors]\norigins = [\"https://a/\"]",
-                "x.toml:2:11: must be \"*\" or scheme://host[:port] without a path, such as https://app.example.com (in `origins = [\"https://a/\"]`)",
+                "x.toml:2:11: must be \"*\" or scheme://host[:port] without a path, such as https://app.example.com, or http://localhost:* for any port there (in `origins = [\"https://a/\"]`)",
             ),
             (
                 "[keys]\nrefresh_after = \"0s\"",
-                "x.toml:2:17: must be a whole number of seconds, minutes or hours from \"1s\" to \"24h\", such as \"5m\" (in `refresh_after = \"0s\"`)",
+                "x.toml:2:17: must be a whole number of seconds, minutes or hours from \"1s\" to \"24h\", such as \"10m\" (in `refresh_after = \"0s\"`)",
             ),
             (
                 "[keys]\nmax_age = \"1m\"",
                 "x.toml:1:1: max_age (1m) must not be shorter than refresh_after (5m) (in `[keys]`)",
+            ),
+            (
+                "[[rule]]\nttl = 600",
+                "x.toml:2:7: invalid type: integer `600`, expected a whole number of seconds, minutes or hours from \"1s\" to \"24h\", such as \"10m\" (in `ttl = 600`)",
             ),
             (
                 "[http]\nbase_path = \"calls\"",
@@ -246,15 +255,15 @@ mod tests {
         for (rule, message) in [
             (
                 "callers = [\"b\"]\nrooms = [\"*\"]",
-                "x.toml:4:1: rule \"r\" is for caller \"b\", and no [[caller]] has that name (in `[[rule]]`)",
+                "x.toml:6:1: rule \"r\" is for caller \"b\", and no [[caller]] has that name (in `callers = [\"b\"]`)",
             ),
             (
                 "callers = []\nrooms = [\"*\"]",
-                "x.toml:4:1: rule \"r\" is for nobody: callers must name one (in `[[rule]]`)",
+                "x.toml:6:1: rule \"r\" is for nobody: callers must name one (in `callers = []`)",
             ),
             (
                 "callers = [\"a\"]\nrooms = []",
-                "x.toml:4:1: rule \"r\" opens no room: rooms must hold a pattern, such as \"*\" (in `[[rule]]`)",
+                "x.toml:7:1: rule \"r\" opens no room: rooms must hold a pattern, such as \"*\" (in `rooms = []`)",
             ),
             (
                 "callers = [\"a\"]\nrooms = [\"\"]",
@@ -272,6 +281,31 @@ mod tests {
     }
 
     #[test]
+    fn a_mistake_in_a_rule_is_told_at_its_key() {
+        for (lines, key) in [
+            ("callers = [\"b\"]\nrooms = [\"*\"]", "callers"),
+            ("callers = []\nrooms = [\"*\"]", "callers"),
+            ("rooms = []\ncallers = [\"a\"]", "rooms"),
+            ("callers = [\"a\"]\nrooms = [\"*\"]\nttl = \"2m\"\nmax_ttl = \"1m\"", "max_ttl"),
+            ("callers = [\"a\"]\nrooms = [\"*\"]\nwithin_credential = true", "within_credential"),
+            ("callers = [\"a\"]\nrooms = [\"{sub}:*\"]\nidentity = \"x\"", "rooms"),
+            ("callers = [\"a\"]\nrooms = [\"*\"]\nidentity = \"{sub}\"", "identity"),
+            ("callers = [\"a\"]\nrooms = [\"*\"]\ndefault_room = \"{sub}\"", "default_room"),
+            ("callers = [\"a\"]\nrooms = [\"*\"]\nparticipant_name = \"{sub}\"", "participant_name"),
+            ("callers = [\"a\"]\nrooms = [\"*\"]\nparticipant_metadata = \"{sub}\"", "participant_metadata"),
+            (
+                "callers = [\"a\"]\nrooms = [\"*\"]\nparticipant_attributes = { a = \"{sub}\" }",
+                "participant_attributes",
+            ),
+            ("callers = [\"a\"]\nrooms = [\"*\"]\nwhen = { sub = \"x\" }", "when"),
+            ("callers = [\"a\"]\nrooms = [\"red\"]\ndefault_room = \"blue\"", "default_room"),
+        ] {
+            let mistake = mistake(&format!("{CALLER}[[rule]]\nname = \"r\"\n{lines}"));
+            assert!(mistake.contains(&format!("(in `{key} = ")), "{mistake}");
+        }
+    }
+
+    #[test]
     fn a_rule_for_a_sandbox_that_nobody_can_ask_through_is_a_mistake() {
         let rule = |when: &str| {
             format!(
@@ -282,19 +316,19 @@ mod tests {
         for (text, message) in [
             (
                 rule("\"demo\""),
-                "x.toml:4:1: rule \"r\" is for the sandbox \"demo\", and dialects doesn't list \"sandbox\" (in `[[rule]]`)",
+                "x.toml:8:1: rule \"r\" is for the sandbox \"demo\", and dialects doesn't list \"sandbox\" (in `when = { sandbox_id = \"demo\" }`)",
             ),
             (
                 served.to_owned() + &rule("\"deom\""),
-                "x.toml:6:1: rule \"r\" is for the sandbox \"deom\", which [sandbox] ids doesn't list (in `[[rule]]`)",
+                "x.toml:10:1: rule \"r\" is for the sandbox \"deom\", which [sandbox] ids doesn't list (in `when = { sandbox_id = \"deom\" }`)",
             ),
             (
                 served.to_owned() + &rule("{ one_of = [\"demo\", \"deom\"] }"),
-                "x.toml:6:1: rule \"r\" is for the sandbox \"deom\", which [sandbox] ids doesn't list (in `[[rule]]`)",
+                "x.toml:10:1: rule \"r\" is for the sandbox \"deom\", which [sandbox] ids doesn't list (in `when = { sandbox_id = { one_of = [\"demo\", \"deom\"] } }`)",
             ),
             (
                 served.to_owned() + &rule("{ contains = \"demo\" }"),
-                "x.toml:6:1: rule \"r\" wants a list as sandbox_id, and it's a text (in `[[rule]]`)",
+                "x.toml:10:1: rule \"r\" wants a list as sandbox_id, and it's a text (in `when = { sandbox_id = { contains = \"demo\" } }`)",
             ),
         ] {
             assert_eq!(mistake(&text), message);
@@ -366,7 +400,7 @@ mod tests {
         let rule = "[[rule]]\nname = \"r\"\ncallers = [\"a\"]\nrooms = [\"*\"]\n";
         assert_eq!(
             mistake(&format!("{CALLER}{rule}{rule}")),
-            "x.toml:8:1: rule \"r\" has the same name as an earlier rule (in `[[rule]]`)"
+            "x.toml:9:1: rule \"r\" has the same name as an earlier rule (in `name = \"r\"`)"
         );
     }
 

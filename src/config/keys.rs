@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error};
+
+use crate::domain::within;
 
 /// `[keys]`: how the secret ages in a process, by the wall clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -59,20 +60,6 @@ impl TryFrom<Written> for KeyAges {
     }
 }
 
-/// Whole seconds, from one to so many hours.
-fn within<'de, D: Deserializer<'de>, const HOURS: u64>(value: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(value)?;
-    humantime::parse_duration(&text)
-        .ok()
-        .filter(|age| age.subsec_nanos() == 0)
-        .filter(|age| (Duration::from_secs(1)..=Duration::from_hours(HOURS)).contains(age))
-        .ok_or_else(|| {
-            D::Error::custom(format_args!(
-                "must be a whole number of seconds, minutes or hours from \"1s\" to \"{HOURS}h\", such as \"5m\""
-            ))
-        })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,7 +86,7 @@ mod tests {
             let message = read(&format!("refresh_after = {text:?}")).unwrap_err();
             assert_eq!(
                 message,
-                "must be a whole number of seconds, minutes or hours from \"1s\" to \"24h\", such as \"5m\"",
+                "must be a whole number of seconds, minutes or hours from \"1s\" to \"24h\", such as \"10m\"",
                 "{text}"
             );
         }
@@ -117,6 +104,6 @@ mod tests {
             assert_eq!(read(text).unwrap_err(), message);
         }
         assert!(read("max_ages = \"1h\"").unwrap_err().contains("unknown field `max_ages`"));
-        assert!(read("refresh_after = 300").unwrap_err().contains("expected a string"));
+        assert!(read("refresh_after = 300").unwrap_err().contains("expected a whole number of seconds"));
     }
 }

@@ -4,6 +4,7 @@
 pub mod agora;
 mod attributes;
 mod clock;
+mod duration;
 mod egress;
 mod field;
 mod generated;
@@ -16,6 +17,7 @@ mod ttl;
 
 pub use attributes::Attributes;
 pub use clock::wall_clock;
+pub(crate) use duration::within;
 pub use egress::Egress;
 pub use field::InvalidField;
 pub(crate) use generated::readable;

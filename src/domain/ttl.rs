@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::within;
+
 /// From when a token is minted to when nobody can join with it any more: whole seconds, 1 second to 24 hours. Once
 /// somebody is in, LiveKit renews their token itself. Clients treat a token as stale 60 seconds before its end, so a
 /// TTL of a minute or less defeats their cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(try_from = "String")]
-pub struct Ttl(Duration);
+pub struct Ttl(#[serde(deserialize_with = "within::<_, 24>")] Duration);
 
 impl Ttl {
     /// 10 minutes: what LiveKit's own dialects give where the rule names none.
@@ -42,25 +43,6 @@ impl Ttl {
     }
 }
 
-/// A text that isn't a lifetime.
-#[derive(Debug, thiserror::Error)]
-#[error("must be a whole number of seconds, minutes or hours from \"1s\" to \"24h\", such as \"10m\"")]
-pub struct InvalidTtl;
-
-impl TryFrom<String> for Ttl {
-    type Error = InvalidTtl;
-
-    fn try_from(text: String) -> Result<Self, InvalidTtl> {
-        let duration = humantime::parse_duration(&text).map_err(|_| InvalidTtl)?;
-        let whole = duration.subsec_nanos() == 0;
-        if whole && (Duration::from_secs(1)..=Self::MOST).contains(&duration) {
-            Ok(Self(duration))
-        } else {
-            Err(InvalidTtl)
-        }
-    }
-}
-
 impl fmt::Display for Ttl {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         humantime::format_duration(self.0).fmt(formatter)
@@ -77,13 +59,31 @@ impl Default for Ttl {
 mod tests {
     use super::*;
 
+    #[derive(Debug, Deserialize)]
+    struct File {
+        ttl: Ttl,
+    }
+
+    fn read(value: &str) -> Result<u64, String> {
+        let file: Result<File, _> = toml::from_str(&format!("ttl = {value}"));
+        file.map(|file| file.ttl.duration().as_secs()).map_err(|error| error.message().to_owned())
+    }
+
     #[test]
     fn a_lifetime_is_written_with_its_unit() {
-        for (text, seconds) in [("10m", 600), ("90s", 90), ("24h", 86_400), ("1h 30m", 5_400)] {
-            assert_eq!(Ttl::try_from(text.to_owned()).unwrap().duration().as_secs(), seconds, "{text}");
+        for (value, seconds) in
+            [("'10m'", 600), ("'90s'", 90), ("'1s'", 1), ("'24h'", 86_400), ("'1h 30m'", 5_400)]
+        {
+            assert_eq!(read(value), Ok(seconds), "{value}");
         }
-        for text in ["", "10", "0s", "500ms", "25h", "-1s", "1y", "forever"] {
-            assert!(Ttl::try_from(text.to_owned()).is_err(), "{text}");
+        let right = "a whole number of seconds, minutes or hours from \"1s\" to \"24h\", such as \"10m\"";
+        for value in ["''", "'10'", "'0s'", "'500ms'", "'1500ms'", "'24h 1s'", "'-1s'", "'1y'", "'forever'"] {
+            assert_eq!(read(value), Err(format!("must be {right}")), "{value}");
+        }
+        for (value, kind) in
+            [("600", "integer `600`"), ("10.5", "floating point `10.5`"), ("true", "boolean `true`")]
+        {
+            assert_eq!(read(value), Err(format!("invalid type: {kind}, expected {right}")));
         }
     }
 }

@@ -245,7 +245,7 @@ mod tests {
             rule: "open".into(),
             service,
             identity: Identity::parse(identity, &Limits::default()).unwrap(),
-            ttl: Ttl::try_from(format!("{seconds}s")).unwrap(),
+            ttl: Ttl::seconds(seconds).unwrap(),
         }
     }
 

@@ -9,72 +9,98 @@ use super::template::{Part, Template};
 use super::{RoomPattern, Rule};
 use crate::auth::{Caller, CallerConfig, CallerKind};
 
+/// What is wrong with a rule, and the key in it that says so.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Mistake {
+    pub(crate) key: &'static str,
+    pub(crate) problem: String,
+}
+
+impl Mistake {
+    fn new(key: &'static str, problem: impl Into<String>) -> Self {
+        Self { key, problem: problem.into() }
+    }
+}
+
 /// The first rule with a mistake, by its position, and what the mistake is. `sandboxes` are those that may be asked
 /// through, if any are served.
 pub(crate) fn mistake(
     rules: &[Rule],
     callers: &[CallerConfig],
     sandboxes: Option<&[String]>,
-) -> Option<(usize, String)> {
+) -> Option<(usize, Mistake)> {
     rules.iter().enumerate().find_map(|(position, rule)| {
         let earlier = &rules[..position];
-        let found = impossible(rule, callers)
+        let Mistake { key, problem } = impossible(rule, callers)
             .or_else(|| rule.when.on(&Source::SandboxId).and_then(|is| never_asked_through(is, sandboxes)))
             .or_else(|| earlier.iter().find_map(|other| clash(rule, other)))
-            .or_else(|| rules[..=position].iter().find_map(|other| same_identity(rule, other, callers)));
-        found.map(|found| (position, format!("rule {:?} {found}", rule.name)))
+            .or_else(|| rules[..=position].iter().find_map(|other| same_identity(rule, other, callers)))?;
+        Some((position, Mistake::new(key, format!("rule {:?} {problem}", rule.name))))
     })
 }
 
 /// Why the rule could never give a pass.
-fn impossible(rule: &Rule, callers: &[CallerConfig]) -> Option<String> {
+fn impossible(rule: &Rule, callers: &[CallerConfig]) -> Option<Mistake> {
     let known = |name: &String| callers.iter().any(|caller| caller.name == *name);
     if let Some(unknown) = rule.callers.iter().find(|name| !known(name)) {
-        return Some(format!("is for caller {unknown:?}, and no [[caller]] has that name"));
+        return Some(Mistake::new(
+            "callers",
+            format!("is for caller {unknown:?}, and no [[caller]] has that name"),
+        ));
     }
     if rule.name.is_empty() {
-        return Some("needs a name".into());
+        return Some(Mistake::new("name", "needs a name"));
     }
     if rule.callers.is_empty() {
-        return Some("is for nobody: callers must name one".into());
+        return Some(Mistake::new("callers", "is for nobody: callers must name one"));
     }
     if rule.rooms.is_empty() {
-        return Some("opens no room: rooms must hold a pattern, such as \"*\"".into());
+        return Some(Mistake::new("rooms", "opens no room: rooms must hold a pattern, such as \"*\""));
     }
     if let (Some(ttl), Some(max_ttl)) = (rule.ttl, rule.max_ttl)
         && max_ttl < ttl
     {
-        return Some(format!("has a ttl of {ttl} over its max_ttl of {max_ttl}"));
+        return Some(Mistake::new("max_ttl", format!("has a ttl of {ttl} over its max_ttl of {max_ttl}")));
     }
     let named = callers.iter().filter(|caller| rule.callers.contains(&caller.name));
     let sources = sources(rule);
     for caller in named {
+        let name = &caller.name;
         if rule.within_credential && !caller.shows_an_end() {
-            return Some(format!("is within_credential, and what caller {:?} shows never ends", caller.name));
+            let problem = format!("is within_credential, and what caller {name:?} shows never ends");
+            return Some(Mistake::new("within_credential", problem));
         }
-        if let Some(source) = sources.iter().find(|source| !may_have(caller, source)) {
-            return Some(format!("asks for {{{source}}}, which caller {:?} never has", caller.name));
+        if let Some((key, source)) = sources.iter().find(|(_, source)| !may_have(caller, source)) {
+            return Some(Mistake::new(
+                key,
+                format!("asks for {{{source}}}, which caller {name:?} never has"),
+            ));
         }
     }
-    let sample = sample(&sources);
+    let sample = sample(sources.iter().map(|(_, source)| *source));
     let default_room = rule.default_room.as_ref().and_then(|room| room.fill(&sample, |_| {}).ok())?;
     let opens = |pattern: &RoomPattern| pattern.matches(&default_room, &sample) == Ok(true);
-    (!rule.rooms.iter().any(opens)).then(|| "has a default_room that isn't one of its rooms".into())
+    if rule.rooms.iter().any(opens) {
+        return None;
+    }
+    Some(Mistake::new("default_room", "has a default_room that isn't one of its rooms"))
 }
 
 /// Why no sandbox that can be asked through is what a rule says it is.
-fn never_asked_through(is: &Condition, sandboxes: Option<&[String]>) -> Option<String> {
+fn never_asked_through(is: &Condition, sandboxes: Option<&[String]>) -> Option<Mistake> {
     let ids = match is {
         Condition::Equal(id) => std::slice::from_ref(id),
         Condition::OneOf(ids) => ids,
-        Condition::Contains(_) => return Some("wants a list as sandbox_id, and it's a text".into()),
+        Condition::Contains(_) => {
+            return Some(Mistake::new("when", "wants a list as sandbox_id, and it's a text"));
+        }
     };
     let unknown = ids.iter().find(|id| !sandboxes.unwrap_or_default().iter().any(|known| *id == known))?;
     let why = match sandboxes {
         Some(_) => "which [sandbox] ids doesn't list",
         None => "and dialects doesn't list \"sandbox\"",
     };
-    Some(format!("is for the sandbox {unknown}, {why}"))
+    Some(Mistake::new("when", format!("is for the sandbox {unknown}, {why}")))
 }
 
 /// Whether a caller of this kind can have something that a rule asks for.
@@ -91,9 +117,9 @@ fn may_have(caller: &CallerConfig, source: &Source) -> bool {
 }
 
 /// Why two rules can't both stand, `other` being the earlier.
-fn clash(rule: &Rule, other: &Rule) -> Option<String> {
+fn clash(rule: &Rule, other: &Rule) -> Option<Mistake> {
     if rule.name == other.name {
-        return Some("has the same name as an earlier rule".into());
+        return Some(Mistake::new("name", "has the same name as an earlier rule"));
     }
     let opens_all = other.rooms.iter().any(RoomPattern::is_any)
         || (rule.rooms.iter().all(|room| other.rooms.contains(room))
@@ -101,13 +127,16 @@ fn clash(rule: &Rule, other: &Rule) -> Option<String> {
     let covers =
         rule.callers.iter().all(|name| other.callers.contains(name)) && other.when.covers(&rule.when);
     let logs_in = rule.agora_logins.is_none() || other.agora_logins.is_some();
-    (covers && opens_all && logs_in && placeholders(other).next().is_none())
-        .then(|| format!("is never reached: rule {:?} before it decides all that it's for", other.name))
+    if covers && opens_all && logs_in && placeholders(other).next().is_none() {
+        let problem = format!("is never reached: rule {:?} before it decides all that it's for", other.name);
+        return Some(Mistake::new("name", problem));
+    }
+    None
 }
 
 /// Whether two callers with different issuers could get one identity by these rules, and so end each other's
 /// connections, or pass for each other.
-fn same_identity(rule: &Rule, other: &Rule, callers: &[CallerConfig]) -> Option<String> {
+fn same_identity(rule: &Rule, other: &Rule, callers: &[CallerConfig]) -> Option<Mistake> {
     let (Some(mine), Some(theirs)) = (&rule.identity, &other.identity) else { return None };
     if apart(mine, theirs) {
         return None;
@@ -116,14 +145,15 @@ fn same_identity(rule: &Rule, other: &Rule, callers: &[CallerConfig]) -> Option<
         |rule: &Rule| callers.iter().filter(|caller| rule.callers.contains(&caller.name)).collect::<Vec<_>>();
     for one in of(rule) {
         if let Some(another) = of(other).into_iter().find(|another| one.authority() != another.authority()) {
-            return Some(format!(
+            let problem = format!(
                 "could give callers {:?} and {:?} one identity{}: two people of two issuers. Begin it with a text for \
                  each, as \"{}:{{sub}}\", or hold the issuer, as \"{{iss}}|{{sub}}\"",
                 one.name,
                 another.name,
                 if rule.name == other.name { String::new() } else { format!(", with rule {:?}", other.name) },
                 one.name,
-            ));
+            );
+            return Some(Mistake::new("identity", problem));
         }
     }
     None
@@ -143,27 +173,32 @@ fn apart(one: &Template, other: &Template) -> bool {
         || (one == other && one.parts().contains(&Part::Caller(Source::Issuer)))
 }
 
-fn templates(rule: &Rule) -> impl Iterator<Item = &Template> {
-    let single = [&rule.default_room, &rule.identity, &rule.participant_name, &rule.participant_metadata];
-    single.into_iter().flatten().chain(rule.participant_attributes.values())
+/// All that the rule asks of a caller, each with the key that asks.
+fn sources(rule: &Rule) -> Vec<(&'static str, &Source)> {
+    placeholders(rule).chain(rule.when.sources().map(|source| ("when", source))).collect()
 }
 
-/// All that the rule asks of a caller.
-fn sources(rule: &Rule) -> Vec<&Source> {
-    placeholders(rule).chain(rule.when.sources()).collect()
-}
-
-fn placeholders(rule: &Rule) -> impl Iterator<Item = &Source> {
-    let parts =
-        templates(rule).flat_map(Template::parts).chain(rule.rooms.iter().flat_map(RoomPattern::head));
-    parts.filter_map(|part| match part {
-        Part::Caller(source) => Some(source),
-        _ => None,
-    })
+fn placeholders(rule: &Rule) -> impl Iterator<Item = (&'static str, &Source)> {
+    let rooms = rule.rooms.iter().map(|room| ("rooms", room.head()));
+    let attributes = rule.participant_attributes.values().map(|text| ("participant_attributes", text));
+    let single = [
+        ("default_room", &rule.default_room),
+        ("identity", &rule.identity),
+        ("participant_name", &rule.participant_name),
+        ("participant_metadata", &rule.participant_metadata),
+    ];
+    let single = single.into_iter().filter_map(|(key, text)| Some((key, text.as_ref()?)));
+    let templates = single.chain(attributes).map(|(key, text)| (key, text.parts()));
+    rooms.chain(templates).flat_map(|(key, parts)| parts.iter().map(move |part| (key, part))).filter_map(
+        |(key, part)| match part {
+            Part::Caller(source) => Some((key, source)),
+            _ => None,
+        },
+    )
 }
 
 /// A caller who has them all, each with another value.
-fn sample(sources: &[&Source]) -> Caller {
+fn sample<'a>(sources: impl Iterator<Item = &'a Source>) -> Caller {
     let mut caller = Caller {
         issuer: Some("\u{1}iss".into()),
         subject: Some("\u{1}sub".into()),

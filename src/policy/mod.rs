@@ -340,7 +340,7 @@ mod tests {
         let pass = policy(OPEN).decide(&anyone(), PassRequest::default(), 0).unwrap();
         assert_eq!(pass.room.as_str(), "room-77777777777777777777");
         assert_eq!(pass.identity.as_str(), "user-77777777777777777777");
-        assert_eq!(pass.ttl, Ttl::try_from("5m".to_owned()).unwrap());
+        assert_eq!(pass.ttl, Ttl::minutes(5));
         assert_eq!(pass.grants.can_publish, Some(false));
         assert_eq!((pass.caller.as_str(), pass.rule.as_str()), ("anyone", "open"));
     }
@@ -561,21 +561,21 @@ mod tests {
 
     #[test]
     fn a_lifetime_keeps_to_the_rule_and_to_the_credential() {
-        let seconds = |asked: Option<&str>, now| {
-            let ttl = asked.map(|text| Ttl::try_from(text.to_owned()).unwrap());
+        let seconds = |asked: Option<u64>, now| {
+            let ttl = asked.map(Ttl::minutes);
             policy(TEAMS)
                 .decide(&ada(), PassRequest { ttl, ..room("red:x") }, now)
                 .map(|pass| pass.ttl.duration().as_secs())
         };
         assert_eq!(seconds(None, 0), Ok(600));
-        assert_eq!(seconds(Some("20m"), 0), Ok(1_000), "the credential ends first");
+        assert_eq!(seconds(Some(20), 0), Ok(1_000), "the credential ends first");
         assert_eq!(seconds(None, 900), Ok(100));
         let ended = Err(Denial::CredentialEnded { rule: "hosts".into() });
         assert_eq!(seconds(None, 999), Ok(1));
         assert_eq!(seconds(None, 1_000), ended, "a credential within its leeway");
         assert_eq!(seconds(None, 2_000), ended);
-        let max_ttl = Ttl::try_from("20m".to_owned()).unwrap();
-        assert_eq!(seconds(Some("21m"), 0), Err(Denial::TtlTooLong { max_ttl, rule: "hosts".into() }));
+        let max_ttl = Ttl::minutes(20);
+        assert_eq!(seconds(Some(21), 0), Err(Denial::TtlTooLong { max_ttl, rule: "hosts".into() }));
     }
 
     #[test]

@@ -244,7 +244,7 @@ fn asked(wish: &Wish) -> PassRequest {
         "room_name": wish.room, "participant_identity": wish.identity, "participant_name": wish.name,
         "room_config": {"agents": agents, "egress": egress},
     });
-    let ttl = wish.ttl.map(|seconds| Ttl::try_from(format!("{seconds}s")).unwrap());
+    let ttl = wish.ttl.map(|seconds| Ttl::seconds(seconds).unwrap());
     PassRequest { ttl, ..standard::parse(body.to_string().as_bytes(), &Limits::default()).unwrap() }
 }
 

@@ -353,7 +353,7 @@ fn a_taken_port_is_one_clear_line() {
 fn a_bad_configuration_is_one_clear_line() {
     assert_eq!(
         complaint(&[], &[("ROOMPASS_CONFIG", "[[rule]]\nname = \"r\"\ncallers = [\"x\"]\nrooms = [\"*\"]")]),
-        "roompass: ROOMPASS_CONFIG:1:1: rule \"r\" is for caller \"x\", and no [[caller]] has that name (in `[[rule]]`)"
+        "roompass: ROOMPASS_CONFIG:3:1: rule \"r\" is for caller \"x\", and no [[caller]] has that name (in `callers = [\"x\"]`)"
     );
     let unreadable = complaint(&[], &[("ROOMPASS_CONFIG", "no/such.toml")]);
     assert!(

@@ -310,7 +310,7 @@ mod tests {
     }
 
     fn ttl(seconds: u64) -> Ttl {
-        Ttl::try_from(format!("{seconds}s")).unwrap()
+        Ttl::seconds(seconds).unwrap()
     }
 
     fn may_publish(may: bool) -> Grants {
