@@ -246,6 +246,22 @@ fn a_token_from_standard_input_leaves_no_trace_in_the_shells_history() {
 }
 
 #[test]
+fn an_answer_is_taken_as_it_is_with_all_the_tokens_in_it() {
+    let (livekits, agoras) = (jwt(&adas()), agoras("gen-006-17-rtm"));
+    for (answer, tokens) in [
+        (json!({"participant_token": livekits, "server_url": "wss://a.example"}), vec![&livekits]),
+        (json!({"rtcToken": livekits, "rtmToken": agoras}), vec![&livekits, &agoras]),
+    ] {
+        let (says, _, code) = inspect(&["-", "--at", AT], &answer.to_string());
+        let each: Vec<_> = tokens.into_iter().map(|token| self::says(token)).collect();
+        assert_eq!((code, says), (0, each.join("\n")));
+    }
+    let none = json!({"server_url": "wss://a.example", "participant_token": 5}).to_string();
+    let mistake = "roompass: this is JSON, and no member of it is a token\n".to_owned();
+    assert_eq!(inspect(&["-"], &none), (String::new(), mistake, 1));
+}
+
+#[test]
 fn without_a_time_it_is_as_of_now() {
     let (says, _, _) = inspect(&[&jwt(&json!({"exp": 1_000_000_000}))], "");
     assert!(says.contains("ends         2001-09-09T01:46:40Z, ended "), "{says}");

@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// The token; - reads it from standard input, which keeps it out of the shell's history
+    /// The token, or an answer with tokens in it; - reads it from standard input, which keeps it out of the shell's
+    /// history
     token: String,
     /// As of another time, such as a log line's
     #[arg(long, value_name = "2026-01-31T12:00:00Z", value_parser = humantime::parse_rfc3339_weak)]
@@ -24,6 +25,8 @@ pub(crate) struct Options {
 pub(crate) enum InspectError {
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
+    #[error("this is JSON, and no member of it is a token")]
+    NoneInAnswer,
     #[error("standard input can't be read: {0}")]
     Input(#[from] io::Error),
 }
@@ -36,14 +39,25 @@ pub(crate) fn run(options: &Options) -> Result<String, InspectError> {
     let token = if options.token == "-" { from_input()? } else { options.token.clone() };
     let at = options.at.unwrap_or_else(SystemTime::now);
     let at = at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let inspected = read(&token)?;
-    let answer = match (&inspected, options.json) {
+    let says = |inspected: &Inspected| match (inspected, options.json) {
         (Inspected::Jwt(jwt), false) => of_jwt(jwt, at).join("\n"),
         (Inspected::Agora(token), false) => of_agora(token, at).join("\n"),
         (Inspected::Jwt(jwt), true) => format!("{:#}", jwt_as_json(jwt, at)),
         (Inspected::Agora(token), true) => format!("{:#}", agora_as_json(token, at)),
     };
-    Ok(harmless(&answer) + "\n")
+    let inspected = match serde_json::from_str(&token) {
+        Ok(answer) => in_answer(&answer)?,
+        Err(_) => vec![read(&token)?],
+    };
+    let said: Vec<_> = inspected.iter().map(says).collect();
+    Ok(harmless(&said.join("\n\n")) + "\n")
+}
+
+/// The tokens in what a token service answers, which is a JSON object.
+fn in_answer(answer: &Map<String, Value>) -> Result<Vec<Inspected>, InspectError> {
+    let texts = answer.values().filter_map(Value::as_str);
+    let tokens: Vec<_> = texts.filter_map(|text| read(text).ok()).collect();
+    if tokens.is_empty() { Err(InspectError::NoneInAnswer) } else { Ok(tokens) }
 }
 
 fn from_input() -> io::Result<String> {
