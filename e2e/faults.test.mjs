@@ -60,11 +60,11 @@ let manager;
 before(async () => (manager = await startSecretsManager()));
 after(() => manager?.stop());
 
-// How many answers there were of each status in all of this, and how long the slowest took, in milliseconds.
-const tally = {};
-after(() => console.log('answers', JSON.stringify(tally)));
+// How many processes and answers of each status there were in all of this, and how long the slowest took, in milliseconds.
+const tally = { processes: 0 };
+after(() => console.log(JSON.stringify(tally)));
 
-describe('a rotated secret', { concurrency: 4 }, () => {
+describe('a rotated secret', { concurrency: 8 }, () => {
   test('signs once it is AWSCURRENT, and not before, and no more when it is taken back', async (t) => {
     const { lambda, store, secret } = await started(t);
     await assertMinted(lambda, A);
@@ -166,7 +166,7 @@ const STORE_FAULTS = {
   'answers 10 MB': tenMegabytes,
 };
 
-describe('a process that has its keys, while the store', { concurrency: 5 }, () => {
+describe('a process that has its keys, while the store', { concurrency: 12 }, () => {
   for (const [what, fault] of Object.entries(STORE_FAULTS)) {
     test(`${what}, signs with the last good ones, asks rarely, and has the new ones when that is over`, async (t) => {
       const { lambda, store, secret } = await started(t);
@@ -218,7 +218,7 @@ describe('a process that has its keys, while the store', { concurrency: 5 }, () 
   });
 });
 
-describe('a new process, while the store', { concurrency: 2 }, () => {
+describe('a new process, while the store', { concurrency: 3 }, () => {
   for (const [what, fault] of Object.entries(STORE_FAULTS)) {
     test(`${what}, answers 503 within three seconds, and recovers with the first request after it`, async (t) => {
       const { lambda, store } = await started(t, { fault });
@@ -268,7 +268,7 @@ test('a process that was frozen, and whose connections died meanwhile, signs wit
   assert.equal(new Set(connections).size, connections.length, 'no connection is used twice');
 });
 
-describe('tokens of an issuer', { concurrency: 3 }, () => {
+describe('tokens of an issuer', { concurrency: 4 }, () => {
   const page = answers(200, '<!doctype html><title>Sign in</title>', { 'Content-Type': 'text/html' });
   const json = (body) => answers(200, JSON.stringify(body), { 'Content-Type': 'application/json' });
   const ISSUER_FAULTS = {
@@ -366,7 +366,7 @@ test('a crowd of 200 cold processes asks the store and the issuer once each, and
   );
 });
 
-describe('two faults at once', { concurrency: 3 }, () => {
+describe('two faults at once', { concurrency: 8 }, () => {
   // What each does to the store and to the issuer, and whether the keys were there before.
   const PAIRS = [
     ['the store is silent and the issuer too', silence, silence],
@@ -455,6 +455,7 @@ async function started(t, { holds = A, fault, leaves, alone, ...options } = {}) 
 
 /** A process. When the test ends, nothing secret is in its log. */
 async function processOf(t, { store, secret, ...options }, how) {
+  tally.processes += 1;
   const lambda = await startProcess({
     AWS_ENDPOINT_URL: store.url, ROOMPASS_SECRET_ID: secret, ROOMPASS_CONFIG: policy(options), RUST_LOG: 'trace',
   }, how);
