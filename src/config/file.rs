@@ -468,6 +468,14 @@ mod tests {
                 "rule \"b\" is never reached",
             ),
             (
+                "{ name = 'a', callers = ['one'], rooms = ['{claims.team}:*'] }, { name = 'b', callers = ['one'], rooms = ['{claims.team}:*'], when = { sub = 'x' } }",
+                "rule \"b\" is never reached",
+            ),
+            (
+                "{ name = 'a', callers = ['one'], rooms = ['*'], identity = '{sub}', participant_attributes = { a = '{claims.a}' } }, { name = 'b', callers = ['one'], rooms = ['x'], identity = '{sub}', participant_attributes = { a = '{claims.a}', b = 'b' } }",
+                "rule \"b\" is never reached",
+            ),
+            (
                 "{ name = 'a', callers = ['anyone'], rooms = ['*'], within_credential = true }",
                 "rule \"a\" is within_credential, and what caller \"anyone\" shows never ends",
             ),
@@ -525,6 +533,9 @@ mod tests {
         }
         for rules in [
             "{ name = 'a', callers = ['one'], rooms = ['*'], identity = '{sub}' }, { name = 'b', callers = ['one'], rooms = ['*'] }",
+            "{ name = 'a', callers = ['one'], rooms = ['*'], identity = '{sub}' }, { name = 'b', callers = ['one'], rooms = ['*'], participant_name = '{sub}' }",
+            "{ name = 'a', callers = ['one'], rooms = ['*'], participant_attributes = { a = '{sub}' } }, { name = 'b', callers = ['one'], rooms = ['*'], participant_attributes = { b = '{sub}' } }",
+            "{ name = 'a', callers = ['one'], rooms = ['{claims.team}:*'] }, { name = 'b', callers = ['one'], rooms = ['{claims.team}/*'] }",
             "{ name = 'a', callers = ['one'], rooms = ['*'], when = { sub = 'x' } }, { name = 'b', callers = ['one'], rooms = ['*'] }",
             "{ name = 'a', callers = ['one'], rooms = ['x'] }, { name = 'b', callers = ['one'], rooms = ['x'], default_room = 'x' }",
             "{ name = 'a', callers = ['one'], rooms = ['{claims.team}:*'], default_room = '{claims.team}:{random}' }",

@@ -127,11 +127,20 @@ fn clash(rule: &Rule, other: &Rule) -> Option<Mistake> {
     let covers =
         rule.callers.iter().all(|name| other.callers.contains(name)) && other.when.covers(&rule.when);
     let logs_in = rule.agora_logins.is_none() || other.agora_logins.is_some();
-    if covers && opens_all && logs_in && placeholders(other).next().is_none() {
+    if covers && opens_all && logs_in && fits_whenever(other, rule) {
         let problem = format!("is never reached: rule {:?} before it decides all that it's for", other.name);
         return Some(Mistake::new("name", problem));
     }
     None
+}
+
+/// Whether one rule's texts fit each caller that another's fit: they ask nothing of the caller, or what the other's ask.
+fn fits_whenever(one: &Rule, another: &Rule) -> bool {
+    let anothers: Vec<_> = templates(another).collect();
+    templates(one).all(|written| {
+        let asks = written.2.parts().iter().any(|part| matches!(part, Part::Caller(_)));
+        !asks || anothers.contains(&written)
+    })
 }
 
 /// Whether two callers with different issuers could get one identity by these rules, and so end each other's
@@ -180,21 +189,26 @@ fn sources(rule: &Rule) -> Vec<(&'static str, &Source)> {
 
 fn placeholders(rule: &Rule) -> impl Iterator<Item = (&'static str, &Source)> {
     let rooms = rule.rooms.iter().map(|room| ("rooms", room.head()));
-    let attributes = rule.participant_attributes.values().map(|text| ("participant_attributes", text));
-    let single = [
-        ("default_room", &rule.default_room),
-        ("identity", &rule.identity),
-        ("participant_name", &rule.participant_name),
-        ("participant_metadata", &rule.participant_metadata),
-    ];
-    let single = single.into_iter().filter_map(|(key, text)| Some((key, text.as_ref()?)));
-    let templates = single.chain(attributes).map(|(key, text)| (key, text.parts()));
+    let templates = templates(rule).map(|(key, _, text)| (key, text.parts()));
     rooms.chain(templates).flat_map(|(key, parts)| parts.iter().map(move |part| (key, part))).filter_map(
         |(key, part)| match part {
             Part::Caller(source) => Some((key, source)),
             _ => None,
         },
     )
+}
+
+/// The texts that the rule makes, each with its key, and of an attribute with its name.
+fn templates(rule: &Rule) -> impl Iterator<Item = (&'static str, &str, &Template)> {
+    let single = [
+        ("default_room", &rule.default_room),
+        ("identity", &rule.identity),
+        ("participant_name", &rule.participant_name),
+        ("participant_metadata", &rule.participant_metadata),
+    ];
+    let single = single.into_iter().filter_map(|(key, text)| Some((key, "", text.as_ref()?)));
+    let attributes = rule.participant_attributes.iter();
+    single.chain(attributes.map(|(name, text)| ("participant_attributes", name.as_str(), text)))
 }
 
 /// A caller who has them all, each with another value.
