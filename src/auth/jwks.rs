@@ -7,6 +7,9 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey, VerificationAlgorithm,
+};
 use axum::http::Uri;
 use axum::http::uri::Scheme;
 use base64::Engine;
@@ -70,7 +73,7 @@ impl KeySet {
         fetcher: &Fetcher,
         now: u64,
     ) -> Result<DecodingKey, NoKey> {
-        let need = self.state().need(id, algorithm, now);
+        let need = self.state().by_this_clock(now).need(id, algorithm, now);
         let turn = match need {
             Need::Nothing(said) => return said,
             Need::NewSet(known) => match self.turns.free() {
@@ -94,6 +97,14 @@ impl KeySet {
 }
 
 impl State {
+    /// A clock that was put back says nothing of how old the set is: it counts as one that has just grown old.
+    fn by_this_clock(&mut self, now: u64) -> &Self {
+        if self.fetched.is_some_and(|fetched| fetched > now.saturating_add(LEEWAY)) {
+            self.fetched = Some(now.saturating_sub(FRESH));
+        }
+        self
+    }
+
     fn need(&self, id: Option<&str>, algorithm: Algorithm, now: u64) -> Need {
         let known = self.find(id, algorithm).filter(|_| self.is_younger(KEPT, now));
         match known {
@@ -161,7 +172,8 @@ async fn fetch(issuer: &Issuer, fetcher: &Fetcher) -> Result<Vec<Jwk>, FetchErro
         return Err(FetchError::new(format!("the key set has over {MAX_KEYS} keys")));
     }
     // Keys of other kinds, and for other purposes, stand beside those that can verify.
-    let usable = |key: &Jwk| issuer.algorithms.iter().any(|algorithm| fits(key, *algorithm));
+    let usable =
+        |key: &Jwk| issuer.algorithms.iter().any(|algorithm| fits(key, *algorithm)) && can_verify(key);
     let keys = keys.iter().filter_map(|key| serde_json::from_value(key.clone()).ok()).filter(usable);
     let keys: Vec<Jwk> = keys.collect();
     if keys.is_empty() { Err(FetchError::new("the key set has no usable key")) } else { Ok(keys) }
@@ -200,12 +212,37 @@ fn fits(key: &Jwk, algorithm: Algorithm) -> bool {
         && common.key_operations.as_ref().is_none_or(|operations| operations.contains(&KeyOperations::Verify))
 }
 
+/// Whether it's a public key at all, and not only says so: one that can't verify anything mustn't take the place of one
+/// that can.
+fn can_verify(key: &Jwk) -> bool {
+    let is_point = |algorithm: &'static dyn VerificationAlgorithm| {
+        let key = DecodingKey::from_jwk(key).ok();
+        let point = key.as_ref().and_then(|key| key.try_get_as_bytes().ok());
+        point.is_some_and(|point| ParsedPublicKey::new(algorithm, point).is_ok())
+    };
+    match &key.algorithm {
+        AlgorithmParameters::RSA(rsa) => is_odd(&rsa.n) && is_odd(&rsa.e) && (2..=33).contains(&bits(&rsa.e)),
+        AlgorithmParameters::EllipticCurve(point) => match point.curve {
+            EllipticCurve::P256 => is_point(&ECDSA_P256_SHA256_FIXED),
+            EllipticCurve::P384 => is_point(&ECDSA_P384_SHA384_FIXED),
+            _ => false,
+        },
+        AlgorithmParameters::OctetKeyPair(_) => is_point(&ED25519),
+        _ => false,
+    }
+}
+
+fn is_odd(number: &str) -> bool {
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(number).unwrap_or_default();
+    bytes.last().is_some_and(|last| last & 1 == 1)
+}
+
 fn name(algorithm: KeyAlgorithm) -> Option<String> {
     serde_json::to_value(algorithm).ok()?.as_str().map(str::to_owned)
 }
 
-fn bits(modulus: &str) -> usize {
-    let bytes = BASE64_URL_SAFE_NO_PAD.decode(modulus).unwrap_or_default();
+fn bits(number: &str) -> usize {
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(number).unwrap_or_default();
     let significant = bytes.iter().skip_while(|byte| **byte == 0);
     significant.clone().next().map_or(0, |first| significant.count() * 8 - first.leading_zeros() as usize)
 }
@@ -215,6 +252,8 @@ const FRESH: u64 = 600;
 const KEPT: u64 = 24 * 3600;
 /// How many seconds pass between two tries.
 const BETWEEN_TRIES: u64 = 30;
+/// How far two requests' times may be apart without the clock having been put back.
+const LEEWAY: u64 = 60;
 const MAX_KEYS: usize = 32;
 /// How long the set is waited for, with the configuration that tells where it is. With the time that signing keys may
 /// take besides, it's within the three seconds after which a client is told to try again.
@@ -236,6 +275,25 @@ mod tests {
             assert_eq!(bits(&BASE64_URL_SAFE_NO_PAD.encode(modulus)), long);
         }
         assert_eq!(bits(""), 0);
+    }
+
+    #[test]
+    fn a_key_that_can_verify_nothing_is_none() {
+        let rsa = |n: &[u8], e: &[u8]| {
+            let [n, e] = [n, e].map(|number| BASE64_URL_SAFE_NO_PAD.encode(number));
+            can_verify(&serde_json::from_value(json!({"kty": "RSA", "n": n, "e": e})).unwrap())
+        };
+        let modulus = [0xff; 256];
+        assert!(rsa(&modulus, &[1, 0, 1]) && rsa(&modulus, &[3]));
+        for exponent in [&[][..], &[0], &[1], &[2], &[1, 0, 0], &[0xff; 5]] {
+            assert!(!rsa(&modulus, exponent), "{exponent:?}");
+        }
+        assert!(!rsa(&[&modulus[1..], &[0xfe]].concat(), &[1, 0, 1]), "it's even");
+        let ed = |x: &[u8]| {
+            let x = BASE64_URL_SAFE_NO_PAD.encode(x);
+            can_verify(&serde_json::from_value(json!({"kty": "OKP", "crv": "Ed25519", "x": x})).unwrap())
+        };
+        assert!(!ed(&[7; 31]) && !ed(&[]) && !ed(&[7; 33]));
     }
 
     #[test]

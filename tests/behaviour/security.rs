@@ -775,7 +775,7 @@ async fn rule_6_a_bad_signature_never_fetches() {
 }
 
 /// What may come in place of a key set.
-fn broken(attacker: &Issuer) -> Vec<(&'static str, Keys)> {
+fn broken(attacker: &Issuer, key: &Key) -> Vec<(&'static str, Keys)> {
     let answer = |status: u16, body: &str| Keys::Answer(StatusCode::from_u16(status).unwrap(), body.into());
     let keys = |count| vec![Key::new("new", "ES256").jwk(); count];
     let encryption = {
@@ -783,7 +783,23 @@ fn broken(attacker: &Issuer) -> Vec<(&'static str, Keys)> {
         jwk["use"] = "enc".into();
         jwk
     };
+    // The key that tokens are signed with, but for one of its members.
+    let no_point = |x: &str, y: Option<&str>| {
+        let mut jwk = key.jwk();
+        jwk["x"] = x.into();
+        if let Some(y) = y {
+            jwk["y"] = y.into();
+        }
+        Keys::Set(json!({"keys": [jwk]}))
+    };
     vec![
+        ("a key that is no base64", no_point("!!!", None)),
+        ("a key that is short", no_point("AAAA", None)),
+        ("a key that is empty", no_point("", Some(""))),
+        (
+            "a key that is no point of its curve",
+            no_point("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE", None),
+        ),
         ("500", answer(500, "{\"keys\":[]}")),
         ("429", answer(429, "")),
         ("204", answer(204, "")),
@@ -804,10 +820,29 @@ fn broken(attacker: &Issuer) -> Vec<(&'static str, Keys)> {
 }
 
 #[tokio::test]
+async fn rule_6_keys_outlast_a_clock_that_is_put_back() {
+    let (key, next) = (Key::new("k", "ES256"), Key::new("next", "ES256"));
+    let mut day = Day::with(&[&key]).await;
+    assert_eq!(day.at(2 * DAY, &key).await, "known");
+    day.issuer.shows(set(&[&key, &next]));
+    assert_eq!((day.at(0, &key).await, day.issuer.fetches()), ("known", 2), "how old it is, nobody knows");
+    assert_eq!((day.at(1, &next).await, day.issuer.fetches()), ("known", 2));
+    day.issuer.ends().await;
+    assert_eq!(day.at(DAY - 1, &key).await, "known");
+    assert_eq!(day.at(DAY, &key).await, "unavailable");
+    let mut day = Day::with(&[&key]).await;
+    assert_eq!(day.at(2 * DAY, &key).await, "known");
+    day.issuer.ends().await;
+    assert_eq!(day.at(0, &key).await, "known", "the issuer is down, too");
+    assert_eq!(day.at(DAY - 601, &key).await, "known");
+    assert_eq!(day.at(DAY - 600, &key).await, "unavailable", "and not for ever");
+}
+
+#[tokio::test]
 async fn rule_6_an_empty_or_broken_set_never_replaces_a_good_one() {
     let (key, new) = (Key::new("k", "ES256"), Key::new("new", "ES256"));
     let attacker = Issuer::with(&[&new]).await;
-    for (what, keys) in broken(&attacker) {
+    for (what, keys) in broken(&attacker, &key) {
         let day = Day::with(&[&key]).await;
         assert_eq!(day.at(0, &key).await, "known");
         day.issuer.shows(keys.clone());
@@ -1165,7 +1200,7 @@ async fn rule_9_what_a_caller_shows_is_in_no_answer_and_not_in_the_log() {
 async fn rule_10_a_good_token_is_never_refused_for_what_is_down() {
     let key = Key::new("k", "ES256");
     let attacker = Issuer::with(&[]).await;
-    for (what, keys) in broken(&attacker) {
+    for (what, keys) in broken(&attacker, &key) {
         let issuer = Issuer::with(&[]).await;
         issuer.shows(keys);
         let service = members(&issuer.url, "[\"ES256\"]");
