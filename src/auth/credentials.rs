@@ -25,13 +25,13 @@ pub(super) enum Credential<'a> {
 /// Where there are several, or one that can't be read.
 pub(super) fn presented(headers: &HeaderMap) -> Result<Option<Credential<'_>>, AuthError> {
     let authorization = one(headers, &AUTHORIZATION)?.and_then(|value| {
-        let (scheme, credential) = value.split_at(value.find([' ', '\t']).unwrap_or(value.len()));
-        let credential = credential.trim_start_matches(' ');
+        let (scheme, credential) = parts(value);
         match scheme.to_ascii_lowercase().as_str() {
             "bearer" if credential.contains('.') => Some(Credential::Jwt(credential)),
             "bearer" => Some(Credential::Bearer(credential)),
             "apikey" => Some(Credential::ApiKey(credential)),
-            "" | "aws4-hmac-sha256" | "digest" | "negotiate" => None,
+            "" => None,
+            "aws4-hmac-sha256" | "digest" | "negotiate" if !brings_ours(credential) => None,
             "basic" if !credential.contains([' ', '\t', ',']) => None,
             _ => Some(Credential::Unknown),
         }
@@ -41,6 +41,21 @@ pub(super) fn presented(headers: &HeaderMap) -> Result<Option<Credential<'_>>, A
         (Some(credential), None) => Ok(Some(credential)),
         (None, key) => Ok(key.map(Credential::ApiKey)),
     }
+}
+
+/// A scheme, and what follows it.
+fn parts(value: &str) -> (&str, &str) {
+    let value = value.trim_start_matches([' ', '\t']);
+    let (scheme, credential) = value.split_at(value.find([' ', '\t']).unwrap_or(value.len()));
+    (scheme, credential.trim_start_matches(' '))
+}
+
+/// Whether one of our credentials stands behind a comma: a gateway makes one value of two headers.
+fn brings_ours(credential: &str) -> bool {
+    let schemes = credential.split(',').skip(1).map(|value| parts(value).0);
+    schemes
+        .into_iter()
+        .any(|scheme| ["bearer", "apikey"].iter().any(|ours| ours.eq_ignore_ascii_case(scheme)))
 }
 
 fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, AuthError> {
