@@ -415,6 +415,13 @@ describe('two faults at once', { concurrency: 8 }, () => {
     });
   }
 
+  test('the store is silent and the issuer slow but well: a new process asks both at once, and answers 503 in time', async (t) => {
+    const { lambda, issuer, provider } = await startedWithIssuer(t, { fault: silence });
+    const token = await provider.token('ada');
+    issuer.fault = at('/jwks', late(1_300));
+    await assertRefused(lambda, token, 503, 'keys_unavailable');
+  });
+
   test('the secret is malformed and the store slow: the last good keys sign, and then the mended ones', async (t) => {
     const { lambda, store, secret } = await started(t);
     await assertMinted(lambda, A);

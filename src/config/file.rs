@@ -262,10 +262,6 @@ mod tests {
                 "x.toml:6:1: rule \"r\" is for nobody: callers must name one (in `callers = []`)",
             ),
             (
-                "callers = [\"a\"]\nrooms = []",
-                "x.toml:7:1: rule \"r\" opens no room: rooms must hold a pattern, such as \"*\" (in `rooms = []`)",
-            ),
-            (
                 "callers = [\"a\"]\nrooms = [\"\"]",
                 "x.toml:7:9: a room pattern must not be empty: write \"*\" for any room (in `rooms = [\"\"]`)",
             ),
@@ -285,7 +281,7 @@ mod tests {
         for (lines, key) in [
             ("callers = [\"b\"]\nrooms = [\"*\"]", "callers"),
             ("callers = []\nrooms = [\"*\"]", "callers"),
-            ("rooms = []\ncallers = [\"a\"]", "rooms"),
+            ("rooms = []\ncallers = [\"a\"]\ndefault_room = \"red\"", "default_room"),
             ("callers = [\"a\"]\nrooms = [\"*\"]\nttl = \"2m\"\nmax_ttl = \"1m\"", "max_ttl"),
             ("callers = [\"a\"]\nrooms = [\"*\"]\nwithin_credential = true", "within_credential"),
             ("callers = [\"a\"]\nrooms = [\"{sub}:*\"]\nidentity = \"x\"", "rooms"),

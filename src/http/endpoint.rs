@@ -1,8 +1,12 @@
 //! The one path from a request to a token. Every dialect goes through it: LiveKit's all in one way, and Agora's, of
 //! which one request may ask for two tokens.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
@@ -13,12 +17,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::MethodFilter;
 use serde_json::json;
 
-use super::outcome::{ErrorShape, Minted};
+use super::outcome::{Asked, ErrorShape, Minted};
 use super::{Refusal, Stages, body};
 use crate::auth::{AuthError, Caller};
 use crate::dialect::agora;
 use crate::dialect::{Asking, BadRequest, Given, Refuse, Reply, Route};
 use crate::domain::wall_clock;
+use crate::keys::{KeysError, SigningKeys};
 use crate::mint;
 
 /// A route of one of LiveKit's dialects.
@@ -27,20 +32,28 @@ pub(super) async fn livekit(
     State(stages): State<Arc<Stages>>,
     request: Request,
 ) -> Response {
-    let answer = token(route, &stages, request).await;
-    in_shape(answer, route.refuse)
+    let mut asked = Asked::default();
+    let answer = token(route, &stages, request, &mut asked).await;
+    in_shape(answer, route.refuse, asked)
 }
 
-async fn token(route: &Route, stages: &Stages, request: Request) -> Result<Response, Refusal> {
+async fn token(
+    route: &Route,
+    stages: &Stages,
+    request: Request,
+    asked: &mut Asked,
+) -> Result<Response, Refusal> {
     let (head, body) = request.into_parts();
     body::must_be_json(&head.headers)?;
-    let caller = stages.caller(&head).await?;
+    let (caller, keys) = stages.caller(&head).await?;
+    asked.is_by(&caller);
     let body = body::read(body).await?;
     let asking =
         Asking { headers: &head.headers, body: &body, limits: &stages.limits, sandboxes: &stages.sandboxes };
     let request = (route.read)(&asking)?;
-    let pass = stages.policy.decide(&caller, request, wall_clock())?;
-    let keys = stages.keys.current(wall_clock()).await?;
+    asked.is_for(&request);
+    let pass = asked.told(stages.policy.explain(&caller, request, wall_clock()))?;
+    let keys = stages.keys(keys).await?;
     let keys = keys.livekit()?;
     let token = mint::livekit(&pass, keys, &stages.limits)?;
     let reply = (route.write)(&Given { server: &keys.server, pass: &pass, token: &token });
@@ -54,8 +67,9 @@ pub(super) async fn agora(
     path: Result<Path<HashMap<String, String>>, PathRejection>,
     request: Request,
 ) -> Response {
-    let answer = tokens(route, &stages, path, request).await;
-    with_agoras_headers(in_shape(answer, Some(agora::refuse)))
+    let mut asked = Asked::default();
+    let answer = tokens(route, &stages, path, request, &mut asked).await;
+    with_agoras_headers(in_shape(answer, Some(agora::refuse), asked))
 }
 
 async fn tokens(
@@ -63,25 +77,31 @@ async fn tokens(
     stages: &Stages,
     path: Result<Path<HashMap<String, String>>, PathRejection>,
     request: Request,
+    asked: &mut Asked,
 ) -> Result<Response, Refusal> {
     let (head, body) = request.into_parts();
     if route.method == MethodFilter::POST {
         body::must_be_json(&head.headers)?;
     }
-    let caller = stages.caller(&head).await?;
+    let (caller, keys) = stages.caller(&head).await?;
+    asked.is_by(&caller);
     let Path(path) = path.map_err(|_| BadRequest::Path)?;
     let query = head.uri.query().unwrap_or_default();
     let body = body::read(body).await?;
     let asking = agora::Asking { path: &path, query, body: &body, limits: &stages.limits };
     let decided = (route.read)(&asking)?.into_iter().map(|(member, wanted)| {
+        let asked = RefCell::new(&mut *asked);
         let decided = wanted.try_map(
-            |request| stages.policy.decide(&caller, request, wall_clock()),
-            |request| stages.policy.admit(&caller, request, wall_clock()),
+            |request| {
+                asked.borrow_mut().is_for(&request);
+                asked.borrow_mut().told(stages.policy.explain(&caller, request, wall_clock()))
+            },
+            |request| asked.borrow_mut().told(stages.policy.explain_login(&caller, request, wall_clock())),
         );
         decided.map(|given| (member, given))
     });
     let given = decided.collect::<Result<Vec<_>, _>>()?;
-    let keys = stages.keys.current(wall_clock()).await?;
+    let keys = stages.keys(keys).await?;
     let signed = given.iter().map(|(member, given)| {
         let token =
             mint::agora(given, stages.agora.token_version, keys.agora()?, wall_clock(), stages.randomness)?;
@@ -93,8 +113,9 @@ async fn tokens(
 }
 
 /// The same, and an error in the dialect's own shape, if it has one.
-fn in_shape(answer: Result<Response, Refusal>, shape: Option<Refuse>) -> Response {
+fn in_shape(answer: Result<Response, Refusal>, shape: Option<Refuse>, asked: Asked) -> Response {
     let mut response = answer.into_response();
+    response.extensions_mut().insert(Arc::new(asked));
     if let Some(shape) = shape {
         response.extensions_mut().insert(ErrorShape(shape));
     }
@@ -111,9 +132,27 @@ fn with_agoras_headers(response: Response) -> Response {
     (headers, response).into_response()
 }
 
+/// What came of reading the secret, where it was read already.
+type Found = Option<Result<Arc<SigningKeys>, KeysError>>;
+
 impl Stages {
-    async fn caller(&self, head: &Parts) -> Result<Caller, AuthError> {
-        self.callers.identify(head, &self.keys, wall_clock()).await
+    /// Who asks. Where somebody else has to be asked for that, the secret is read meanwhile if it has to be: one after
+    /// the other could take longer than a client waits.
+    async fn caller(&self, head: &Parts) -> Result<(Caller, Found), AuthError> {
+        let now = wall_clock();
+        let mut caller = pin!(self.callers.identify(head, &self.keys, now));
+        if let Poll::Ready(caller) = poll_fn(|context| Poll::Ready(caller.as_mut().poll(context))).await {
+            return Ok((caller?, None));
+        }
+        let (caller, keys) = tokio::join!(caller, self.keys.current(now));
+        Ok((caller?, Some(keys)))
+    }
+
+    async fn keys(&self, found: Found) -> Result<Arc<SigningKeys>, KeysError> {
+        match found {
+            Some(keys) => keys,
+            None => self.keys.current(wall_clock()).await,
+        }
     }
 }
 

@@ -14,9 +14,11 @@ use axum::response::Response;
 use tracing::Level;
 
 use super::{Refusal, RequestId, request_id};
+use crate::auth::Caller;
 use crate::dialect::{Refuse, Refused};
-use crate::domain::{AgoraToken, Login, Pass, Randomness, readable};
+use crate::domain::{AgoraToken, Login, Pass, PassRequest, Randomness, RoomName, readable};
 use crate::mint::Token;
+use crate::policy::{Denial, Explanation};
 
 /// What is remembered of a token: everything but the token.
 #[derive(Debug, Clone)]
@@ -96,8 +98,43 @@ fn add(texts: &mut String, text: &str) {
     }
 }
 
+/// As much of it as the log keeps.
+fn short(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MOST)]
+}
+
 fn given(text: &str) -> Option<&str> {
     Some(text).filter(|text| !text.is_empty())
+}
+
+/// Who asked and for what, as far as that was known when nothing came of it.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    caller: String,
+    subject: String,
+    room: String,
+    passed_over: String,
+}
+
+impl Asked {
+    pub(super) fn is_by(&mut self, caller: &Caller) {
+        self.caller.clone_from(&caller.name);
+        caller.subject.as_deref().unwrap_or_default().clone_into(&mut self.subject);
+    }
+
+    pub(super) fn is_for(&mut self, request: &PassRequest) {
+        let room = request.room.as_ref().map(RoomName::as_str);
+        room.unwrap_or_default().clone_into(&mut self.room);
+    }
+
+    /// The decision, once it's noted why rules were passed over if it's a denial.
+    pub(super) fn told<Given>(&mut self, explained: Explanation<Given>) -> Result<Given, Denial> {
+        if explained.decision.is_err() {
+            let rules = explained.passed_over.iter().map(|(rule, why)| format!("{rule}: {why}"));
+            self.passed_over = rules.collect::<Vec<_>>().join("; ");
+        }
+        explained.decision
+    }
 }
 
 /// How a dialect's clients read errors, where it isn't the one shape that all the others have.
@@ -126,6 +163,9 @@ pub(super) async fn told(State(randomness): State<Randomness>, mut request: Requ
 
     let minted = response.extensions_mut().remove::<Minted>();
     let audit = minted.as_ref().map(|minted| minted.0.as_ref());
+    let asked = response.extensions_mut().remove::<Arc<Asked>>().filter(|_| audit.is_none());
+    let of_asked =
+        |text: fn(&Asked) -> &String| asked.as_deref().and_then(|asked| given(text(asked))).map(short);
     let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     // A macro, because a level is part of what the tracing library fixes at compile time.
     macro_rules! line {
@@ -134,12 +174,14 @@ pub(super) async fn told(State(randomness): State<Randomness>, mut request: Requ
                 $level,
                 status = response.status().as_u16(),
                 method = method.as_str(),
-                path = &path[..path.floor_char_boundary(MAX_PATH)],
+                path = short(&path),
                 code = refusal.as_ref().map(|refusal| refusal.code()),
                 cause = refusal.as_ref().map(ToString::to_string),
-                caller = audit.map(|audit| audit.caller.as_str()),
+                caller = audit.map(|audit| audit.caller.as_str()).or_else(|| of_asked(|asked| &asked.caller)),
+                subject = of_asked(|asked| &asked.subject),
+                passed_over = asked.as_deref().and_then(|asked| given(&asked.passed_over)),
                 rule = audit.map(|audit| audit.rule.as_str()),
-                room = audit.and_then(|audit| given(&audit.room)),
+                room = audit.and_then(|audit| given(&audit.room)).or_else(|| of_asked(|asked| &asked.room)),
                 identity = audit.map(|audit| audit.identity.as_str()),
                 grants = audit.and_then(|audit| given(&audit.grants)),
                 login = audit.and_then(|audit| given(&audit.login)),
@@ -183,5 +225,5 @@ fn tell(refusal: &Refusal, id: &RequestId, response: &mut Response) {
 
 /// The response header with an error's code, for dialects whose errors have no place for it.
 pub(super) const ERROR_CODE: HeaderName = HeaderName::from_static("x-error-code");
-/// How much of a path the log keeps, in bytes.
-const MAX_PATH: usize = 200;
+/// How much the log keeps of a path, a subject or a room that was asked for, in bytes.
+const MOST: usize = 200;

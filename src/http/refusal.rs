@@ -230,6 +230,7 @@ fn bad_request(error: &BadRequest) -> Shown {
 fn denied(denial: &Denial) -> Shown {
     let (code, title) = match denial {
         Denial::NoRule => ("no_rule", "No rule allows this"),
+        Denial::NoRoom { .. } => ("room_not_allowed", "No room is open to you"),
         Denial::RoomNotAllowed => ("room_not_allowed", "This room is not open to you"),
         Denial::FieldNotAllowed { .. } => ("field_not_allowed", "A field may not be set"),
         Denial::AgentNotAllowed { .. } => ("agent_not_allowed", "An agent may not be dispatched"),

@@ -54,9 +54,6 @@ fn impossible(rule: &Rule, callers: &[CallerConfig]) -> Option<Mistake> {
     if rule.callers.is_empty() {
         return Some(Mistake::new("callers", "is for nobody: callers must name one"));
     }
-    if rule.rooms.is_empty() {
-        return Some(Mistake::new("rooms", "opens no room: rooms must hold a pattern, such as \"*\""));
-    }
     if let (Some(ttl), Some(max_ttl)) = (rule.ttl, rule.max_ttl)
         && max_ttl < ttl
     {
@@ -122,12 +119,14 @@ fn clash(rule: &Rule, other: &Rule) -> Option<Mistake> {
         return Some(Mistake::new("name", "has the same name as an earlier rule"));
     }
     let opens_all = other.rooms.iter().any(RoomPattern::is_any)
-        || (rule.rooms.iter().all(|room| other.rooms.contains(room))
+        || (!rule.rooms.is_empty()
+            && rule.rooms.iter().all(|room| other.rooms.contains(room))
             && (other.default_room.is_some() || rule.default_room.is_none()));
     let covers =
         rule.callers.iter().all(|name| other.callers.contains(name)) && other.when.covers(&rule.when);
     let logs_in = rule.agora_logins.is_none() || other.agora_logins.is_some();
-    if covers && opens_all && logs_in && fits_whenever(other, rule) {
+    let refuses_all = other.rooms.is_empty() && other.agora_logins.is_none();
+    if covers && (refuses_all || (opens_all && logs_in && fits_whenever(other, rule))) {
         let problem = format!("is never reached: rule {:?} before it decides all that it's for", other.name);
         return Some(Mistake::new("name", problem));
     }

@@ -29,6 +29,12 @@ pub enum Denial {
     /// No rule is for this caller.
     #[error("No rule is for this caller.")]
     NoRule,
+    /// The rule that decides opens no room.
+    #[error("Rule {rule:?} lets this caller into no room.")]
+    NoRoom {
+        /// The rule's name.
+        rule: String,
+    },
     /// Rules are for this caller, and none opens this room.
     #[error("No rule lets this caller into this room.")]
     RoomNotAllowed,
@@ -128,7 +134,8 @@ impl Policy {
             self.first(|rule| rule.offer(caller, &request, &self.limits, self.randomness));
         let of_room = |why: &PassedOver| matches!(why, PassedOver::OtherRoom | PassedOver::NoRoom);
         let decision = match first {
-            Some((rule, offer)) => self.grant(rule, offer, caller, request, now),
+            Some((rule, Some(offer))) => self.grant(rule, offer, caller, request, now),
+            Some((rule, None)) => Err(Denial::NoRoom { rule: rule.name.clone() }),
             None if passed_over.iter().any(|(_, why)| of_room(why)) => Err(Denial::RoomNotAllowed),
             None => Err(Denial::NoRule),
         };

@@ -25,7 +25,8 @@ pub struct Rule {
     /// `when`: what else must be so of the caller. Nothing unless set.
     #[serde(default)]
     pub when: Conditions,
-    /// `rooms`: patterns for the rooms it opens, asked for or not.
+    /// `rooms`: patterns for the rooms it opens, asked for or not. A rule with none refuses whoever it's for, whatever they
+    /// ask for.
     pub rooms: Vec<RoomPattern>,
     /// `default_room`: the room it opens when none is asked for. `room-{random}` unless set.
     pub default_room: Option<Template>,
@@ -99,22 +100,25 @@ pub enum PassedOver {
 }
 
 impl Rule {
-    /// What it gives, if it's for this caller and this request.
+    /// What it gives, if it's for this caller and this request, and gives any room.
     pub(super) fn offer(
         &self,
         caller: &Caller,
         request: &PassRequest,
         limits: &Limits,
         randomness: Randomness,
-    ) -> Result<Offer, PassedOver> {
+    ) -> Result<Option<Offer>, PassedOver> {
         self.is_for(caller, request.sandbox_id.as_deref())?;
+        if self.rooms.is_empty() {
+            return Ok(None);
+        }
         let room = self.room(caller, request, limits, randomness)?;
         let fill = |template: &Option<Template>| {
             template.as_ref().map(|template| template.fill(caller, randomness)).transpose()
         };
         let identity = self.identity(caller, limits, randomness)?;
         let attributes = self.participant_attributes.iter();
-        Ok(Offer {
+        Ok(Some(Offer {
             room,
             identity,
             name: fill(&self.participant_name)?
@@ -126,7 +130,7 @@ impl Rule {
             attributes: attributes
                 .map(|(key, template)| Ok((key.clone(), template.fill(caller, randomness)?)))
                 .collect::<Result<_, Unfit>>()?,
-        })
+        }))
     }
 
     /// Who a caller is who logs in to a service, if it decides on this caller's logins and gives this one.
@@ -138,6 +142,9 @@ impl Rule {
         randomness: Randomness,
     ) -> Result<Option<Identity>, PassedOver> {
         self.is_for(caller, None)?;
+        if self.rooms.is_empty() && self.agora_logins.is_none() {
+            return Ok(None);
+        }
         let Some(services) = &self.agora_logins else { return Err(PassedOver::NoLogins) };
         let identity = self.identity(caller, limits, randomness)?;
         Ok(services.contains(&service).then_some(identity))

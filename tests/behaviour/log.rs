@@ -7,10 +7,16 @@ use std::cell::RefCell;
 use std::io::{self, Write};
 use std::sync::Once;
 
+use roompass::auth::{Caller, Callers};
+use roompass::config::Config;
+use roompass::http::router_for;
+use serde_json::json;
 use tracing_subscriber::filter::dynamic_filter_fn;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{fmt, registry};
+
+use crate::support::{keys, post};
 
 thread_local! {
     static KEPT: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
@@ -33,6 +39,59 @@ pub(crate) fn listen() {
             .with(lines.with_filter(dynamic_filter_fn(|_, _| KEPT.with_borrow(Option::is_some))))
             .init();
     });
+}
+
+#[tokio::test]
+async fn a_refusals_line_says_who_asked_for_what_and_why_each_rule_was_passed_over() {
+    let config = r#"
+        [[caller]]
+        name = "app"
+        kind = "jwt"
+        issuer = "https://login.example.com/"
+        audience = "calls"
+        algorithms = ["RS256"]
+
+        [[rule]]
+        name = "banned"
+        callers = ["app"]
+        when = { sub = { one_of = ["mallory"] } }
+        rooms = []
+
+        [[rule]]
+        name = "hosts"
+        callers = ["app"]
+        when = { "claims.role" = "host" }
+        rooms = ["*"]
+
+        [[rule]]
+        name = "members"
+        callers = ["app"]
+        rooms = ["{claims.team}:*"]
+    "#;
+    let claims = |team: &str| serde_json::from_value(json!({ "team": team, "secret": "canary" })).unwrap();
+    for (subject, team, lines) in [
+        (
+            "ada",
+            "red",
+            "code=\"room_not_allowed\" cause=\"No rule lets this caller into this room.\" caller=\"app\" subject=\"ada\" passed_over=\"banned: it's only when sub one of [\\\"mallory\\\"]; hosts: it's only when claims.role = \\\"host\\\"; members: it's for other rooms\" room=\"blue:x\"",
+        ),
+        (
+            "mallory",
+            "blue",
+            "code=\"room_not_allowed\" cause=\"Rule \\\"banned\\\" lets this caller into no room.\" caller=\"app\" subject=\"mallory\" room=\"blue:x\"",
+        ),
+    ] {
+        let caller =
+            Caller { subject: Some(subject.into()), claims: claims(team), ..Caller::anonymous("app") };
+        let config = Config::parse(config, "test.toml").unwrap();
+        let service = router_for(Callers::everybody_is(caller), config, keys(), |bytes| bytes.fill(7));
+        let line = logged(async {
+            post(&service, json!({"room_name": "blue:x"})).await.refused(403, "room_not_allowed");
+        });
+        let line = line.await;
+        assert!(line.contains(lines), "{line}");
+        assert!(!line.contains("canary"));
+    }
 }
 
 struct Kept;

@@ -64,10 +64,13 @@ impl Thought {
         )
     }
 
-    /// The identity it gives, if it's for this caller and this room.
-    fn applies(&self, caller: &Caller, room: &str) -> Option<String> {
+    /// The identity it gives, if it's for this caller and this room; none where it's for this caller and opens no room.
+    fn applies(&self, caller: &Caller, room: &str) -> Option<Option<String>> {
         let role = caller.claims.get("role").and_then(Value::as_str);
         let mine = self.callers.contains(&caller.name.as_str()) && (!self.hosts_only || role == Some("host"));
+        if mine && self.rooms.is_empty() {
+            return Some(None);
+        }
         let (sub, team) = (caller.subject.clone().filter(|sub| !sub.is_empty()), team(caller));
         let own = team.clone().filter(|team| !team.contains(':'));
         let opens = |pattern: &&str| match *pattern {
@@ -96,7 +99,7 @@ impl Thought {
                 .map(|(iss, sub)| format!("{iss}|{sub}")),
             Some(other) => panic!("{other}"),
         };
-        identity.filter(|_| mine && self.rooms.iter().any(opens))
+        identity.filter(|_| mine && self.rooms.iter().any(opens)).map(Some)
     }
 
     fn gives(
@@ -276,7 +279,7 @@ proptest! {
         let first = thoughts.iter().enumerate().find_map(|(position, thought)| {
             thought.applies(&caller, room).map(|identity| (position, thought, identity))
         });
-        let expected = first.and_then(|(position, thought, identity)| thought.gives(position, identity, &caller, &wish, room, now));
+        let expected = first.and_then(|(position, thought, identity)| thought.gives(position, identity?, &caller, &wish, room, now));
         prop_assert_eq!(decided, expected);
     }
 }

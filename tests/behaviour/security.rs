@@ -1165,7 +1165,7 @@ async fn rule_9_what_a_caller_shows_is_in_no_answer_and_not_in_the_log() {
     let keyed = "[[caller]]\nname = \"backend\"\nkind = \"api-key\"\n";
     let config = app(&issuer.url, "[\"ES256\"]") + keyed + MEMBERS;
     let kept = new_key(operating_system_randomness);
-    let service = knowing(&config, &[], &json!({"canary": ApiKeyHash::of(&kept).to_string()}));
+    let service = knowing(&config, &[], &json!({"batch": ApiKeyHash::of(&kept).to_string()}));
     let with = |claim: &str, value: Value| {
         let mut claims = issuer.claims();
         claims[claim] = value;
