@@ -64,13 +64,18 @@ impl Thought {
         )
     }
 
-    /// The identity it gives, if it's for this caller and this room; none where it's for this caller and opens no room.
-    fn applies(&self, caller: &Caller, room: &str) -> Option<Option<String>> {
+    fn is_for(&self, caller: &Caller) -> bool {
         let role = caller.claims.get("role").and_then(Value::as_str);
-        let mine = self.callers.contains(&caller.name.as_str()) && (!self.hosts_only || role == Some("host"));
-        if mine && self.rooms.is_empty() {
-            return Some(None);
-        }
+        self.callers.contains(&caller.name.as_str()) && (!self.hosts_only || role == Some("host"))
+    }
+
+    /// Whether it's for this caller, and for no room.
+    fn refuses(&self, caller: &Caller) -> bool {
+        self.is_for(caller) && self.rooms.is_empty()
+    }
+
+    /// The identity it gives, if it's for this caller and this room.
+    fn applies(&self, caller: &Caller, room: &str) -> Option<String> {
         let (sub, team) = (caller.subject.clone().filter(|sub| !sub.is_empty()), team(caller));
         let own = team.clone().filter(|team| !team.contains(':'));
         let opens = |pattern: &&str| match *pattern {
@@ -99,7 +104,7 @@ impl Thought {
                 .map(|(iss, sub)| format!("{iss}|{sub}")),
             Some(other) => panic!("{other}"),
         };
-        identity.filter(|_| mine && self.rooms.iter().any(opens)).map(Some)
+        identity.filter(|_| self.is_for(caller) && self.rooms.iter().any(opens))
     }
 
     fn gives(
@@ -277,7 +282,9 @@ proptest! {
         });
         let room = wish.room.unwrap_or("room-77777777777777777777");
         let first = thoughts.iter().enumerate().find_map(|(position, thought)| {
-            thought.applies(&caller, room).map(|identity| (position, thought, identity))
+let applies = || thought.applies(&caller, room).map(Some);
+            let identity = if thought.refuses(&caller) { Some(None) } else { applies() };
+            identity.map(|identity| (position, thought, identity))
         });
         let expected = first.and_then(|(position, thought, identity)| thought.gives(position, identity?, &caller, &wish, room, now));
         prop_assert_eq!(decided, expected);
