@@ -78,6 +78,7 @@ fn served_path(event: &lambda_http::Request) -> &str {
 /// The event as the library can read it, if it's an HTTP request's.
 fn readable(event: Value) -> Option<LambdaRequest> {
     let Value::Object(mut event) = event else { return None };
+    let percent = if path_is_decoded(&event) { Percent::Itself } else { Percent::Encodes };
     // No part of an answer depends on the host, and a URL is made of it.
     if let Some(Value::Object(context)) = event.get_mut("requestContext") {
         context.remove("domainName");
@@ -86,7 +87,7 @@ fn readable(event: Value) -> Option<LambdaRequest> {
     for path in ["rawPath", "path"] {
         if let Some(Value::String(text)) = event.get_mut(path) {
             let from_root = if text.starts_with('/') { "" } else { "/" };
-            *text = format!("{from_root}{}", escaped(text, PATH));
+            *text = format!("{from_root}{}", escaped(text, PATH, percent));
         }
     }
     for parameters in ["queryStringParameters", "multiValueQueryStringParameters"] {
@@ -95,7 +96,7 @@ fn readable(event: Value) -> Option<LambdaRequest> {
         }
     }
     if let Some(Value::String(query)) = event.get_mut("rawQueryString") {
-        *query = escaped(query, QUERY);
+        *query = escaped(query, QUERY, Percent::Encodes);
     }
     let body = event.get("body").and_then(Value::as_str).unwrap_or_default();
     let is_encoded = event.get("isBase64Encoded").and_then(Value::as_bool).unwrap_or_default();
@@ -153,15 +154,32 @@ fn address_size(event: &Map<String, Value>) -> usize {
     parts.map(|part| part.to_string().len() * 3).sum()
 }
 
-/// What can't stand in a path or a query is encoded, and what can is left alone. So a path is as it was before HTTP APIs
-/// decoded it; others leave it as it is.
-fn escaped(text: &str, literal: &[u8]) -> String {
+/// HTTP APIs decode the path. Function URLs, whose events are of the same form, and all others leave it as it is.
+fn path_is_decoded(event: &Map<String, Value>) -> bool {
+    let host = event.get("requestContext").and_then(|context| context.get("domainName"));
+    event.get("version").and_then(Value::as_str) == Some("2.0")
+        && host.and_then(Value::as_str).is_some_and(|host| !host.contains(".lambda-url."))
+}
+
+/// What a percent sign before two digits says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Percent {
+    /// A byte that is encoded.
+    Encodes,
+    /// A percent sign.
+    Itself,
+}
+
+/// What can't stand in a path or a query is encoded, and what can is left alone.
+fn escaped(text: &str, literal: &[u8], percent: Percent) -> String {
     let bytes = text.as_bytes();
     bytes.iter().enumerate().fold(String::with_capacity(bytes.len()), |mut text, (at, byte)| {
         let encodes = |digits: &[u8]| digits.len() == 2 && digits.iter().all(u8::is_ascii_hexdigit);
         let is_literal = byte.is_ascii_alphanumeric()
             || literal.contains(byte)
-            || (*byte == b'%' && bytes.get(at + 1..at + 3).is_some_and(encodes));
+            || (*byte == b'%'
+                && percent == Percent::Encodes
+                && bytes.get(at + 1..at + 3).is_some_and(encodes));
         if is_literal {
             text.push(char::from(*byte));
         } else {
@@ -198,8 +216,9 @@ mod tests {
             ("/é\n", "/%C3%A9%0A"),
             ("", ""),
         ] {
-            assert_eq!(escaped(given, PATH), served);
-            assert_eq!(escaped(served, PATH), served, "encoded once is enough");
+            assert_eq!(escaped(given, PATH, Percent::Encodes), served);
+            assert_eq!(escaped(served, PATH, Percent::Encodes), served, "encoded once is enough");
         }
+        assert_eq!(escaped("/50%20off/é", PATH, Percent::Itself), "/50%2520off/%C3%A9");
     }
 }

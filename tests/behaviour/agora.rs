@@ -351,15 +351,19 @@ async fn a_page_of_the_web_samples_may_ask_before_it_asks() {
 #[tokio::test]
 async fn behind_every_gateway_the_path_and_the_query_arrive_as_they_were_sent() {
     // HTTP APIs decode the path, and the others leave it as it was sent.
-    let sent = "/agora/rtc/a%20b%7Cc/publisher/uid/7/";
-    let decoded = "/agora/rtc/a b|c/publisher/uid/7/";
-    for (source, path) in [
-        ("http-api", decoded),
-        ("http-api-stage", decoded),
-        ("function-url", sent),
-        ("rest-api", sent),
-        ("alb", sent),
+    let (sent, decoded) = ("a%20b%7Cc", "a b|c");
+    let (sent_twice, decoded_once) = ("50%2520off", "50%20off");
+    for (source, channel, said) in [
+        ("http-api", decoded, decoded),
+        ("http-api-stage", decoded, decoded),
+        ("function-url", sent, decoded),
+        ("rest-api", sent, decoded),
+        ("alb", sent, decoded),
+        ("http-api", decoded_once, "50%20off"),
+        ("function-url", sent_twice, "50%20off"),
+        ("rest-api", sent_twice, "50%20off"),
     ] {
+        let path = format!("/agora/rtc/{channel}/publisher/uid/7/");
         let mut event: Value = serde_json::from_str(&event(source)).unwrap();
         event["body"] = Value::Null;
         if event.get("rawPath").is_some() {
@@ -376,6 +380,6 @@ async fn behind_every_gateway_the_path_and_the_query_arrive_as_they_were_sent() 
         assert_eq!(answer["statusCode"], 200, "{source}: {answer}");
         let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
         let token = body["rtcToken"].as_str().unwrap();
-        assert_eq!(services(token), [rtc(&[1, 2, 3, 4], 600, "a b|c", "7")], "{source}");
+        assert_eq!(services(token), [rtc(&[1, 2, 3, 4], 600, said, "7")], "{source}");
     }
 }
