@@ -38,12 +38,21 @@ impl CallerConfig {
 
     /// Whose word it is that this caller is who it says: subjects of one authority are the same people.
     #[must_use]
-    pub fn authority(&self) -> &str {
+    pub fn authority(&self) -> Authority<'_> {
         match &self.kind {
-            CallerKind::Jwt(issuer) => &issuer.issuer,
-            _ => &self.name,
+            CallerKind::Jwt(issuer) => Authority::Issuer(&issuer.issuer),
+            _ => Authority::Caller(&self.name),
         }
     }
+}
+
+/// Whose word it is that somebody is who they say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Authority<'a> {
+    /// An issuer's, by its name.
+    Issuer(&'a str),
+    /// This endpoint's own, or the gateway's, for a caller of this name.
+    Caller(&'a str),
 }
 
 /// A `[[caller]]` with the keys of all kinds, which may not belong together.

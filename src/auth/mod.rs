@@ -21,7 +21,7 @@ use lambda_http::request::RequestContext;
 use tokio::sync::OnceCell;
 
 pub use caller::Caller;
-pub use config::{CallerConfig, CallerKind};
+pub use config::{Authority, CallerConfig, CallerKind};
 pub(crate) use config::{InvalidCaller, WrittenCaller, mistake};
 pub use issuer::{Algorithm, Issuer, KeyPlace};
 pub use via::Via;

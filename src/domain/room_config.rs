@@ -1,7 +1,9 @@
 //! How a room is set up when the first person joins it, as the client may ask.
 //!
 //! A token can be read by whoever holds it, so a setting that carries a secret (storage credentials, the address of a
-//! stream with its key) is refused here, whoever asks: LiveKit's own Go builder refuses to sign such a token.
+//! stream with its key) is refused here, whoever asks: LiveKit's own Go builder refuses to sign such a token. So is an
+//! address that LiveKit would go to with what only it may know: a page for its recorder, which joins the room to see all
+//! of it, and a webhook.
 
 use livekit_protocol::{RoomAgentDispatch, RoomConfiguration, RoomEgress};
 use serde_json::Value;
@@ -26,10 +28,10 @@ impl RoomConfig {
         if !value.is_object() {
             return Err(InvalidField::wrong_type(Self::FIELD, "an object"));
         }
-        if let Some(path) = value.get("egress").and_then(secret_below) {
+        if let Some((path, why)) = value.get("egress").and_then(forbidden_below) {
             return Err(InvalidField::new(
                 format!("{}.egress{path}", Self::FIELD),
-                "is not allowed: whoever holds the token could read the credentials or the stream's address",
+                format!("is not allowed: {why}"),
             ));
         }
         remove_nulls(&mut value);
@@ -83,31 +85,33 @@ impl RoomConfig {
     }
 }
 
-/// Where, below `value`, the first member is that names a storage, even without saying more of it, or a stream.
-fn secret_below(value: &Value) -> Option<String> {
+/// Where, below `value`, the first member is that no client may set, and why: one that names a storage, even without
+/// saying more of it, or an address.
+fn forbidden_below(value: &Value) -> Option<(String, &'static str)> {
     match value {
         Value::Object(members) => members.iter().find_map(|(name, inner)| {
-            if names_a_secret(name) && says_something(inner) {
-                return Some(format!(".{name}"));
+            if let Some(why) = why_forbidden(name).filter(|_| says_something(inner)) {
+                return Some((format!(".{name}"), why));
             }
-            secret_below(inner).map(|rest| format!(".{name}{rest}"))
+            forbidden_below(inner).map(|(rest, why)| (format!(".{name}{rest}"), why))
         }),
-        Value::Array(items) => items
-            .iter()
-            .enumerate()
-            .find_map(|(index, inner)| secret_below(inner).map(|rest| format!("[{index}]{rest}"))),
+        Value::Array(items) => items.iter().enumerate().find_map(|(index, inner)| {
+            forbidden_below(inner).map(|(rest, why)| (format!("[{index}]{rest}"), why))
+        }),
         _ => None,
     }
 }
 
 /// In either casing of protobuf's JSON.
-fn names_a_secret(member: &str) -> bool {
-    SECRETS.contains(&member.to_ascii_lowercase().replace('_', "").as_str())
+fn why_forbidden(member: &str) -> Option<&'static str> {
+    let member = member.to_ascii_lowercase().replace('_', "");
+    FORBIDDEN.iter().find(|(members, _)| members.contains(&member.as_str())).map(|(_, why)| *why)
 }
 
 fn says_something(value: &Value) -> bool {
     match value {
         Value::Null => false,
+        Value::String(text) => !text.is_empty(),
         Value::Array(items) => !items.is_empty(),
         _ => true,
     }
@@ -145,8 +149,18 @@ fn wrong_type(error: &serde_path_to_error::Error<serde_json::Error>) -> InvalidF
     }
 }
 
-/// Members of an egress request that hold credentials or a stream's secret address, without their underscores.
-const SECRETS: [&str; 7] = ["s3", "gcp", "azure", "alioss", "storage", "stream", "streamoutputs"];
+/// Members of an egress request, without their underscores, that hold credentials or a stream's secret address; and
+/// those that send LiveKit somewhere.
+const FORBIDDEN: [(&[&str], &str); 2] = [
+    (
+        &["s3", "gcp", "azure", "alioss", "storage", "stream", "streamoutputs"],
+        "whoever holds the token could read the credentials or the stream's address",
+    ),
+    (
+        &["custombaseurl", "webhooks"],
+        "LiveKit would go to an address of the client's, with what only LiveKit may know of the room",
+    ),
+];
 
 #[cfg(test)]
 mod tests {
@@ -238,6 +252,27 @@ mod tests {
                     "room_config.egress.{path} is not allowed: whoever holds the token could read the credentials or the stream's address"
                 )
             );
+        }
+    }
+
+    #[test]
+    fn nobody_sends_livekit_to_an_address_of_theirs() {
+        for (egress, path) in [
+            (
+                json!({"room": {"layout": "grid", "custom_base_url": "https://a.example"}}),
+                "room.custom_base_url",
+            ),
+            (json!({"room": {"customBaseUrl": "https://a.example"}}), "room.customBaseUrl"),
+            (json!({"room": {"webhooks": [{"url": "http://10.0.0.1/"}]}}), "room.webhooks"),
+            (json!({"participant": {"webhooks": [{}]}}), "participant.webhooks"),
+        ] {
+            let refused = refused(json!({"egress": egress}));
+            assert!(
+                refused.starts_with(&format!("room_config.egress.{path} is not allowed: LiveKit would go"))
+            );
+        }
+        for nothing in [json!({"custom_base_url": ""}), json!({"webhooks": []})] {
+            assert!(RoomConfig::parse(json!({"egress": {"room": nothing}})).is_ok());
         }
     }
 

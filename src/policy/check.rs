@@ -167,16 +167,15 @@ fn same_identity(rule: &Rule, other: &Rule, callers: &[CallerConfig]) -> Option<
     None
 }
 
-/// Whether the two never make the same text for callers of two issuers: one is random, or they begin differently, or
-/// both hold the issuer at the same place.
+/// Whether the two never make the same text for callers of two issuers: both are random, or they begin differently, or
+/// both hold the issuer at the same place. What is random in one alone can be seen in a room, and taken for the other's.
 fn apart(one: &Template, other: &Template) -> bool {
     let beginning = |template: &Template| match template.parts().first() {
         Some(Part::Literal(literal)) => literal.clone(),
         _ => String::new(),
     };
     let (first, second) = (beginning(one), beginning(other));
-    one.is_random()
-        || other.is_random()
+    (one.is_random() && other.is_random())
         || (!first.starts_with(&second) && !second.starts_with(&first))
         || (one == other && one.parts().contains(&Part::Caller(Source::Issuer)))
 }
