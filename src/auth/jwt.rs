@@ -8,8 +8,8 @@ use jsonwebtoken::DecodingKey;
 use jsonwebtoken::crypto::verify;
 use serde_json::{Map, Value};
 
-use super::Caller;
 use super::issuer::{Algorithm, Issuer};
+use super::{Caller, CallerConfig, CallerKind};
 use crate::json;
 
 /// What is wrong with a token. For the log alone: the client is told the same for each.
@@ -139,6 +139,26 @@ impl<'a> Unverified<'a> {
             }),
             Ok(false) | Err(_) => Err(bad("signature isn't by the issuer's key")),
         }
+    }
+}
+
+impl CallerConfig {
+    /// Why a token with these claims would be refused, whoever signed it, for a developer who has no token yet: what is
+    /// always in one may be left out.
+    #[must_use]
+    pub fn refuses(&self, claims: &Map<String, Value>, now: u64) -> Option<String> {
+        let CallerKind::Jwt(issuer) = &self.kind else { return None };
+        let mut claims = claims.clone();
+        for (claim, right) in [
+            ("iss", Value::from(issuer.issuer.as_str())),
+            ("aud", issuer.audience.as_slice().into()),
+            ("exp", now.saturating_add(1).into()),
+            ("sub", "somebody".into()),
+        ] {
+            claims.entry(claim).or_insert(right);
+        }
+        let token = Unverified { signed: "", signature: "", header: Map::new(), claims };
+        token.fits(issuer, now).err().map(|bad| bad.to_string())
     }
 }
 

@@ -351,6 +351,42 @@ fn explain_says_why_each_rule_was_passed_over() {
 }
 
 #[test]
+fn explain_notes_where_such_a_token_would_not_be_accepted_at_all() {
+    let strict = POLICY.replace("kind = \"jwt\"", "kind = \"jwt\"\nrequired_claims = { kind = \"person\" }");
+    for (claims, note) in [
+        (json!({"sub": "ada", "team": "red", "role": "host", "kind": "person"}), None),
+        (
+            json!({"sub": "ada", "team": "red", "role": "host", "kind": "robot"}),
+            Some("the token's kind isn't what required_claims says"),
+        ),
+        (
+            json!({"sub": "ada", "team": "red", "role": "host"}),
+            Some("the token's kind isn't what required_claims says"),
+        ),
+        (
+            json!({"sub": "ada", "team": "red", "role": "host", "kind": "person", "aud": "others"}),
+            Some("the token's aud is another"),
+        ),
+        (
+            json!({"sub": "ada", "team": "red", "role": "host", "kind": "person", "exp": 5}),
+            Some("the token's exp has passed"),
+        ),
+    ] {
+        let claims = file("noted.json", &claims.to_string());
+        let arguments = ["explain", "--caller", claims.to_str().unwrap()];
+        let (says, _, code) = run(&arguments, &strict);
+        assert_eq!(code, 0, "{says}");
+        let noted = says
+            .lines()
+            .find_map(|line| line.strip_prefix("note         such a token is refused in any case: "));
+        assert_eq!(noted, note, "{says}");
+        let (says, _, _) = run(&[&arguments[..], &["--json"]].concat(), &strict);
+        let says: Value = serde_json::from_str(&says).unwrap();
+        assert_eq!(says.get("token_refused").and_then(Value::as_str), note);
+    }
+}
+
+#[test]
 fn explain_for_an_anonymous_caller_needs_the_name_at_most() {
     let (says, _, _) = run(&["explain", "--as", "anyone", "--json"], POLICY);
     assert_eq!(

@@ -78,12 +78,17 @@ pub(crate) fn run(options: &Options) -> Result<Explained, ExplainError> {
     let told =
         Told { path: options.path.as_deref(), sandbox: options.sandbox.as_deref(), body: body.as_bytes() };
     let asked = asked::read(&told, &config)?;
-    let rules = Rules::new(config.rules, config.limits.clone(), operating_system_randomness);
     let now = wall_clock();
-    let shown = match asked {
+    let refused = options.caller.is_some().then(|| refused_anyway(&caller, &config.callers, now)).flatten();
+    let rules = Rules::new(config.rules, config.limits.clone(), operating_system_randomness);
+    let mut shown = match asked {
         Asked::LiveKit(request) => livekit::shown(rules.explain(&caller, *request, now), &config.limits),
         Asked::Agora(wanted) => agora::shown(wanted, &rules, &caller, config.agora.token_version, now),
     };
+    if let Some(why) = refused {
+        shown.lines.insert(0, format!("note         such a token is refused in any case: {why}"));
+        shown.members.insert("token_refused".into(), why.into());
+    }
     let code = if shown.refusal.is_some() { REFUSED } else { 0 };
     let text = if options.json {
         format!("{:#}\n", as_json(&caller, policy, shown))
@@ -91,6 +96,11 @@ pub(crate) fn run(options: &Options) -> Result<Explained, ExplainError> {
         as_text(&caller, policy, shown)
     };
     Ok(Explained { text, code })
+}
+
+/// Why a token with the caller's claims isn't accepted, whatever the rules say.
+fn refused_anyway(caller: &Caller, callers: &[CallerConfig], now: u64) -> Option<String> {
+    callers.iter().find(|config| config.name == caller.name)?.refuses(&caller.claims, now)
 }
 
 fn caller(options: &Options, callers: &[CallerConfig], policy: Policy) -> Result<Caller, ExplainError> {
