@@ -45,7 +45,7 @@ async fn token(
 ) -> Result<Response, Refusal> {
     let (head, body) = request.into_parts();
     body::must_be_json(&head.headers)?;
-    let (caller, keys) = stages.caller(&head).await?;
+    let (caller, keyless) = stages.caller(&head).await?;
     asked.is_by(&caller);
     let body = body::read(body).await?;
     let asking =
@@ -53,7 +53,7 @@ async fn token(
     let request = (route.read)(&asking)?;
     asked.is_for(&request);
     let pass = asked.told(stages.policy.explain(&caller, request, wall_clock()))?;
-    let keys = stages.keys(keys).await?;
+    let keys = stages.keys(keyless).await?;
     let keys = keys.livekit()?;
     let token = mint::livekit(&pass, keys, &stages.limits)?;
     let reply = (route.write)(&Given { server: &keys.server, pass: &pass, token: &token });
@@ -83,7 +83,7 @@ async fn tokens(
     if route.method == MethodFilter::POST {
         body::must_be_json(&head.headers)?;
     }
-    let (caller, keys) = stages.caller(&head).await?;
+    let (caller, keyless) = stages.caller(&head).await?;
     asked.is_by(&caller);
     let Path(path) = path.map_err(|_| BadRequest::Path)?;
     let query = head.uri.query().unwrap_or_default();
@@ -101,7 +101,7 @@ async fn tokens(
         decided.map(|given| (member, given))
     });
     let given = decided.collect::<Result<Vec<_>, _>>()?;
-    let keys = stages.keys(keys).await?;
+    let keys = stages.keys(keyless).await?;
     let signed = given.iter().map(|(member, given)| {
         let token =
             mint::agora(given, stages.agora.token_version, keys.agora()?, wall_clock(), stages.randomness)?;
@@ -132,25 +132,26 @@ fn with_agoras_headers(response: Response) -> Response {
     (headers, response).into_response()
 }
 
-/// What came of reading the secret, where it was read already.
-type Found = Option<Result<Arc<SigningKeys>, KeysError>>;
+/// That there are no keys, where that's known already.
+type Keyless = Option<KeysError>;
 
 impl Stages {
     /// Who asks. Where somebody else has to be asked for that, the secret is read meanwhile if it has to be: one after
     /// the other could take longer than a client waits.
-    async fn caller(&self, head: &Parts) -> Result<(Caller, Found), AuthError> {
+    async fn caller(&self, head: &Parts) -> Result<(Caller, Keyless), AuthError> {
         let now = wall_clock();
         let mut caller = pin!(self.callers.identify(head, &self.keys, now));
         if let Poll::Ready(caller) = poll_fn(|context| Poll::Ready(caller.as_mut().poll(context))).await {
             return Ok((caller?, None));
         }
         let (caller, keys) = tokio::join!(caller, self.keys.current(now));
-        Ok((caller?, Some(keys)))
+        Ok((caller?, keys.err()))
     }
 
-    async fn keys(&self, found: Found) -> Result<Arc<SigningKeys>, KeysError> {
-        match found {
-            Some(keys) => keys,
+    /// The keys as they are by now.
+    async fn keys(&self, keyless: Keyless) -> Result<Arc<SigningKeys>, KeysError> {
+        match keyless {
+            Some(error) => Err(error),
             None => self.keys.current(wall_clock()).await,
         }
     }
