@@ -58,16 +58,23 @@ impl fmt::Debug for ApiKeyHash {
 /// A new key.
 #[must_use]
 pub fn new_key(randomness: Randomness) -> String {
-    format!("rpk_{}{}", readable(randomness), readable(randomness))
+    format!("{PREFIX}{}{}", readable(randomness), readable(randomness))
 }
 
 /// Reads `ROOMPASS_API_KEYS`: an object of name and hash, or name and `{"hash": .., "expires": "2027-01-01T00:00:00Z"}`.
-/// What is wrong with it never shows a hash.
+/// What is wrong with it never shows a hash, or a key that stands where its name should.
 ///
 /// # Errors
 /// Where it's anything else.
 pub fn kept(members: &Map<String, Value>) -> Result<Vec<KeptApiKey>, String> {
-    members.iter().map(|(name, value)| one(name, value).ok_or_else(|| mistake(name))).collect()
+    members
+        .iter()
+        .map(|(name, value)| match one(name, value) {
+            _ if name.starts_with(PREFIX) || name.starts_with("sha256:") => Err(WRONG_WAY_ROUND.to_owned()),
+            Some(kept) => Ok(kept),
+            None => Err(mistake(name)),
+        })
+        .collect()
 }
 
 fn one(name: &str, value: &Value) -> Option<KeptApiKey> {
@@ -121,6 +128,9 @@ pub(crate) fn recognised<'a>(
         .map(|key| (key.name.as_str(), key.expires))
 }
 
+const PREFIX: &str = "rpk_";
+const WRONG_WAY_ROUND: &str = "has a key or a hash where its name belongs: write \"name\": \"sha256:…\", as `roompass api-key name` prints it, and never the key itself";
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -164,6 +174,18 @@ mod tests {
         ] {
             let mistake = read(&json!({ "backend": value })).unwrap_err();
             assert!(mistake.contains("\"backend\"") && !mistake.contains("cafe"), "{mistake}");
+        }
+    }
+
+    #[test]
+    fn a_key_in_the_place_of_its_name_is_a_mistake_that_does_not_show_it() {
+        let hash = ApiKeyHash::of("rpk_canary").to_string();
+        for value in
+            [json!({"rpk_canary": "web"}), json!({"rpk_canary": hash}), json!({hash.as_str(): "web"})]
+        {
+            let mistake = read(&value).unwrap_err();
+            assert!(mistake.contains("where its name belongs"), "{mistake}");
+            assert!(!mistake.contains("canary") && !mistake.contains(&hash), "{mistake}");
         }
     }
 }
