@@ -36,6 +36,18 @@ impl CallerConfig {
         !matches!(self.kind, CallerKind::Anonymous | CallerKind::Gateway(Via::Iam))
     }
 
+    /// The name of the secret that its issuer shares with us, if it's known by one.
+    #[must_use]
+    pub fn shared_secret(&self) -> Option<&str> {
+        match &self.kind {
+            CallerKind::Jwt(issuer) => match &issuer.keys {
+                KeyPlace::Shared(name) => Some(name),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// Whose word it is that this caller is who it says: subjects of one authority are the same people.
     #[must_use]
     pub fn authority(&self) -> Authority<'_> {
@@ -66,7 +78,7 @@ pub(crate) struct WrittenCaller {
     audience: Option<OneOrMore>,
     algorithms: Option<Vec<Algorithm>>,
     jwks_url: Option<String>,
-    secret: Option<String>,
+    secret: Option<toml::Value>,
     typ: Option<String>,
     required_claims: Option<BTreeMap<String, Value>>,
 }

@@ -86,9 +86,10 @@ impl KeyPlace {
     pub(super) fn of(
         issuer: &str,
         jwks_url: Option<String>,
-        secret: Option<String>,
+        secret: Option<toml::Value>,
         algorithms: &[Algorithm],
     ) -> Result<Self, InvalidCaller> {
+        let secret = secret.map(secret_name).transpose()?;
         let shared = algorithms.contains(&Algorithm::HS256);
         match (jwks_url, secret) {
             _ if algorithms.is_empty() => {
@@ -114,6 +115,27 @@ impl KeyPlace {
     }
 }
 
+/// The name of a shared secret. Whoever takes the key for the secret itself is told so, and it's shown nowhere.
+fn secret_name(written: toml::Value) -> Result<String, InvalidCaller> {
+    let capitals = |name: &str| {
+        name.starts_with(|first: char| first.is_ascii_uppercase())
+            && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+    };
+    match written {
+        toml::Value::String(name) if TAKEN.contains(&name.as_str()) => Err(InvalidCaller::new(
+            "secret",
+            "secret must not be a name that stands for something else, as LIVEKIT_API_SECRET does: choose another, \
+             such as \"LOGIN_SECRET\"",
+        )),
+        toml::Value::String(name) if name.len() <= 128 && capitals(&name) => Ok(name),
+        _ => Err(InvalidCaller::new(
+            "secret",
+            "secret must be the name of the shared secret, and not the secret itself: capital letters, digits and _, \
+             128 at most, such as \"LOGIN_SECRET\"",
+        )),
+    }
+}
+
 fn unsafe_url(key: &'static str, what: &str) -> InvalidCaller {
     let problem = format!("{what} must be an https URL; http is for 127.0.0.1, [::1] and localhost alone");
     InvalidCaller::new(key, problem)
@@ -131,6 +153,19 @@ pub(super) fn safe(url: &str) -> Option<Uri> {
     }
 }
 
+/// What the secret's members and the environment's variables of these names are for.
+const TAKEN: [&str; 9] = [
+    "LIVEKIT_URL",
+    "LIVEKIT_API_KEY",
+    "LIVEKIT_API_SECRET",
+    "AGORA_APP_ID",
+    "AGORA_APP_CERTIFICATE",
+    "ROOMPASS_API_KEYS",
+    "ROOMPASS_SECRET_ID",
+    "ROOMPASS_CONFIG",
+    "ROOMPASS_CORS_ORIGINS",
+];
+
 const ALGORITHMS: [Algorithm; 10] = [
     Algorithm::RS256,
     Algorithm::RS384,
@@ -143,3 +178,36 @@ const ALGORITHMS: [Algorithm; 10] = [
     Algorithm::EdDSA,
     Algorithm::HS256,
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::{API_KEY, API_KEYS, API_SECRET, APP_CERTIFICATE, APP_ID, URL};
+
+    fn problem(written: impl Into<toml::Value>) -> String {
+        secret_name(written.into()).unwrap_err().problem
+    }
+
+    #[test]
+    fn a_shared_secret_goes_by_a_name_as_variables_have_it() {
+        for name in ["S", "SUPABASE_JWT_SECRET", "LOGIN_2", &"S".repeat(128)] {
+            assert_eq!(secret_name(name.into()), Ok(name.to_owned()));
+        }
+        for canary in ["", "canary", "Canary", "_S", "2S", "S-S", "S ", "Sé", &"S".repeat(129)] {
+            let problem = problem(canary);
+            assert!(
+                problem.starts_with("secret must be the name of the shared secret, and not"),
+                "{problem}"
+            );
+            assert!(!problem.to_lowercase().contains("canary"), "{problem}");
+        }
+        assert!(!problem(71_345).contains("71345"));
+    }
+
+    #[test]
+    fn a_shared_secret_never_goes_by_a_name_that_stands_for_something_else() {
+        for name in [URL, API_KEY, API_SECRET, APP_ID, APP_CERTIFICATE, API_KEYS] {
+            assert!(problem(name).contains("stands for something else"), "{name}");
+        }
+    }
+}

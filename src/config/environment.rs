@@ -111,9 +111,14 @@ pub fn with_callers_secrets(
     }))
 }
 
-/// A file's path is one line without an equals sign or a bracket; TOML that says anything has one of them.
+/// A file's path is one line without an equals sign or a bracket; TOML that says anything has one of them. JSON is no
+/// path either, which an error would show.
 fn source(text: String) -> ConfigSource {
-    if text.contains(['\n', '=', '[']) { ConfigSource::Inline(text) } else { ConfigSource::File(text.into()) }
+    if text.contains(['\n', '=', '[', '{']) {
+        ConfigSource::Inline(text)
+    } else {
+        ConfigSource::File(text.into())
+    }
 }
 
 fn origins(list: &str) -> Result<Vec<Origin>, ConfigError> {
@@ -210,6 +215,8 @@ mod tests {
             config("limits.max_token_size = 2048"),
             ConfigSource::Inline("limits.max_token_size = 2048".into())
         );
+        let secret = r#"{"LIVEKIT_API_SECRET": "canary"}"#;
+        assert_eq!(config(secret), ConfigSource::Inline(secret.into()));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{Agora, Cors, Dialect, Http, KeyAges, Sandbox, dialects};
-use crate::auth::{self, CallerConfig, CallerKind, InvalidCaller, KeyPlace, WrittenCaller};
+use crate::auth::{self, CallerConfig, InvalidCaller, WrittenCaller};
 use crate::domain::Limits;
 use crate::policy::{self, Rule};
 
@@ -40,7 +40,7 @@ pub struct Config {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// At a place in the file.
-    #[error("{file}:{line}:{column}: {message} (in `{text}`)")]
+    #[error("{file}:{line}:{column}: {message}{}", quoted(text))]
     At {
         /// The file's name, or `ROOMPASS_CONFIG` for inline TOML.
         file: String,
@@ -50,7 +50,7 @@ pub enum ConfigError {
         column: usize,
         /// What is wrong there.
         message: String,
-        /// The line itself.
+        /// The line itself, without what could be a secret: empty where that may be all of it.
         text: String,
     },
     /// The file can't be read.
@@ -74,13 +74,7 @@ pub enum ConfigError {
 impl Config {
     /// The names of the secrets that issuers share with us.
     pub fn shared_secrets(&self) -> impl Iterator<Item = &str> {
-        self.callers.iter().filter_map(|caller| match &caller.kind {
-            CallerKind::Jwt(issuer) => match &issuer.keys {
-                KeyPlace::Shared(name) => Some(name.as_str()),
-                _ => None,
-            },
-            _ => None,
-        })
+        self.callers.iter().filter_map(CallerConfig::shared_secret)
     }
 
     /// Reads a configuration file's text. `file` is what a mistake is said to be in.
@@ -89,8 +83,9 @@ impl Config {
     /// At the first mistake.
     pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
         let mistake = |span: Range<usize>, message: &str| at(text, file, &span, message);
-        let read: File =
-            toml::from_str(text).map_err(|error| mistake(error.span().unwrap_or(0..0), error.message()))?;
+        let read = toml::Deserializer::parse(text).map_err(|error| no_toml(text, file, &error))?;
+        let read = File::deserialize(read)
+            .map_err(|error| mistake(error.span().unwrap_or(0..0), error.message()))?;
         if let Some(dialects) = &read.dialects
             && let Some(mistaken) = dialects::mistake(dialects.get_ref(), &read.sandbox)
         {
@@ -158,6 +153,17 @@ struct Keys {
 
 type Table = BTreeMap<Spanned<String>, toml::Value>;
 
+/// A text that isn't TOML, which may be the secret, or its JSON, in the wrong place: nothing of it is shown.
+fn no_toml(text: &str, file: &str, error: &toml::de::Error) -> ConfigError {
+    let message =
+        if text.trim_start().starts_with('{') { "this is JSON, and must be TOML" } else { error.message() };
+    let mut mistake = at(text, file, &error.span().unwrap_or(0..0), message);
+    if let ConfigError::At { text, .. } = &mut mistake {
+        text.clear();
+    }
+    mistake
+}
+
 fn at(text: &str, file: &str, span: &Range<usize>, message: &str) -> ConfigError {
     let before = text.get(..span.start).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -166,8 +172,26 @@ fn at(text: &str, file: &str, span: &Range<usize>, message: &str) -> ConfigError
         line: before.matches('\n').count() + 1,
         column: before[line_start..].chars().count() + 1,
         message: message.replace('\n', ", "),
-        text: text[line_start..].lines().next().unwrap_or_default().trim().to_owned(),
+        text: shown(text[line_start..].lines().next().unwrap_or_default().trim(), message),
     }
+}
+
+/// A line without what may be a secret: the value of a key that isn't known, and all that follows the key `secret`,
+/// where somebody may have written the secret itself.
+fn shown(line: &str, message: &str) -> String {
+    let end_of_key = |key: &str| {
+        let ends = line.match_indices(key).map(|(start, _)| start + key.len());
+        ends.into_iter().find(|end| line[*end..].trim_start_matches(['"', '\'', ' ', '\t']).starts_with('='))
+    };
+    let unknown = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
+    match unknown.into_iter().chain(["secret"]).filter_map(end_of_key).min() {
+        Some(end) => format!("{} = …", &line[..end]),
+        None => line.to_owned(),
+    }
+}
+
+fn quoted(line: &str) -> String {
+    if line.is_empty() { String::new() } else { format!(" (in `{line}`)") }
 }
 
 #[cfg(test)]
@@ -244,9 +268,42 @@ mod tests {
                 "x.toml:3:8: unknown variant `open`, expected one of `anonymous`, `api-key`, `gateway`, `jwt` (in `kind = \"open\"`)",
             ),
             ("[[caller]]\nname = \"a\"", "x.toml:1:1: missing field `kind` (in `[[caller]]`)"),
-            ("a = = b", "x.toml:1:5: extra `=`, expected nothing (in `a = = b`)"),
+            ("a = = b", "x.toml:1:5: extra `=`, expected nothing"),
         ] {
             assert_eq!(mistake(text), message);
+        }
+    }
+
+    #[test]
+    fn what_may_be_a_secret_is_shown_in_no_mistake() {
+        let jwt =
+            "[[caller]]\nname = 'a'\nkind = 'jwt'\nissuer = 'i'\naudience = 'a'\nalgorithms = ['HS256']\n";
+        for (text, told) in [
+            (
+                format!("{jwt}secret = 'canary of thirty-two bytes and more'"),
+                "x.toml:7:1: caller \"a\": secret must be the name of the shared secret, and not the secret itself: \
+                 capital letters, digits and _, 128 at most, such as \"LOGIN_SECRET\" (in `secret = …`)",
+            ),
+            (format!("{jwt}\"secret\"=\"\"\"\ncanary\"\"\""), "(in `\"secret = …`)"),
+            (format!("{jwt}secret = ['canary']"), "(in `secret = …`)"),
+            (format!("{jwt}secret = 'canary'").replace("HS256", "RS256"), "(in `secret = …`)"),
+            (format!("{CALLER}secret = 'canary'"), "secret is for kind = \"jwt\" alone (in `secret = …`)"),
+            (
+                "caller = [{ name = 'a', kind = 'jwt', secret = 'canary', audience = 5 }]".to_owned(),
+                "(in `caller = [{ name = 'a', kind = 'jwt', secret = …`)",
+            ),
+            (format!("{jwt}shared_secret = 'canary'"), "(in `shared_secret = …`)"),
+            ("LIVEKIT_API_SECRET = 'canary'".to_owned(), "(in `LIVEKIT_API_SECRET = …`)"),
+            ("LIVEKIT_API_SECRET=canary".to_owned(), "x.toml:1:20: string values must be quoted"),
+            (
+                "{\n  \"LIVEKIT_API_SECRET\": \"canary==\"\n}".to_owned(),
+                "x.toml:1:1: this is JSON, and must be TOML",
+            ),
+            ("canary==".to_owned(), "x.toml:1:8: extra `=`"),
+            ("canary".to_owned(), "x.toml:1:7: key with no value, expected `=`"),
+        ] {
+            let mistake = mistake(&text);
+            assert!(mistake.contains(told) && !mistake.contains("canary"), "{mistake}");
         }
     }
 

@@ -15,9 +15,12 @@ pub fn of_callers(config: &Config, keys: &SigningKeys) -> Vec<String> {
             "caller {name:?} is known by an API key, and ROOMPASS_API_KEYS holds none: every key is refused"
         )
     });
-    let unusable = config.shared_secrets().filter_map(|name| keys.shared_secret(name).err());
-    let no_secret = unusable.map(|unusable| {
-        format!("a caller is known by a secret that its issuer shares, and {unusable}: its tokens are answered 503")
+    let no_secret = config.callers.iter().filter_map(|caller| {
+        let unusable = keys.shared_secret(caller.shared_secret()?).err()?;
+        let name = &caller.name;
+        Some(format!(
+            "caller {name:?} is known by a secret that its issuer shares, and {unusable}: its tokens are answered 503"
+        ))
     });
     no_keys.into_iter().chain(no_secret).collect()
 }
@@ -87,7 +90,7 @@ mod tests {
             of_callers(&config, &keys("k")),
             [
                 "caller \"backend\" is known by an API key, and ROOMPASS_API_KEYS holds none: every key is refused",
-                "a caller is known by a secret that its issuer shares, and SHARED_BY_LOGIN is missing: its tokens are answered 503",
+                "caller \"app\" is known by a secret that its issuer shares, and SHARED_BY_LOGIN is missing: its tokens are answered 503",
             ]
         );
         let kept = format!(r#"{{"web": "sha256:{}"}}"#, "0".repeat(64));
