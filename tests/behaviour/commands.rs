@@ -622,6 +622,7 @@ fn serving_as_somebody_everybody_is_that_somebody_and_the_policy_decides() {
         printed.contains("Warning: development mode: it takes everybody for ada, because of --caller"),
         "{printed}"
     );
+    assert_eq!(serving.asked_as("evil.example:PORT").1["code"], "wrong_host");
     let (status, answer) = serving.as_the_curl_command_says();
     assert_eq!(status, "HTTP/1.1 201 Created", "{answer}");
     let said = said_by(answer["participant_token"].as_str().unwrap());

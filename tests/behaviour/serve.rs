@@ -75,6 +75,22 @@ impl Serving {
         (head.lines().next().unwrap().to_owned(), body)
     }
 
+    /// What it answers whoever asks for this host: the status and the body.
+    pub(crate) fn asked_as(&self, host: &str) -> (String, Value) {
+        let address = self.started_with[0].rsplit_once("http://").unwrap().1;
+        let port = address.rsplit_once(':').unwrap().1;
+        let mut connection = TcpStream::connect(address).unwrap();
+        let request = format!(
+            "POST /getToken HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
+            host.replace("PORT", port)
+        );
+        connection.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.lines().next().unwrap().to_owned(), serde_json::from_str(body).unwrap())
+    }
+
     /// The origin that it says may read what it answers to a page of this origin.
     fn grants(&self, origin: &str) -> String {
         let address = self.started_with[0].rsplit_once("http://").unwrap().1;
@@ -146,10 +162,7 @@ fn it_says_what_it_does_warns_once_and_prints_a_curl_command_that_works() {
 #[test]
 fn with_keys_of_ones_own_no_page_but_those_of_this_machine_reads_tokens() {
     const PAGES: [&str; 2] = ["http://localhost:5173", "https://a.example"];
-    let own =
-        [("LIVEKIT_API_KEY", "APIown"), ("LIVEKIT_API_SECRET", "a secret that is long enough to be one")];
-    let agora =
-        [("AGORA_APP_ID", "0123456789abcdef0123456789abcdef"), ("AGORA_APP_CERTIFICATE", &*"f".repeat(32))];
+    let (own, agora) = (OWN_KEYS, AGORAS_KEYS);
     let named = ("ROOMPASS_CORS_ORIGINS", "https://a.example");
     let here = "this machine serves them";
     for (variables, warns, granted) in [
@@ -162,6 +175,69 @@ fn with_keys_of_ones_own_no_page_but_those_of_this_machine_reads_tokens() {
         assert_eq!(serving.started_with.iter().any(|line| line.contains(here)), warns, "{variables:?}");
         let grants = PAGES.map(|page| serving.grants(page));
         assert_eq!(grants, granted, "{variables:?}");
+    }
+}
+
+const OWN_KEYS: [(&str, &str); 2] =
+    [("LIVEKIT_API_KEY", "APIown"), ("LIVEKIT_API_SECRET", "a secret that is long enough to be one")];
+const AGORAS_KEYS: [(&str, &str); 2] = [
+    ("AGORA_APP_ID", "0123456789abcdef0123456789abcdef"),
+    ("AGORA_APP_CERTIFICATE", "c0ffee00c0ffee00c0ffee00c0ffee00"),
+];
+
+#[test]
+fn with_keys_of_ones_own_and_no_caller_it_listens_on_this_machine_alone() {
+    for variables in [OWN_KEYS, AGORAS_KEYS] {
+        assert_eq!(
+            complaint(&["--listen", "0.0.0.0:0"], &variables),
+            "roompass: without a [[caller]] anybody gets tokens by your keys, so it listens on this machine alone: write a \
+             [[caller]] (docs/secure.md), or leave --listen out, or listen on 127.0.0.1"
+        );
+    }
+    let locked = [OWN_KEYS[0], OWN_KEYS[1], ("ROOMPASS_CONFIG", crate::support::OPEN)];
+    for variables in [&[][..], &locked] {
+        Serving::start(roompass(&["--listen", "0.0.0.0:0"], variables), "Ctrl-C");
+    }
+}
+
+#[test]
+fn with_keys_of_ones_own_and_no_caller_a_page_that_is_named_as_this_machine_gets_nothing() {
+    let serving = Serving::start(roompass(&["--listen", "127.0.0.1:0"], &OWN_KEYS), "Ctrl-C");
+    for host in ["localhost", "localhost:PORT", "127.0.0.1:PORT", "[::1]:5173"] {
+        assert_eq!(serving.asked_as(host).0, "HTTP/1.1 201 Created", "{host}");
+    }
+    for host in ["evil.example:PORT", "evil.example", "localhost.evil.example", ""] {
+        let (status, problem) = serving.asked_as(host);
+        assert_eq!(status, "HTTP/1.1 421 Misdirected Request", "{host}");
+        assert_eq!((&problem["code"], &problem["status"]), (&"wrong_host".into(), &421.into()));
+        assert!(!problem.to_string().contains("eyJ"), "nothing was minted");
+    }
+    for variables in [&[][..], &[OWN_KEYS[0], OWN_KEYS[1], ("ROOMPASS_CONFIG", crate::support::OPEN)]] {
+        let serving = Serving::start(roompass(&["--listen", "127.0.0.1:0"], variables), "Ctrl-C");
+        assert_eq!(serving.asked_as("calls.example.com").0, "HTTP/1.1 201 Created", "{variables:?}");
+    }
+}
+
+#[test]
+fn a_warning_says_what_to_do() {
+    let url = ("LIVEKIT_URL", "wss://x.example");
+    let caller = "a [[caller]] locks it (docs/secure.md)";
+    let agora = "it lets anyone in as whoever they say, because no [[caller]] is configured, and gives anybody real Agora tokens, and signs with LiveKit's public development key";
+    let server = "LIVEKIT_URL isn't set, so clients are sent to ws://localhost:7880";
+    let origins = "set ROOMPASS_CORS_ORIGINS to let others in";
+    for (variables, warned) in [
+        (vec![], vec![caller]),
+        (OWN_KEYS.to_vec(), vec![caller, server, origins]),
+        ([OWN_KEYS.to_vec(), vec![url]].concat(), vec![caller, origins]),
+        (vec![("LIVEKIT_API_KEY", "devkey"), ("LIVEKIT_API_SECRET", "secret")], vec![caller]),
+        (AGORAS_KEYS.to_vec(), vec![caller, agora, origins]),
+        ([OWN_KEYS.to_vec(), vec![("ROOMPASS_CONFIG", crate::support::OPEN)]].concat(), vec![server]),
+    ] {
+        let serving = Serving::start(roompass(&["--listen", "127.0.0.1:0"], &variables), "Ctrl-C");
+        let printed = serving.started_with.join("\n");
+        for line in [caller, agora, server, origins] {
+            assert_eq!(printed.contains(line), warned.contains(&line), "{line}\n{printed}");
+        }
     }
 }
 
@@ -322,8 +398,12 @@ fn the_curl_command_works_in_whatever_dialect_is_served() {
 #[test]
 fn what_it_lacks_is_warned_of_at_the_start() {
     let config = "[[caller]]\nname = 'backend'\nkind = 'api-key'\n";
-    let variables =
-        [("LIVEKIT_API_KEY", "key"), ("LIVEKIT_API_SECRET", "canary"), ("ROOMPASS_CONFIG", config)];
+    let variables = [
+        ("LIVEKIT_URL", "wss://x.example"),
+        ("LIVEKIT_API_KEY", "key"),
+        ("LIVEKIT_API_SECRET", "canary"),
+        ("ROOMPASS_CONFIG", config),
+    ];
     let serving = Serving::start(roompass(&["--listen", "127.0.0.1:0"], &variables), "Ctrl-C");
     let printed = serving.started_with.join("\n");
     assert!(

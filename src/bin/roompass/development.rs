@@ -28,9 +28,7 @@ pub(crate) fn load(environment: &Environment) -> Result<(Config, Policy), Config
     let written = configured.dialects != [Dialect::Standard];
     let cors = match &environment.keys {
         _ if !configured.cors.origins.is_empty() => configured.cors,
-        KeySource::Given(keys) if !keys.is_development_pair() || keys.agora().is_ok() => {
-            Cors { origins: Origin::of_this_machine(), ..configured.cors }
-        }
+        keys if are_ones_own(keys) => Cors { origins: Origin::of_this_machine(), ..configured.cors },
         _ => Cors { origins: development.cors.origins, ..configured.cors },
     };
     let config = Config {
@@ -42,6 +40,11 @@ pub(crate) fn load(environment: &Environment) -> Result<(Config, Policy), Config
         ..configured
     };
     Ok((config, Policy::Development))
+}
+
+/// Whether tokens are worth something: whether any key of theirs is another than the one that everybody knows.
+pub(crate) fn are_ones_own(keys: &KeySource) -> bool {
+    matches!(keys, KeySource::Given(keys) if !keys.is_development_pair() || keys.agora().is_ok())
 }
 
 const FILE: &str = include_str!("development.toml");

@@ -3,6 +3,7 @@
 mod check;
 mod development;
 mod explain;
+mod host;
 mod inspect;
 mod screen;
 mod serve;

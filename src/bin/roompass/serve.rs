@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use axum::middleware::from_fn_with_state;
 use clap::{Args, ValueEnum};
 use roompass::auth::{Caller, Callers};
 use roompass::config::{
@@ -16,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::development::{self, Policy};
+use crate::host;
 use crate::somebody::{self, NotSomebody};
 use crate::try_it;
 
@@ -43,6 +45,13 @@ enum LogFormat {
     Json,
 }
 
+/// By which names it may be asked.
+#[derive(Clone, Copy)]
+enum Hosts {
+    Any,
+    OfThisMachine,
+}
+
 /// Why serving couldn't start, or ended.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServeError {
@@ -60,6 +69,11 @@ pub(crate) enum ServeError {
         "--caller lets everybody be somebody, so it listens on this machine alone: leave --listen out, or listen on 127.0.0.1"
     )]
     SomebodyForEverybody,
+    #[error(
+        "without a [[caller]] anybody gets tokens by your keys, so it listens on this machine alone: write a [[caller]] \
+         (docs/secure.md), or leave --listen out, or listen on 127.0.0.1"
+    )]
+    OwnKeysForEverybody,
     #[error(transparent)]
     Io(#[from] std::io::Error),
 }
@@ -79,8 +93,13 @@ pub(crate) fn run(options: &Options) -> Result<(), ServeError> {
         Some(_) if policy == Policy::Development => return Err(NotSomebody::NobodyConfigured.into()),
         Some(file) => Some(somebody::caller(file, options.named.as_deref(), &config.callers)?),
     };
+    let own_keys = development::are_ones_own(&environment.keys);
+    if open && own_keys && !options.listen.ip().is_loopback() {
+        return Err(ServeError::OwnKeysForEverybody);
+    }
     let for_livekit = config.dialects.iter().any(|dialect| *dialect != Dialect::Agora);
     let warning = warning(open, somebody.as_ref(), for_livekit, &environment.keys);
+    let nowhere = nowhere_of_ones_own(&environment).filter(|_| for_livekit);
     let development =
         || LiveKitKeys::development(environment.server.clone().unwrap_or_else(ServerUrl::development));
     let keys = match environment.keys {
@@ -90,7 +109,7 @@ pub(crate) fn run(options: &Options) -> Result<(), ServeError> {
         KeySource::Unset => development().into(),
     };
     let keys = with_callers_secrets(keys, &config, |name| std::env::var(name).ok())?;
-    let mut warnings: Vec<_> = warning.into_iter().chain(warnings::of_keys(&keys)).collect();
+    let mut warnings: Vec<_> = warning.into_iter().chain(nowhere).chain(warnings::of_keys(&keys)).collect();
     warnings.extend(warnings::of_config(&config));
     if somebody.is_none() {
         warnings.extend(warnings::of_callers(&config, &keys));
@@ -98,7 +117,7 @@ pub(crate) fn run(options: &Options) -> Result<(), ServeError> {
     if open && config.cors.origins == Origin::of_this_machine() {
         warnings.push(
             "web pages read tokens only if this machine serves them, since the keys are no development keys: \
-             ROOMPASS_CORS_ORIGINS names others"
+             set ROOMPASS_CORS_ORIGINS to let others in"
                 .to_owned(),
         );
     }
@@ -107,7 +126,8 @@ pub(crate) fn run(options: &Options) -> Result<(), ServeError> {
         warnings.extend(warnings::of_dialects(&config, &keys));
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(serve(options, somebody, config, keys, warnings))
+    let hosts = if somebody.is_some() || (open && own_keys) { Hosts::OfThisMachine } else { Hosts::Any };
+    runtime.block_on(serve(options, somebody, config, keys, warnings, hosts))
 }
 
 async fn serve(
@@ -116,6 +136,7 @@ async fn serve(
     config: Config,
     keys: SigningKeys,
     warnings: Vec<String>,
+    hosts: Hosts,
 ) -> Result<(), ServeError> {
     let listener = TcpListener::bind(options.listen)
         .await
@@ -135,6 +156,10 @@ async fn serve(
     }
     let callers = somebody.map_or_else(|| Callers::new(config.callers.clone()), Callers::everybody_is);
     let router = http::router_for(callers, config, Keys::given(keys), operating_system_randomness);
+    let router = match hosts {
+        Hosts::Any => router,
+        Hosts::OfThisMachine => router.layer(from_fn_with_state(address, host::of_this_machine)),
+    };
     let (ending, ended) = tokio::sync::watch::channel(());
     let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
         asked_to_end().await;
@@ -235,7 +260,22 @@ fn warning(open: bool, somebody: Option<&Caller>, for_livekit: bool, keys: &KeyS
         KeySource::Given(keys) if keys.livekit().is_ok() => keys.is_development_pair(),
         _ => for_livekit,
     };
+    let for_agora = matches!(keys, KeySource::Given(keys) if keys.agora().is_ok());
+    let agora = (open && for_agora).then(|| "gives anybody real Agora tokens".to_owned());
     let keys = development.then(|| "signs with LiveKit's public development key".to_owned());
-    let why: Vec<_> = somebody.or(callers).into_iter().chain(keys).collect();
-    (!why.is_empty()).then(|| format!("development mode: it {}. Not for the internet.", why.join(", and ")))
+    let why: Vec<_> = somebody.or(callers).into_iter().chain(agora).chain(keys).collect();
+    let remedy = if open { ": a [[caller]] locks it (docs/secure.md)" } else { "" };
+    (!why.is_empty())
+        .then(|| format!("development mode: it {}. Not for the internet{remedy}.", why.join(", and ")))
+}
+
+/// That keys of one's own are for a server somewhere, and clients are sent to none.
+fn nowhere_of_ones_own(environment: &Environment) -> Option<String> {
+    let own = matches!(&environment.keys, KeySource::Given(keys) if keys.livekit().is_ok() && !keys.is_development_pair());
+    (own && environment.server.is_none()).then(|| {
+        format!(
+            "LIVEKIT_URL isn't set, so clients are sent to {}: set it to the server that LIVEKIT_API_KEY is for",
+            ServerUrl::development().as_str()
+        )
+    })
 }
