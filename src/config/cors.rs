@@ -1,5 +1,7 @@
 //! Which web pages may read the answers.
 
+use std::fmt;
+
 use ::http::{HeaderName, HeaderValue, Uri};
 use serde::Deserialize;
 
@@ -42,6 +44,17 @@ impl Origin {
             Self::Any => true,
             Self::Exactly(origin) => origin == sent,
             Self::AnyPort(host) => sent.as_bytes().strip_prefix(host.as_bytes()).is_some_and(is_port),
+        }
+    }
+}
+
+/// As it's written in the file.
+impl fmt::Display for Origin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => formatter.write_str("*"),
+            Self::Exactly(origin) => formatter.write_str(&String::from_utf8_lossy(origin.as_bytes())),
+            Self::AnyPort(host) => write!(formatter, "{host}:*"),
         }
     }
 }

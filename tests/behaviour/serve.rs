@@ -242,6 +242,28 @@ fn a_warning_says_what_to_do() {
 }
 
 #[test]
+fn it_says_which_web_pages_may_read_the_answers() {
+    let with = |cors: &str| format!("{}{cors}", crate::support::OPEN);
+    let one = with("[cors]\norigins = ['https://a.example', 'http://localhost:*']");
+    let (none, any) = (with(""), with("[cors]\norigins = ['https://a.example', '*']"));
+    for (variables, pages) in [
+        (vec![], "any"),
+        (OWN_KEYS.to_vec(), "those of this machine"),
+        (vec![("ROOMPASS_CONFIG", &*none)], "none"),
+        (vec![("ROOMPASS_CONFIG", &*any)], "any"),
+        (vec![("ROOMPASS_CONFIG", &*one)], "https://a.example, http://localhost:*"),
+    ] {
+        let serving = Serving::start(roompass(&["--listen", "127.0.0.1:0"], &variables), "Ctrl-C");
+        let line = format!("  web pages that may read the answers: {pages} ([cors] origins)");
+        assert!(serving.started_with.contains(&line), "{line}\n{:?}", serving.started_with);
+        let json = ["--log", "json", "--listen", "127.0.0.1:0"];
+        let serving = Serving::start(roompass(&json, &variables), "listening");
+        let logged: Value = serde_json::from_str(serving.started_with.last().unwrap()).unwrap();
+        assert_eq!(logged["pages"], pages);
+    }
+}
+
+#[test]
 fn it_writes_json_when_asked() {
     let mut serving =
         Serving::start(roompass(&["--log", "json", "--listen", "127.0.0.1:0"], &[]), "listening");

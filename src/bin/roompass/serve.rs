@@ -149,7 +149,8 @@ async fn serve(
         (!paths.is_empty()).then(|| paths.join(" or "))
     });
     let dialects = config.dialects.clone();
-    let notes = Notes { address, url, paths, dialects, warnings, try_it, keys: keys.clone() };
+    let pages = pages(&config.cors.origins);
+    let notes = Notes { pages, address, url, paths, dialects, warnings, try_it, keys: keys.clone() };
     match options.log {
         LogFormat::Text => notes.print(),
         LogFormat::Json => notes.log(),
@@ -200,6 +201,8 @@ struct Notes {
     warnings: Vec<String>,
     try_it: Result<String, &'static str>,
     keys: SigningKeys,
+    /// The web pages that may read the answers, in words.
+    pages: String,
 }
 
 impl Notes {
@@ -222,6 +225,7 @@ impl Notes {
         if let Ok(agora) = keys.agora() {
             println!("  Agora's are for the app {}", agora.app_id);
         }
+        println!("  web pages that may read the answers: {} ([cors] origins)", self.pages);
         for warning in &self.warnings {
             println!("Warning: {warning}");
         }
@@ -242,9 +246,23 @@ impl Notes {
             server = livekit.map(|keys| keys.server.as_str()),
             key = livekit.map(|keys| keys.api_key.as_str()),
             agora_app = self.keys.agora().ok().map(|keys| keys.app_id.as_str()),
+            pages = self.pages,
             try_it = self.try_it.as_deref().ok(),
             "listening"
         );
+    }
+}
+
+/// The pages of these origins, in words.
+fn pages(origins: &[Origin]) -> String {
+    if origins.contains(&Origin::Any) {
+        "any".to_owned()
+    } else if origins.is_empty() {
+        "none".to_owned()
+    } else if origins == Origin::of_this_machine() {
+        "those of this machine".to_owned()
+    } else {
+        origins.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     }
 }
 
