@@ -93,7 +93,7 @@ enum Kind {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "must be a text, or a list of texts")]
 enum OneOrMore {
     One(String),
     More(Vec<String>),

@@ -95,6 +95,9 @@ impl KeyPlace {
             _ if algorithms.is_empty() => {
                 Err(InvalidCaller::new("algorithms", "algorithms must name one, such as \"RS256\""))
             }
+            _ if algorithms.iter().enumerate().any(|(at, one)| algorithms[..at].contains(one)) => {
+                Err(InvalidCaller::new("algorithms", "algorithms must not list one twice"))
+            }
             (None, Some(name)) if algorithms == [Algorithm::HS256] => Ok(Self::Shared(name)),
             (_, None) if shared => Err(InvalidCaller::new(
                 "algorithms",

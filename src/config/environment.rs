@@ -30,6 +30,8 @@ pub enum ConfigSource {
     Inline(String),
     /// From a file.
     File(PathBuf),
+    /// From a file that is named on the command line, in place of all others.
+    Argument(PathBuf),
 }
 
 /// Where the keys come from.

@@ -54,8 +54,10 @@ pub enum ConfigError {
         text: String,
     },
     /// The file can't be read.
-    #[error("ROOMPASS_CONFIG: {} can't be read: {reason}", .path.display())]
+    #[error("{named_by}{} can't be read: {reason}", .path.display())]
     Unreadable {
+        /// The variable that names it, and a colon; nothing where the command line does.
+        named_by: &'static str,
         /// The file.
         path: PathBuf,
         /// The system's reason.
@@ -84,8 +86,7 @@ impl Config {
     pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
         let mistake = |span: Range<usize>, message: &str| at(text, file, &span, message);
         let read = toml::Deserializer::parse(text).map_err(|error| no_toml(text, file, &error))?;
-        let read = File::deserialize(read)
-            .map_err(|error| mistake(error.span().unwrap_or(0..0), error.message()))?;
+        let read = File::deserialize(read).map_err(|error| unfit(text, file, &error))?;
         if let Some(dialects) = &read.dialects
             && let Some(mistaken) = dialects::mistake(dialects.get_ref(), &read.sandbox)
         {
@@ -164,6 +165,43 @@ fn no_toml(text: &str, file: &str, error: &toml::de::Error) -> ConfigError {
     mistake
 }
 
+/// What is TOML, and no configuration.
+fn unfit(text: &str, file: &str, error: &toml::de::Error) -> ConfigError {
+    let mut mistake = at(text, file, &error.span().unwrap_or(0..0), error.message());
+    if let ConfigError::At { message, text, .. } = &mut mistake {
+        *message = in_our_words(message, text);
+    }
+    mistake
+}
+
+/// Of a mistake that serde tells in Rust's words, what would be right in those of the file.
+fn in_our_words(message: &str, line: &str) -> String {
+    if message.starts_with("unknown field `dialects`") {
+        return "dialects stands above all tables: move it to the beginning of the file".to_owned();
+    }
+    if let Some(name) = ["caller", "rule"]
+        .into_iter()
+        .find(|name| message.ends_with("expected a sequence") && line.starts_with(&format!("[{name}")))
+    {
+        return format!("each {name} is a table of its own in a list: write [[{name}]], with two brackets");
+    }
+    let message = message
+        .replace("invalid type: map", "invalid type: table")
+        .replace("invalid type: sequence", "invalid type: list")
+        .replace("wanted string or table", "must be a text");
+    let Some((found, expected)) = message.rsplit_once(", expected ") else { return message };
+    let expected = match expected {
+        "a sequence" => "a list, such as [\"…\"]",
+        "a map" => "a table",
+        "a string" => "a text, such as \"…\"",
+        "a boolean" => "true or false",
+        "usize" | "u64" | "u32" | "u16" | "u8" => "a whole number, 0 or more",
+        of_rust if of_rust.starts_with("struct ") => "a table",
+        other => other,
+    };
+    format!("{found}, expected {expected}")
+}
+
 fn at(text: &str, file: &str, span: &Range<usize>, message: &str) -> ConfigError {
     let before = text.get(..span.start).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -233,7 +271,7 @@ mod tests {
             ),
             (
                 "[limits]\n  max_token_size = \"1k\"",
-                "x.toml:2:20: invalid type: string \"1k\", expected usize (in `max_token_size = \"1k\"`)",
+                "x.toml:2:20: invalid type: string \"1k\", expected a whole number, 0 or more (in `max_token_size = \"1k\"`)",
             ),
             (
                 "[cors]\norigins = [\"https://a/\"]",
@@ -271,6 +309,51 @@ mod tests {
             ("a = = b", "x.toml:1:5: extra `=`, expected nothing"),
         ] {
             assert_eq!(mistake(text), message);
+        }
+    }
+
+    #[test]
+    fn a_mistake_is_told_in_the_words_of_the_file() {
+        let jwt = "[[caller]]\nname = 'a'\nkind = 'jwt'\nissuer = 'https://i'\n";
+        let in_a_rule = |line: &str| format!("[[rule]]\n{line}");
+        for (text, message) in [
+            (
+                "cors.origins = '*'".to_owned(),
+                "x.toml:1:16: invalid type: string \"*\", expected a list, such as [\"…\"] (in `cors.origins = '*'`)",
+            ),
+            (in_a_rule("callers = 'a'"), "expected a list, such as [\"…\"] (in"),
+            (in_a_rule("when = 'sub'"), "expected a table (in"),
+            (in_a_rule("grants = true"), "expected a table (in"),
+            (in_a_rule("grants.room_admin = 'yes'"), "expected true or false (in"),
+            (in_a_rule("name = { a = 1 }"), "invalid type: table, expected a text, such as \"…\" (in"),
+            (in_a_rule("name = []"), "invalid type: list, expected a text, such as \"…\" (in"),
+            (
+                in_a_rule("when = { sub = { one_of = [] } }"),
+                "one_of must list a value: nothing is one of none (in",
+            ),
+            ("limits.max_token_size = -1".to_owned(), "expected a whole number, 0 or more (in"),
+            ("dialects = [5]".to_owned(), "x.toml:1:13: must be a text (in"),
+            ("[[caller]]\nname = 'a'\nkind = 5".to_owned(), "x.toml:3:8: must be a text (in"),
+            (
+                format!("{jwt}audience = 5"),
+                "x.toml:5:12: must be a text, or a list of texts (in `audience = 5`)",
+            ),
+            (
+                format!("{jwt}audience = 'a'\nalgorithms = ['RS256', 'ES256', 'RS256']"),
+                "x.toml:6:1: caller \"a\": algorithms must not list one twice (in",
+            ),
+            (
+                "[caller]\nname = 'a'".to_owned(),
+                "x.toml:1:1: each caller is a table of its own in a list: write [[caller]], with two brackets (in `[caller]`)",
+            ),
+            (format!("{CALLER}[rule]\nname = 'a'"), "write [[rule]], with two brackets (in `[rule]`)"),
+            (
+                format!("{CALLER}dialects = ['agora']"),
+                "x.toml:4:1: dialects stands above all tables: move it to the beginning of the file (in `dialects = …`)",
+            ),
+        ] {
+            let mistake = mistake(&text);
+            assert!(mistake.contains(message), "{mistake}");
         }
     }
 

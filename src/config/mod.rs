@@ -9,6 +9,8 @@ mod http;
 mod keys;
 pub mod warnings;
 
+use std::path::Path;
+
 pub use cors::{Cors, Origin};
 pub use dialects::{Agora, Dialect, Sandbox};
 pub use environment::{ConfigSource, Environment, KeySource, with_callers_secrets};
@@ -26,19 +28,22 @@ impl Config {
         let mut config = match &environment.config {
             ConfigSource::CompiledIn => Self::parse(COMPILED_IN, "roompass.toml"),
             ConfigSource::Inline(text) => Self::parse(text, "ROOMPASS_CONFIG"),
-            ConfigSource::File(path) => {
-                let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable {
-                    path: path.clone(),
-                    reason: error.to_string(),
-                })?;
-                Self::parse(&text, &path.display().to_string())
-            }
+            ConfigSource::File(path) => read(path, "ROOMPASS_CONFIG: "),
+            ConfigSource::Argument(path) => read(path, ""),
         }?;
         if let Some(origins) = &environment.cors_origins {
             config.cors.origins.clone_from(origins);
         }
         Ok(config)
     }
+}
+
+fn read(path: &Path, named_by: &'static str) -> Result<Config, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let reason = error.to_string();
+        ConfigError::Unreadable { named_by, path: path.to_owned(), reason }
+    })?;
+    Config::parse(&text, &path.display().to_string())
 }
 
 /// The file at the root of the project, as it was when the program was built.

@@ -122,7 +122,15 @@ impl<'de> Deserialize<'de> for Condition {
                     )
                 };
                 let condition = match table.next_key::<String>()?.as_deref() {
-                    Some("one_of") => Condition::OneOf(table.next_value()?),
+                    Some("one_of") => {
+                        let values: Vec<Value> = table.next_value()?;
+                        if values.is_empty() {
+                            return Err(de::Error::custom(
+                                "one_of must list a value: nothing is one of none",
+                            ));
+                        }
+                        Condition::OneOf(values)
+                    }
                     Some("contains") => Condition::Contains(table.next_value()?),
                     _ => return Err(mistake()),
                 };
@@ -182,7 +190,6 @@ mod tests {
             "when = { 'claims.role' = { contains = 'host' } }",
             "when = { 'claims.roles' = 'admin' }",
             "when = { 'claims.roles' = { contains = 'adm' } }",
-            "when = { 'claims.role' = { one_of = [] } }",
             "when = { 'claims.none' = 'x' }",
             "when = { 'claims.role' = 'host', iss = 'x' }",
         ] {
@@ -200,7 +207,8 @@ mod tests {
         for text in [
             "when.claims.role = 'host'",
             "when = { 'claims.role' = { equals = 'x' } }",
-            "when = { 'claims.role' = { one_of = [], contains = 1 } }",
+            "when = { 'claims.role' = { one_of = [1], contains = 1 } }",
+            "when = { 'claims.role' = { one_of = [] } }",
         ] {
             assert!(when(text).unwrap_err().contains("one_of"), "{text}");
         }

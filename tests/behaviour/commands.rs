@@ -140,8 +140,9 @@ fn check_says_what_is_wrong_and_fails() {
         "{mistakes}"
     );
     assert_eq!(mistakes.lines().count(), 1);
-    let (_, _, code) = run(&["check", "no/such/file.toml"], POLICY);
+    let (_, mistakes, code) = run(&["check", "no/such/file.toml"], POLICY);
     assert_eq!(code, 1);
+    assert!(mistakes.starts_with("roompass: no/such/file.toml can't be read: "), "{mistakes}");
 }
 
 #[test]

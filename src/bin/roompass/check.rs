@@ -26,7 +26,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: Options) -> Result<String, ConfigError> {
     let mut environment = Environment::of_this_process()?;
     if let Some(file) = options.file {
-        environment.config = ConfigSource::File(file);
+        environment.config = ConfigSource::Argument(file);
     }
     let (config, policy) = development::load(&environment)?;
     let Config { callers, rules, dialects, .. } = &config;
