@@ -262,6 +262,27 @@ fn an_answer_is_taken_as_it_is_with_all_the_tokens_in_it() {
 }
 
 #[test]
+fn an_answer_is_taken_with_its_head_and_as_a_json_string_too() {
+    let token = jwt(&adas());
+    let object = json!({"token": token}).to_string();
+    let head = "HTTP/1.1 201 Created\r\ncontent-type: application/json\r\n\r\n";
+    for answer in [
+        json!(token).to_string(),
+        format!("{head}{object}"),
+        format!("{head}{}\n", json!(token)),
+        format!("{head}{token}"),
+        format!("HTTP/1.1 100 Continue\r\n\r\n{head}{object}"),
+        format!("HTTP/2 201\nvary: origin\n\n{object}\n"),
+    ] {
+        let (says, mistake, code) = inspect(&["-", "--at", AT], &answer);
+        assert_eq!((code, says), (0, self::says(&token)), "{answer}\n{mistake}");
+    }
+    let (_, mistake, code) = inspect(&["-"], "HTTP/1.1 500\r\nx: canary");
+    assert_eq!(code, 1);
+    assert!(mistake.starts_with("roompass: this is no token") && !mistake.contains("canary"), "{mistake}");
+}
+
+#[test]
 fn without_a_time_it_is_as_of_now() {
     let (says, _, _) = inspect(&[&jwt(&json!({"exp": 1_000_000_000}))], "");
     assert!(says.contains("ends         2001-09-09T01:46:40Z, ended "), "{says}");

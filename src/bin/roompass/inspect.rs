@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// The token, or an answer with tokens in it; - reads it from standard input, which keeps it out of the shell's
+    /// The token, or an answer with tokens in it, as curl or `curl -i` shows it; - reads it from standard input, which keeps it out of the shell's
     /// history
     token: String,
     /// As of another time, such as a log line's
@@ -45,12 +45,25 @@ pub(crate) fn run(options: &Options) -> Result<String, InspectError> {
         (Inspected::Jwt(jwt), true) => format!("{:#}", jwt_as_json(jwt, at)),
         (Inspected::Agora(token), true) => format!("{:#}", agora_as_json(token, at)),
     };
-    let inspected = match serde_json::from_str(&token) {
-        Ok(answer) => in_answer(&answer)?,
-        Err(_) => vec![read(&token)?],
+    let body = without_head(&token);
+    let inspected = match serde_json::from_str(body) {
+        Ok(Value::Object(answer)) => in_answer(&answer)?,
+        Ok(Value::String(token)) => vec![read(&token)?],
+        _ => vec![read(body)?],
     };
     let said: Vec<_> = inspected.iter().map(says).collect();
     Ok(harmless(&said.join("\n\n")) + "\n")
+}
+
+/// What follows the head of an answer, or of several, as `curl -i` shows them.
+fn without_head(answer: &str) -> &str {
+    let answer = answer.trim_start();
+    if !answer.starts_with("HTTP/") {
+        return answer;
+    }
+    let ends = ["\r\n\r\n", "\n\n"].into_iter().filter_map(|end| answer.split_once(end));
+    let (_, body) = ends.min_by_key(|(head, _)| head.len()).unwrap_or((answer, ""));
+    without_head(body)
 }
 
 /// The tokens in what a token service answers, which is a JSON object.
