@@ -81,6 +81,12 @@ impl Template {
         self.parts.contains(&Part::Random)
     }
 
+    /// Whether every filling is the same.
+    #[must_use]
+    pub fn is_constant(&self) -> bool {
+        self.parts.iter().all(|part| matches!(part, Part::Literal(_)))
+    }
+
     pub(super) fn parts(&self) -> &[Part] {
         &self.parts
     }

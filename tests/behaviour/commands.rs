@@ -99,6 +99,9 @@ fn check_shows_all_that_a_rule_lets_a_client_do_within_the_width_of_a_screen() {
 name = "everything"
 callers = ["app"]
 rooms = ["*"]
+participant_name = "{claims.name}"
+participant_metadata = "from {iss}"
+participant_attributes = { team = "{claims.team}", plan = "free" }
 client_may_set = ["participant_identity", "participant_name", "participant_metadata", "participant_attributes", "room_config"]
 agents = ["notetaker", { name = "support", deployments = ["blue", "green"] }]
 egress = ["room"]
@@ -120,6 +123,7 @@ hidden = true
       who     app
       rooms   *
       as      user-{random}
+      shows   name = {claims.name}, metadata = from {iss}, attribute plan = free, attribute team = {claims.team}
       may     can_publish, can_subscribe, can_publish_data, can_update_own_metadata, room_admin, room_list,
               room_record, hidden
       may set participant_identity, participant_name, participant_metadata, participant_attributes, room_config
@@ -151,9 +155,33 @@ fn check_says_what_is_worth_a_thought() {
     let (notes, _, code) = run(&["check"], &format!("{POLICY}{rule}"));
     assert_eq!(code, 0);
     assert!(notes.contains(
-        "Note: rule \"r\" lets whoever comes as anyone choose their identity, another caller's too"
+        "Note: rule \"r\" lets whoever comes as anyone choose their identity, another person's too"
     ));
     assert!(notes.contains("Note: rule \"r\" grants room_create, which may also delete rooms"));
+}
+
+#[test]
+fn check_notes_who_may_be_another_with_a_single_caller_too_unless_it_is_a_server() {
+    let rule = "name = 'a'\n[[rule]]\nname = 'r'\ncallers = ['a']\nrooms = ['*']\nclient_may_set = ['participant_identity']";
+    for (kind, noted) in [("anonymous", true), ("api-key", false)] {
+        let (says, _, code) = run(&["check"], &format!("[[caller]]\nkind = '{kind}'\n{rule}"));
+        assert_eq!((says.contains("Note: rule \"r\" lets whoever comes as a"), code), (noted, 0), "{says}");
+    }
+}
+
+#[test]
+fn check_notes_an_identity_that_everybody_has() {
+    let note = "Note: rule \"r\" gives everybody one identity, \"kiosk\": whoever joins with it throws out who has it\n";
+    for (identity, noted) in
+        [("kiosk", true), ("kiosk-{random}", false), ("{sub}", false), ("kiosk-{sub}", false)]
+    {
+        let rule = format!("[[rule]]\nname = 'r'\ncallers = ['app']\nrooms = ['x']\nidentity = '{identity}'");
+        let (says, _, code) = run(
+            &["check"],
+            &POLICY.replace("[[rule]]\nname = \"hosts\"", &format!("{rule}\n[[rule]]\nname = \"hosts\"")),
+        );
+        assert_eq!((says.contains(note), code), (noted, 0), "{says}");
+    }
 }
 
 #[test]

@@ -124,6 +124,7 @@ fn of_rule(rule: &Rule, dialects: &[Dialect]) -> Vec<(&'static str, String)> {
         ("who", who),
         ("rooms", rooms),
         ("as", identity),
+        ("shows", shows(rule)),
         ("may", may.join(", ")),
         ("may set", fields.join(", ")),
         ("agents", list(&rule.agents)),
@@ -132,6 +133,17 @@ fn of_rule(rule: &Rule, dialects: &[Dialect]) -> Vec<(&'static str, String)> {
         ("for", format!("{}{max_ttl}{credential}", lifetimes(rule, dialects))),
     ];
     said.into_iter().filter(|(_, text)| !text.is_empty()).collect()
+}
+
+/// What others see of its holder, besides the identity.
+fn shows(rule: &Rule) -> String {
+    let text = |what: &str, template: &Option<Template>| {
+        template.as_ref().map(|template| format!("{what} = {template}"))
+    };
+    let attributes =
+        rule.participant_attributes.iter().map(|(key, template)| format!("attribute {key} = {template}"));
+    let shown = [text("name", &rule.participant_name), text("metadata", &rule.participant_metadata)];
+    shown.into_iter().flatten().chain(attributes).collect::<Vec<_>>().join(", ")
 }
 
 /// How long its tokens last, in each dialect where the rule leaves it to them.
@@ -184,11 +196,18 @@ fn notes(config: &Config) -> Vec<String> {
     for rule in rules {
         let dialects = reaching(rule, dialects);
         let choosing: Vec<&str> = speak_for_themselves(rule);
-        if may_set(rule, "participant_identity") && !choosing.is_empty() && callers.len() > 1 {
+        if may_set(rule, "participant_identity") && !choosing.is_empty() {
             notes.push(format!(
-                "rule {:?} lets whoever comes as {} choose their identity, another caller's too",
+                "rule {:?} lets whoever comes as {} choose their identity, another person's too",
                 rule.name,
                 choosing.join(" or ")
+            ));
+        }
+        if let Some(identity) = rule.identity.as_ref().filter(|identity| identity.is_constant()) {
+            notes.push(format!(
+                "rule {:?} gives everybody one identity, {:?}: whoever joins with it throws out who has it",
+                rule.name,
+                identity.to_string()
             ));
         }
         if dialects.iter().copied().any(can_leave_the_room_out)
