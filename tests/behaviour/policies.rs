@@ -334,6 +334,53 @@ async fn the_document_shows_the_causes_that_the_log_has() {
     }
 }
 
+#[tokio::test]
+async fn a_token_without_its_scheme_is_a_cause_in_the_document() {
+    let config = "[[caller]]\nname = 'app'\nkind = 'jwt'\nissuer = 'https://i'\naudience = 'a'\nalgorithms = ['RS256']\n";
+    let api_key = "[[caller]]\nname = 'backend'\nkind = 'api-key'\n";
+    for (more, credential, cause_logged) in [
+        ("", "eyJh.eyJp.c2ln", "no configured caller presents such a credential"),
+        ("", "Bearer undefined", "no configured caller presents such a credential"),
+        (api_key, "Bearer undefined", "the API key isn't one that is kept, or it has ended"),
+    ] {
+        let callers = Callers::new(Config::parse(&format!("{config}{more}"), "x.toml").unwrap().callers);
+        let request = Request::post("/getToken").header("authorization", credential).body(()).unwrap();
+        let keys = crate::support::keys();
+        let refused = callers.identify(&request.into_parts().0, &keys, 0).await.unwrap_err();
+        assert_eq!(refused.to_string(), cause_logged, "{credential}");
+        let row = SECURE_DOC.lines().find(|line| line.contains(&format!("| `{cause_logged}` |"))).unwrap();
+        assert!(row.contains("`Bearer undefined`"), "{row}");
+        assert!(credential.starts_with("Bearer") || row.contains("a token without `Bearer `"), "{row}");
+    }
+}
+
+/// As the document has it, with two callers of one issuer.
+#[tokio::test]
+async fn a_shared_secret_is_changed_without_a_refusal() {
+    const NOW: u64 = 1_800_000_000;
+    let stanza = SECURE_DOC.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let stanza = stanza.into_iter().find(|stanza| stanza.contains("LOGIN_SECRET_2")).unwrap();
+    let callers = Callers::new(Config::parse(stanza, "docs/secure.md").unwrap().callers);
+    let (old, new) = ("the old secret, of 32 bytes or more", "the new secret, of 32 bytes or more");
+    let server = ServerUrl::parse("wss://test.livekit.cloud").unwrap();
+    let keys = SigningKeys::new(server, API_KEY.into(), API_SECRET.into()).unwrap();
+    let keys = keys.with_shared_secret("LOGIN_SECRET", old.into());
+    let claims = json!({"iss": "https://login.example.com/", "aud": "calls", "sub": "ada", "exp": NOW + 600});
+    let identified = async |secret: &str, keys: &SigningKeys| {
+        let key = EncodingKey::from_secret(secret.as_bytes());
+        let token = encode(&Header::new(Algorithm::HS256), &claims, &key).unwrap();
+        let request =
+            Request::post("/getToken").header("authorization", format!("Bearer {token}")).body(()).unwrap();
+        let caller = callers.identify(&request.into_parts().0, &Keys::given(keys.clone()), NOW).await;
+        caller.map(|caller| caller.name).map_err(|error| error.to_string())
+    };
+    let both = keys.clone().with_shared_secret("LOGIN_SECRET_2", new.into());
+    assert_eq!(identified(old, &both).await, Ok("app".into()));
+    assert_eq!(identified(new, &both).await, Ok("app-2".into()));
+    assert!(identified("another secret, of 32 bytes or more", &both).await.is_err());
+    assert!(identified(new, &keys).await.unwrap_err().contains("LOGIN_SECRET_2 is missing"));
+}
+
 /// Why the document's caller with a shared secret isn't recognised by such a token, if it isn't.
 async fn cause(claims: &Value, header: &Header, now: u64) -> Option<String> {
     let stanza = SECURE_DOC.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
