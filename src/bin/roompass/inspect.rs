@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// The token, or an answer with tokens in it, as curl or `curl -i` shows it; - reads it from standard input, which keeps it out of the shell's
-    /// history
+    /// The token, or an answer with tokens in it, as curl or `curl -i` shows it; - reads it from standard input, which
+    /// keeps it out of the shell's history
     token: String,
     /// As of another time, such as a log line's
     #[arg(long, value_name = "2026-01-31T12:00:00Z", value_parser = humantime::parse_rfc3339_weak)]

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use axum::middleware::from_fn_with_state;
+use axum::middleware::from_fn;
 use clap::{Args, ValueEnum};
 use roompass::auth::{Caller, Callers};
 use roompass::config::{
@@ -159,7 +159,7 @@ async fn serve(
     let router = http::router_for(callers, config, Keys::given(keys), operating_system_randomness);
     let router = match hosts {
         Hosts::Any => router,
-        Hosts::OfThisMachine => router.layer(from_fn_with_state(address, host::of_this_machine)),
+        Hosts::OfThisMachine => router.layer(from_fn(host::of_this_machine)),
     };
     let (ending, ended) = tokio::sync::watch::channel(());
     let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
