@@ -474,15 +474,6 @@ async function processOf(t, { store, secret, ...options }, how) {
   return lambda;
 }
 
-/** Does the same with each of many, so many at a time. */
-async function inLanes(lanes, many, work) {
-  const left = many.entries();
-  const lane = async () => {
-    for (const [index, one] of left) await work(one, index);
-  };
-  await Promise.all(Array.from({ length: lanes }, lane));
-}
-
 /** The same, with an issuer behind a proxy. */
 async function startedWithIssuer(t, options) {
   const issuer = await startProxy();
@@ -490,6 +481,15 @@ async function startedWithIssuer(t, options) {
   issuer.target = provider.url;
   t.after(() => Promise.all([issuer.stop(), provider.stop()]));
   return { issuer, provider, ...(await started(t, { ...options, issuer: issuer.url })) };
+}
+
+/** Does the same with each of many, so many at a time. */
+async function inLanes(lanes, many, work) {
+  const left = many.entries();
+  const lane = async () => {
+    for (const [index, one] of left) await work(one, index);
+  };
+  await Promise.all(Array.from({ length: lanes }, lane));
 }
 
 const EVENT = JSON.parse(readFileSync(`${repo}/events/http-api.json`));

@@ -24,7 +24,8 @@
 //! | `turn` | one request at a time fetches what many wait for |
 //!
 //! A stage never reaches back, and knows nothing of the stages beyond its neighbours. The head of a request is judged
-//! before its body is read, so that a stranger costs next to nothing.
+//! before its body is read, so that a stranger costs next to nothing. While an issuer is waited for, the keys that sign
+//! are read too if they have to be.
 
 pub mod auth;
 pub mod config;

@@ -255,8 +255,8 @@ const BETWEEN_TRIES: u64 = 30;
 /// How far two requests' times may be apart without the clock having been put back.
 const LEEWAY: u64 = 60;
 const MAX_KEYS: usize = 32;
-/// How long the set is waited for, with the configuration that tells where it is. With the time that signing keys may
-/// take besides, it's within the three seconds after which a client is told to try again.
+/// How long the set is waited for, with the configuration that tells where it is. With the time that a process may take
+/// to start, it's within the three seconds after which a client is told to try again; the signing keys are read meanwhile.
 const TIME: Duration = Duration::from_millis(1_700);
 
 #[cfg(test)]

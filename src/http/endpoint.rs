@@ -90,6 +90,7 @@ async fn tokens(
     let body = body::read(body).await?;
     let asking = agora::Asking { path: &path, query, body: &body, limits: &stages.limits };
     let decided = (route.read)(&asking)?.into_iter().map(|(member, wanted)| {
+        // Each half of what is wanted notes in it what it was asked, one after the other.
         let asked = RefCell::new(&mut *asked);
         let decided = wanted.try_map(
             |request| {
