@@ -24,8 +24,8 @@ use hmac::{Hmac, Mac};
 use libfuzzer_sys::fuzz_target;
 use roompass::auth::{AuthError, Caller, Callers};
 use roompass::config::Config;
-use roompass::keys::Keys;
 use roompass::keys::api_key::ApiKeyHash;
+use roompass::keys::{CallerKeys, Keys};
 use roompass_fuzz::{signing_keys, value, wait_for};
 use serde_json::{Map, Value, json};
 use sha2::Sha256;
@@ -287,12 +287,13 @@ static ISSUER: LazyLock<Issuer> = LazyLock::new(|| {
         "#
     );
     let config = Config::parse(&config, "fuzz.toml").expect("it's sound");
-    let kept = json!({ "backend": ApiKeyHash::of(API_KEY).to_string() }).to_string();
-    let keys =
-        signing_keys().with_shared_secret("SHARED", SECRET.into()).with_api_keys(&kept).expect("a hash");
+    let stored = json!({ "backend": ApiKeyHash::of(API_KEY).to_string() });
+    let members = json!({ "SHARED": SECRET, "ROOMPASS_API_KEYS": stored });
+    let members = members.as_object().expect("it's an object");
+    let keys = CallerKeys::read(members, &config.shared_secrets());
     Issuer {
         callers: Callers::new(config.callers),
-        keys: Keys::given(keys),
+        keys: Keys::given(signing_keys(), keys),
         url: SIGNING.into(),
         pair,
         other,
@@ -303,7 +304,7 @@ const NOW: u64 = 1_800_000_000;
 const SHARING: &str = "https://sharing.example";
 const SIGNING: &str = "https://signing.example";
 const SECRET: &str = "a secret of thirty-two bytes, or more";
-const API_KEY: &str = "rpk_fuzz";
+const API_KEY: &str = "rpk_0123456789abcdefghjkmnpqrstvwxyz01234567";
 const HEADER: [&str; 8] = ["alg", "kid", "typ", "crit", "b64", "jwk", "jku", "x5c"];
 const CLAIMS: [&str; 9] = ["iss", "aud", "sub", "exp", "nbf", "iat", "azp", "team", "claims"];
 const WORDS: [&str; 20] = [

@@ -5,7 +5,7 @@ use std::future::Future;
 
 use arbitrary::{Result, Unstructured};
 use roompass::domain::Randomness;
-use roompass::keys::{AgoraKeys, Keys, ServerUrl, SigningKeys};
+use roompass::keys::{AgoraKeys, CallerKeys, Deployment, Keys, LiveKitKeys, ServerUrl, SigningKeys};
 use serde_json::{Map, Value};
 
 /// Anyone may have anything: what a request asks for is all that decides.
@@ -28,6 +28,7 @@ max_ttl = "24h"
 pub const API_KEY: &str = "APIfuzz";
 pub const API_SECRET: &str = "a secret that is long enough to be one";
 pub const APP_ID: &str = "0123456789abcdef0123456789abcdef";
+pub const APP_CERTIFICATE: &str = "fedcba9876543210fedcba9876543210";
 
 /// The same every time, so that an input does what it did.
 pub const SAME: Randomness = |bytes| bytes.fill(7);
@@ -35,16 +36,16 @@ pub const SAME: Randomness = |bytes| bytes.fill(7);
 /// LiveKit's keys and Agora's.
 pub fn signing_keys() -> SigningKeys {
     let server = ServerUrl::parse("wss://test.livekit.cloud").expect("it's a server's URL");
-    let keys = SigningKeys::new(server, API_KEY.into(), API_SECRET.into()).expect("it's a pair");
-    keys.with_agora(agora_keys())
+    let keys = LiveKitKeys::new(server, API_KEY.into(), API_SECRET.into(), Deployment::Lambda);
+    SigningKeys::from(keys.expect("it's a pair")).with_agora(agora_keys())
 }
 
 pub fn keys() -> Keys {
-    Keys::given(signing_keys())
+    Keys::given(signing_keys(), CallerKeys::default())
 }
 
 pub fn agora_keys() -> AgoraKeys {
-    AgoraKeys::new(APP_ID.into(), APP_ID.into()).expect("it's an app")
+    AgoraKeys::new(APP_ID.into(), APP_CERTIFICATE.into()).expect("it's an app")
 }
 
 /// Runs to the end what never waits, or for the loopback alone.

@@ -36,12 +36,12 @@ impl CallerConfig {
         !matches!(self.kind, CallerKind::Anonymous | CallerKind::Gateway(Via::Iam))
     }
 
-    /// The name of the secret that its issuer shares with us, if it's known by one.
+    /// The name of the secret that its issuer shares with us, and the issuer, if it's known by one.
     #[must_use]
-    pub fn shared_secret(&self) -> Option<&str> {
+    pub fn shared_secret(&self) -> Option<(&str, &str)> {
         match &self.kind {
             CallerKind::Jwt(issuer) => match &issuer.keys {
-                KeyPlace::Shared(name) => Some(name),
+                KeyPlace::Shared(name) => Some((name, &issuer.issuer)),
                 _ => None,
             },
             _ => None,
@@ -182,18 +182,63 @@ fn kind(written: WrittenCaller) -> Result<CallerKind, InvalidCaller> {
 pub(crate) fn mistake(callers: &[CallerConfig]) -> Option<(usize, InvalidCaller)> {
     callers.iter().enumerate().find_map(|(position, caller)| {
         let earlier = &callers[..position];
-        let name = &caller.name;
-        let found = if name.is_empty() {
-            Some(InvalidCaller::new("name", "a caller needs a name"))
-        } else if earlier.iter().any(|other| other.name == *name) {
-            Some(InvalidCaller::new("name", format!("there are two callers called {name:?}")))
-        } else {
-            earlier.iter().find(|other| other.kind == CallerKind::Anonymous).map(|anyone| {
-                let anyone = &anyone.name;
-                let problem = format!("caller {name:?} can never be: {anyone:?} before it is whoever asks");
-                InvalidCaller::new("name", problem)
-            })
-        };
+        let found = unnamed(caller, earlier)
+            .or_else(|| earlier.iter().find_map(|other| unreachable(caller, other)))
+            .or_else(|| earlier.iter().find_map(|other| shares_a_secret(caller, other)));
         found.map(|found| (position, found))
+    })
+}
+
+fn unnamed(caller: &CallerConfig, earlier: &[CallerConfig]) -> Option<InvalidCaller> {
+    let name = &caller.name;
+    if name.is_empty() {
+        return Some(InvalidCaller::new("name", "a caller needs a name"));
+    }
+    let duplicate = earlier.iter().any(|other| other.name == *name);
+    duplicate.then(|| InvalidCaller::new("name", format!("there are two callers called {name:?}")))
+}
+
+/// Why an earlier caller takes every credential that this one would accept, if it does.
+fn unreachable(caller: &CallerConfig, earlier: &CallerConfig) -> Option<InvalidCaller> {
+    let (name, first) = (&caller.name, &earlier.name);
+    let problem = |why: String| format!("caller {name:?} is unreachable: {why}");
+    match (&earlier.kind, &caller.kind) {
+        (CallerKind::Anonymous, _) => Some(InvalidCaller::new(
+            "name",
+            problem(format!("{first:?} before it accepts every request. Move {first:?} to the end")),
+        )),
+        (CallerKind::ApiKey, CallerKind::ApiKey) => Some(InvalidCaller::new(
+            "kind",
+            problem(format!(
+                "{first:?} accepts every API key. Use one caller of this kind, and tell keys apart by their names: \
+                 when = {{ sub = \"web\" }}"
+            )),
+        )),
+        (CallerKind::Gateway(one), CallerKind::Gateway(other)) if one == other => Some(InvalidCaller::new(
+            "via",
+            problem(format!("{first:?} accepts every request with this authorizer. Remove one of the two")),
+        )),
+        (CallerKind::Jwt(one), CallerKind::Jwt(other)) if one.accepts_all_of(other) => {
+            Some(InvalidCaller::new(
+                "name",
+                problem(format!(
+                    "{first:?} accepts every token that it would. Put the narrower one first, or remove it"
+                )),
+            ))
+        }
+        _ => None,
+    }
+}
+
+/// Two issuers with one secret: each could sign for the other.
+fn shares_a_secret(caller: &CallerConfig, other: &CallerConfig) -> Option<InvalidCaller> {
+    let ((mine, issuer), (theirs, another)) = (caller.shared_secret()?, other.shared_secret()?);
+    (mine == theirs && issuer != another).then(|| {
+        let problem = format!(
+            "caller {:?}: secret must not be that of caller {:?} too, whose issuer is different: each issuer needs a \
+             secret of its own",
+            caller.name, other.name
+        );
+        InvalidCaller::new("secret", problem)
     })
 }

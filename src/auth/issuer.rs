@@ -23,6 +23,22 @@ pub struct Issuer {
     pub required_claims: Map<String, Value>,
 }
 
+impl Issuer {
+    /// Whether every token that `other` accepts is accepted here.
+    pub(super) fn accepts_all_of(&self, other: &Self) -> bool {
+        let typ = |issuer: &Self| issuer.typ.as_deref().map(str::to_ascii_lowercase);
+        self.issuer == other.issuer
+            && self.keys == other.keys
+            && other.audience.iter().all(|audience| self.audience.contains(audience))
+            && other.algorithms.iter().all(|algorithm| self.algorithms.contains(algorithm))
+            && (self.typ.is_none() || typ(self) == typ(other))
+            && self
+                .required_claims
+                .iter()
+                .all(|(claim, value)| other.required_claims.get(claim) == Some(value))
+    }
+}
+
 /// Where an issuer's keys are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyPlace {

@@ -32,7 +32,7 @@ use gateway::Vouched;
 use jwks::{KeySet, NoKey};
 use jwt::Unverified;
 
-use crate::keys::{Keys, KeysError, api_key};
+use crate::keys::{Keys, KeysError, Presented};
 
 /// Why a request's caller isn't let in.
 #[derive(Debug, thiserror::Error)]
@@ -121,16 +121,16 @@ impl Callers {
                     return self.by_token(token, keys, now).await;
                 }
                 (CallerKind::ApiKey, Some(Credential::ApiKey(key) | Credential::Bearer(key))) => {
-                    let secret = keys.current(now).await?;
-                    let (name, expires) =
-                        api_key::recognised(&secret.api_keys, key, now).ok_or_else(|| {
-                            AuthError::refused("the API key isn't one that is kept, or it has ended")
-                        })?;
-                    return Ok(Caller {
-                        subject: Some(name.to_owned()),
-                        expires,
-                        ..Caller::anonymous(&caller.name)
-                    });
+                    let keys = keys.callers(now).await?;
+                    return match keys.api_key(key, now) {
+                        Presented::Known { name, expires } => Ok(Caller {
+                            subject: Some(name.to_owned()),
+                            expires,
+                            ..Caller::anonymous(&caller.name)
+                        }),
+                        Presented::Unknown => Err(AuthError::refused("unknown or expired API key")),
+                        Presented::Unreadable(mistake) => Err(KeysError::from(mistake.clone()).into()),
+                    };
                 }
                 (CallerKind::Anonymous, shown)
                     if !shown.as_ref().is_some_and(|shown| self.expects(shown)) =>
@@ -187,8 +187,8 @@ impl Callers {
         let fitting = token.fits(issuer, now).map_err(bad)?;
         let key = match &issuer.keys {
             KeyPlace::Shared(name) => {
-                let secret = keys.current(now).await?;
-                DecodingKey::from_secret(secret.shared_secret(name).map_err(KeysError::from)?)
+                let keys = keys.callers(now).await?;
+                DecodingKey::from_secret(keys.shared_secret(name).map_err(KeysError::from)?)
             }
             KeyPlace::Discovered(_) | KeyPlace::At(_) => {
                 let fetcher = self.fetcher.get_or_try_init(async || Fetcher::new()).await;

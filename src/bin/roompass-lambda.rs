@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use lambda_http::{lambda_runtime, service_fn};
-use roompass::config::{Config, ConfigError, Environment, KeySource, warnings, with_callers_secrets};
+use roompass::config::{Config, ConfigError, Environment, KeySource, callers_keys, warnings};
 use roompass::domain::{operating_system_randomness, wall_clock};
-use roompass::keys::{Keys, SecretsManager};
+use roompass::keys::{Deployment, Keys, SecretRules, SecretsManager};
 use roompass::{http, lambda, log};
 
 #[tokio::main(flavor = "current_thread")]
@@ -30,14 +30,15 @@ async fn main() -> ExitCode {
         );
     }
     // Now, while the init phase lends a whole processor. A failure is no end: the next request tries again.
-    match keys.current(wall_clock()).await {
-        Ok(keys) => {
-            let lacking =
-                [warnings::of_callers(&config, &keys), warnings::of_dialects(&config, &keys)].concat();
-            let weak = warnings::of_keys(&keys).into_iter().chain(warnings::of_config(&config));
+    let now = wall_clock();
+    match keys.signing(now).await {
+        Ok(signing) => {
+            let of_callers = keys.callers(now).await.map(|callers| warnings::of_callers(&config, &callers));
+            let lacking = [of_callers.unwrap_or_default(), warnings::of_dialects(&config, &signing)].concat();
+            let weak = warnings::of_config(&config).into_iter();
             weak.chain(lacking).for_each(|warning| tracing::warn!("{warning}"));
         }
-        Err(error) => tracing::error!(cause = %error, "the signing keys are not at hand yet"),
+        Err(error) => tracing::error!(cause = %error, "signing keys unavailable"),
     }
     let router = http::router(config, keys, operating_system_randomness);
     match lambda_runtime::run(service_fn(|event| lambda::answer(router.clone(), event))).await {
@@ -50,26 +51,20 @@ async fn main() -> ExitCode {
 }
 
 async fn wired() -> Result<(Config, Keys), ConfigError> {
-    let environment = Environment::of_this_process()?;
+    let deployment =
+        if std::env::var_os("AWS_SAM_LOCAL").is_some() { Deployment::Local } else { Deployment::Lambda };
+    let environment = Environment::of_this_process(deployment)?;
     let config = Config::load(&environment)?;
     let keys = match environment.keys {
         KeySource::Given(keys) if keys.livekit().is_ok() && environment.server.is_none() => {
             return Err(unset("LIVEKIT_URL", "must be set too"));
         }
-        KeySource::Given(keys)
-            if keys.is_development_pair() && std::env::var_os("AWS_SAM_LOCAL").is_none() =>
-        {
-            return Err(unset(
-                "LIVEKIT_API_SECRET",
-                "is LiveKit's public development secret, which only `sam local` may use",
-            ));
-        }
-        KeySource::Given(keys) => {
-            Keys::given(with_callers_secrets(keys, &config, |name| std::env::var(name).ok())?)
-        }
+        KeySource::Given(keys) => Keys::given(keys, callers_keys(&config, |name| std::env::var(name).ok())?),
         KeySource::Secret(id) => {
             let store = Box::new(SecretsManager::from_environment(id).await);
-            Keys::kept_in(store, environment.server, config.keys, operating_system_randomness)
+            let rules =
+                SecretRules { deployment, server: environment.server, shared: config.shared_secrets() };
+            Keys::stored_in(store, rules, config.keys, operating_system_randomness)
         }
         KeySource::Unset => {
             return Err(unset(

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use super::{Config, ConfigError, Origin};
+use crate::auth::CallerConfig;
 use crate::keys::{
-    API_KEY, API_KEYS, API_SECRET, APP_CERTIFICATE, APP_ID, AgoraKeys, LiveKitKeys, MalformedSecret,
-    ServerUrl, SigningKeys, URL,
+    API_KEY, API_SECRET, APP_CERTIFICATE, APP_ID, AgoraKeys, CallerKeys, Deployment, LiveKitKeys,
+    MalformedSecret, ServerUrl, SharedSecret, SigningKeys, URL,
 };
 
 /// What the environment says.
@@ -50,8 +51,11 @@ impl Environment {
     /// Reads the variables by `lookup`, such as [`Environment::of_this_process`] does.
     ///
     /// # Errors
-    /// Where a variable can't be used.
-    pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+    /// Where a variable can't be used, or not in this deployment.
+    pub fn read(
+        deployment: Deployment,
+        lookup: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
         let variable = |name: &str| lookup(name).filter(|text| !text.is_empty());
         let server = variable(URL).map(|url| ServerUrl::parse(&url)).transpose()?;
         let pair = |one: &str, other: &str| match (variable(one), variable(other)) {
@@ -61,7 +65,7 @@ impl Environment {
             (None, None) => Ok(None),
         };
         let livekit = pair(API_KEY, API_SECRET)?.map(|(key, secret)| {
-            LiveKitKeys::new(server.clone().unwrap_or_else(ServerUrl::development), key, secret)
+            LiveKitKeys::new(server.clone().unwrap_or_else(ServerUrl::development), key, secret, deployment)
         });
         let agora = pair(APP_ID, APP_CERTIFICATE)?.map(|(id, certificate)| AgoraKeys::new(id, certificate));
         let secret = variable(SECRET_ID);
@@ -71,7 +75,7 @@ impl Environment {
                 problem: format!("would leave LiveKit without keys: put both into the secret of {SECRET_ID}"),
             });
         }
-        let keys = match SigningKeys::of(livekit.transpose()?, agora.transpose()?) {
+        let keys = match SigningKeys::of(livekit.transpose()?, agora.transpose()?)? {
             Some(keys) => KeySource::Given(keys),
             None => secret.map_or(KeySource::Unset, KeySource::Secret),
         };
@@ -87,30 +91,33 @@ impl Environment {
     ///
     /// # Errors
     /// Where a variable can't be used.
-    pub fn of_this_process() -> Result<Self, ConfigError> {
-        Self::read(|name| std::env::var(name).ok())
+    pub fn of_this_process(deployment: Deployment) -> Result<Self, ConfigError> {
+        Self::read(deployment, |name| std::env::var(name).ok())
     }
 }
 
-/// Keys that don't come from a secret, with what callers are known by: `ROOMPASS_API_KEYS`, and variables named as the
-/// secrets that issuers share with us.
+impl Config {
+    /// The secrets that issuers share with us, each with its issuer.
+    #[must_use]
+    pub fn shared_secrets(&self) -> Vec<SharedSecret> {
+        let named = self.callers.iter().filter_map(CallerConfig::shared_secret);
+        named
+            .map(|(name, issuer)| SharedSecret { name: name.to_owned(), issuer: issuer.to_owned() })
+            .collect()
+    }
+}
+
+/// What callers' credentials are checked with where the keys don't come from a secret: `ROOMPASS_API_KEYS`, and
+/// variables with the names of the shared secrets.
 ///
 /// # Errors
 /// Where a variable can't be used.
-pub fn with_callers_secrets(
-    keys: SigningKeys,
+pub fn callers_keys(
     config: &Config,
     lookup: impl Fn(&str) -> Option<String>,
-) -> Result<SigningKeys, ConfigError> {
+) -> Result<CallerKeys, ConfigError> {
     let variable = |name: &str| lookup(name).filter(|text| !text.is_empty());
-    let keys = match variable(API_KEYS) {
-        Some(kept) => keys.with_api_keys(&kept)?,
-        None => keys,
-    };
-    Ok(config.shared_secrets().fold(keys, |keys, name| match variable(name) {
-        Some(secret) => keys.with_shared_secret(name, secret),
-        None => keys,
-    }))
+    Ok(CallerKeys::of_environment(&config.shared_secrets(), variable)?)
 }
 
 /// A file's path is one line without an equals sign or a bracket; TOML that says anything has one of them. JSON is no
@@ -151,7 +158,7 @@ mod tests {
     use super::*;
 
     fn environment(variables: &[(&str, &str)]) -> Result<Environment, ConfigError> {
-        Environment::read(|name| {
+        Environment::read(Deployment::Local, |name| {
             variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
         })
     }
@@ -206,6 +213,26 @@ mod tests {
             mistake(&[id, certificate, (SECRET_ID, "id")]),
             "AGORA_APP_ID: would leave LiveKit without keys: put both into the secret of ROOMPASS_SECRET_ID"
         );
+    }
+
+    #[test]
+    fn in_lambda_keys_of_the_environment_keep_to_the_rules_of_a_secret() {
+        let mistake = |server: &str, key: &str, secret: &str| {
+            let variables = [(URL, server), (API_KEY, key), (API_SECRET, secret)];
+            let lookup = |name: &str| {
+                variables.iter().find(|(key, _)| *key == name).map(|(_, text)| (*text).to_owned())
+            };
+            Environment::read(Deployment::Lambda, lookup).unwrap_err().to_string()
+        };
+        let long = "c".repeat(32);
+        assert_eq!(
+            mistake("wss://a", "devkey", "secret"),
+            "LIVEKIT_API_SECRET: is LiveKit's public development secret, which only `sam local` may use"
+        );
+        assert!(
+            mistake("wss://a", "k", "short").starts_with("LIVEKIT_API_SECRET: must have 32 bytes or more")
+        );
+        assert!(mistake("ws://a", "k", &long).starts_with("LIVEKIT_URL: must begin with wss:// or https://"));
     }
 
     #[test]

@@ -74,11 +74,6 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// The names of the secrets that issuers share with us.
-    pub fn shared_secrets(&self) -> impl Iterator<Item = &str> {
-        self.callers.iter().filter_map(CallerConfig::shared_secret)
-    }
-
     /// Reads a configuration file's text. `file` is what a mistake is said to be in.
     ///
     /// # Errors
@@ -136,12 +131,12 @@ struct File {
     rules: Vec<Rule>,
 }
 
-/// Where a key of one of the tables stands in the text.
+/// Where a key of one of the tables stands in the text; where it's left out, the table's name.
 fn place_of(text: &str, tables: fn(&Keys) -> &Vec<Table>, position: usize, key: &str) -> Range<usize> {
     let keys: Keys = toml::from_str(text).unwrap_or_default();
     let table = tables(&keys).get(position);
-    let place = table.and_then(|table| table.keys().find(|place| place.get_ref() == key));
-    place.map_or(0..0, Spanned::span)
+    let place = |key: &str| table.and_then(|table| table.keys().find(|place| place.get_ref() == key));
+    place(key).or_else(|| place("name")).map_or(0..0, Spanned::span)
 }
 
 /// The keys of the file's tables, each with its place.
@@ -489,7 +484,7 @@ mod tests {
             (CALLER.repeat(2), "x.toml:5:1: there are two callers called \"a\""),
             (
                 CALLER.to_owned() + &CALLER.replace("\"a\"", "\"b\""),
-                "x.toml:5:1: caller \"b\" can never be: \"a\" before it is whoever asks",
+                "x.toml:5:1: caller \"b\" is unreachable: \"a\" before it accepts every request. Move \"a\" to the end",
             ),
             (
                 format!("{CALLER}issuer = \"x\""),
@@ -528,6 +523,76 @@ mod tests {
             ),
         ] {
             assert!(mistake(&text).starts_with(message), "{}", mistake(&text));
+        }
+    }
+
+    #[test]
+    fn a_caller_whose_credentials_an_earlier_one_takes_is_a_mistake() {
+        let caller = |name: &str, lines: &str| format!("[[caller]]\nname = {name:?}\n{lines}\n");
+        let jwt = |more: &str| {
+            format!(
+                "kind = \"jwt\"\nissuer = \"https://i.example\"\njwks_url = \"https://i.example/keys\"\n{more}"
+            )
+        };
+        let narrow = "audience = \"a\"\nalgorithms = [\"RS256\"]\nrequired_claims = { use = \"id\" }";
+        let wide = "audience = [\"b\", \"a\"]\nalgorithms = [\"ES256\", \"RS256\"]";
+        for (first, second, message) in [
+            (
+                "kind = \"api-key\"".to_owned(),
+                "kind = \"api-key\"".to_owned(),
+                "x.toml:6:1: caller \"b\" is unreachable: \"a\" accepts every API key. Use one caller of this kind, and tell keys apart by their names: when = { sub = \"web\" } (in `kind = \"api-key\"`)",
+            ),
+            (
+                "kind = \"gateway\"\nvia = \"lambda\"".to_owned(),
+                "kind = \"gateway\"\nvia = \"lambda\"".to_owned(),
+                "x.toml:8:1: caller \"b\" is unreachable: \"a\" accepts every request with this authorizer. Remove one of the two (in `via = \"lambda\"`)",
+            ),
+            (
+                jwt(narrow),
+                jwt(narrow),
+                "\"a\" accepts every token that it would. Put the narrower one first, or remove it",
+            ),
+            (jwt(wide), jwt(narrow), "\"a\" accepts every token that it would"),
+            (
+                jwt(wide),
+                jwt(&(narrow.to_owned() + "\ntyp = \"at+jwt\"")),
+                "\"a\" accepts every token that it would",
+            ),
+        ] {
+            let mistake = mistake(&(caller("a", &first) + &caller("b", &second)));
+            assert!(mistake.contains(message), "{mistake}");
+        }
+        for (first, second) in [
+            (jwt(narrow), jwt(wide)),
+            (jwt(&(wide.to_owned() + "\ntyp = \"at+jwt\"")), jwt(narrow)),
+            (jwt(wide), jwt(&narrow.replace("\"a\"", "\"c\""))),
+            (jwt(wide), jwt(&narrow.replace("RS256", "PS256"))),
+            (jwt(wide), jwt(narrow).replace("/keys", "/more")),
+            (
+                "kind = \"gateway\"\nvia = \"lambda\"".to_owned(),
+                "kind = \"gateway\"\nvia = \"jwt\"".to_owned(),
+            ),
+            ("kind = \"api-key\"".to_owned(), "kind = \"anonymous\"".to_owned()),
+        ] {
+            let read = Config::parse(&(caller("a", &first) + &caller("b", &second)), "x.toml");
+            assert!(read.is_ok(), "{read:?}");
+        }
+    }
+
+    #[test]
+    fn two_issuers_never_share_one_secret() {
+        let caller = |name: &str, issuer: &str, secret: &str| {
+            format!(
+                "[[caller]]\nname = {name:?}\nkind = \"jwt\"\nissuer = {issuer:?}\naudience = {name:?}\nalgorithms = [\"HS256\"]\nsecret = {secret:?}\n"
+            )
+        };
+        assert_eq!(
+            mistake(&(caller("a", "one", "LOGIN") + &caller("b", "two", "LOGIN"))),
+            "x.toml:14:1: caller \"b\": secret must not be that of caller \"a\" too, whose issuer is different: each issuer needs a secret of its own (in `secret = …`)"
+        );
+        for second in [caller("b", "two", "OTHER"), caller("b", "one", "LOGIN"), caller("b", "one", "OTHER")]
+        {
+            assert!(Config::parse(&(caller("a", "one", "LOGIN") + &second), "x.toml").is_ok(), "{second}");
         }
     }
 
@@ -581,7 +646,7 @@ mod tests {
         ] {
             let read = of_rules(&rules);
             assert_eq!(read.is_err(), clash, "{rules} {read:?}");
-            assert!(read.is_ok() || read.unwrap_err().contains("two people of two issuers"));
+            assert!(read.is_ok() || read.unwrap_err().contains("for two people of two issuers"));
         }
     }
 
@@ -591,7 +656,7 @@ mod tests {
         let rule = "rule = [{ name = 'r', callers = ['app', 'backend'], rooms = ['*'], identity = '{sub}' }]";
         for other in ["kind = 'api-key'", "kind = 'gateway', via = 'cognito'"] {
             let text = format!("caller = [{jwt}, {{ name = 'backend', {other} }}]\n{rule}");
-            assert!(mistake(&text).contains("two people of two issuers"), "{}", mistake(&text));
+            assert!(mistake(&text).contains("for two people of two issuers"), "{}", mistake(&text));
         }
     }
 

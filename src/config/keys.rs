@@ -13,15 +13,19 @@ pub struct KeyAges {
     /// `refresh_after`: how old the keys are when a request reads them anew, 1 second to 24 hours; 5 minutes unless
     /// set. A rotated secret is in use everywhere after that.
     pub refresh_after: Duration,
-    /// `max_age`: for how long the last good keys serve while they can't be read anew, `refresh_after` to 7 days; 24
-    /// hours unless set.
+    /// `max_age`: how long the last good signing keys are used while the secret can't be refreshed, `refresh_after` to
+    /// 7 days; 24 hours unless set.
     pub max_age: Duration,
+    /// `callers_max_age`: the same for what callers' credentials are checked with (API keys, shared secrets), and so the
+    /// longest that a removed API key works, `refresh_after` to 7 days. Unless set, the shorter of an hour and
+    /// `max_age`, or `refresh_after` if that is longer.
+    pub callers_max_age: Duration,
 }
 
 impl Default for KeyAges {
     fn default() -> Self {
-        let Written { refresh_after, max_age } = Written::default();
-        Self { refresh_after, max_age }
+        let Written { refresh_after, max_age, .. } = Written::default();
+        Self { refresh_after, max_age, callers_max_age: HOUR }
     }
 }
 
@@ -32,33 +36,47 @@ struct Written {
     refresh_after: Duration,
     #[serde(deserialize_with = "within::<_, 168>")]
     max_age: Duration,
+    callers_max_age: Option<CallersMaxAge>,
 }
+
+#[derive(Deserialize)]
+struct CallersMaxAge(#[serde(deserialize_with = "within::<_, 168>")] Duration);
 
 impl Default for Written {
     fn default() -> Self {
-        Self { refresh_after: Duration::from_mins(5), max_age: Duration::from_hours(24) }
+        Self {
+            refresh_after: Duration::from_mins(5),
+            max_age: Duration::from_hours(24),
+            callers_max_age: None,
+        }
     }
 }
 
 /// Ages that don't belong together.
 #[derive(Debug, thiserror::Error)]
-#[error("max_age ({}) must not be shorter than refresh_after ({})", humantime::format_duration(*.max_age), humantime::format_duration(*.refresh_after))]
+#[error("{key} ({}) must not be shorter than refresh_after ({})", humantime::format_duration(*.age), humantime::format_duration(*.refresh_after))]
 pub struct InvalidAges {
+    key: &'static str,
+    age: Duration,
     refresh_after: Duration,
-    max_age: Duration,
 }
 
 impl TryFrom<Written> for KeyAges {
     type Error = InvalidAges;
 
-    fn try_from(Written { refresh_after, max_age }: Written) -> Result<Self, InvalidAges> {
-        if refresh_after <= max_age {
-            Ok(Self { refresh_after, max_age })
-        } else {
-            Err(InvalidAges { refresh_after, max_age })
+    fn try_from(Written { refresh_after, max_age, callers_max_age }: Written) -> Result<Self, InvalidAges> {
+        let callers_max_age =
+            callers_max_age.map_or_else(|| max_age.min(HOUR).max(refresh_after), |CallersMaxAge(age)| age);
+        for (key, age) in [("max_age", max_age), ("callers_max_age", callers_max_age)] {
+            if age < refresh_after {
+                return Err(InvalidAges { key, age, refresh_after });
+            }
         }
+        Ok(Self { refresh_after, max_age, callers_max_age })
     }
 }
+
+const HOUR: Duration = Duration::from_hours(1);
 
 #[cfg(test)]
 mod tests {
@@ -70,13 +88,18 @@ mod tests {
 
     #[test]
     fn ages_are_written_with_their_unit() {
-        let minutes = |refresh_after, max_age| KeyAges {
+        let minutes = |refresh_after, max_age, callers_max_age| KeyAges {
             refresh_after: Duration::from_mins(refresh_after),
             max_age: Duration::from_mins(max_age),
+            callers_max_age: Duration::from_mins(callers_max_age),
         };
-        assert_eq!(read(""), Ok(minutes(5, 24 * 60)));
-        assert_eq!(read("refresh_after = \"24h\""), Ok(minutes(24 * 60, 24 * 60)));
-        assert_eq!(read("refresh_after = \"60s\"\nmax_age = \"7d\""), Ok(minutes(1, 7 * 24 * 60)));
+        assert_eq!(read(""), Ok(minutes(5, 24 * 60, 60)));
+        assert_eq!(read(""), Ok(KeyAges::default()));
+        assert_eq!(read("max_age = \"30m\""), Ok(minutes(5, 30, 30)));
+        assert_eq!(read("refresh_after = \"24h\""), Ok(minutes(24 * 60, 24 * 60, 24 * 60)));
+        assert_eq!(read("refresh_after = \"60s\"\nmax_age = \"7d\""), Ok(minutes(1, 7 * 24 * 60, 60)));
+        assert_eq!(read("callers_max_age = \"10m\""), Ok(minutes(5, 24 * 60, 10)));
+        assert_eq!(read("callers_max_age = \"7d\""), Ok(minutes(5, 24 * 60, 7 * 24 * 60)));
         assert_eq!(read("refresh_after = \"1s\"").unwrap().refresh_after.as_secs(), 1);
     }
 
@@ -96,6 +119,7 @@ mod tests {
         }
         for (text, message) in [
             ("max_age = \"1m\"", "max_age (1m) must not be shorter than refresh_after (5m)"),
+            ("callers_max_age = \"1m\"", "callers_max_age (1m) must not be shorter than refresh_after (5m)"),
             (
                 "refresh_after = \"2h\"\nmax_age = \"1h\"",
                 "max_age (1h) must not be shorter than refresh_after (2h)",

@@ -13,7 +13,7 @@ use std::path::Path;
 
 pub use cors::{Cors, Origin};
 pub use dialects::{Agora, Dialect, Sandbox};
-pub use environment::{ConfigSource, Environment, KeySource, with_callers_secrets};
+pub use environment::{ConfigSource, Environment, KeySource, callers_keys};
 pub use file::{Config, ConfigError};
 pub use http::{BasePath, Http};
 pub use keys::KeyAges;

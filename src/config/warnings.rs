@@ -3,20 +3,20 @@
 use super::{Config, Dialect};
 use crate::auth::CallerKind;
 use crate::domain::agora::TokenVersion;
-use crate::keys::SigningKeys;
+use crate::keys::{CallerKeys, SigningKeys};
 
 /// What callers are known by and the keys don't hold, a line for each. Never shows a secret.
 #[must_use]
-pub fn of_callers(config: &Config, keys: &SigningKeys) -> Vec<String> {
+pub fn of_callers(config: &Config, keys: &CallerKeys) -> Vec<String> {
     let by_key = config.callers.iter().find(|caller| caller.kind == CallerKind::ApiKey);
-    let no_keys = by_key.filter(|_| keys.api_keys.is_empty()).map(|caller| {
+    let no_keys = by_key.filter(|_| keys.has_no_api_keys()).map(|caller| {
         let name = &caller.name;
         format!(
             "caller {name:?} is known by an API key, and ROOMPASS_API_KEYS holds none: every key is refused"
         )
     });
     let no_secret = config.callers.iter().filter_map(|caller| {
-        let unusable = keys.shared_secret(caller.shared_secret()?).err()?;
+        let unusable = keys.shared_secret(caller.shared_secret()?.0).err()?;
         let name = &caller.name;
         Some(format!(
             "caller {name:?} is known by a secret that its issuer shares, and {unusable}: its tokens are answered 503"
@@ -63,7 +63,7 @@ pub fn of_keys(keys: &SigningKeys) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keys::ServerUrl;
+    use crate::keys::{Deployment, LiveKitKeys, ServerUrl};
 
     const CALLERS: &str = r#"
         [[caller]]
@@ -80,27 +80,36 @@ mod tests {
     "#;
 
     fn keys(secret: &str) -> SigningKeys {
-        SigningKeys::new(ServerUrl::development(), "devkey".into(), secret.into()).unwrap()
+        let server = ServerUrl::development();
+        LiveKitKeys::new(server, "devkey".into(), secret.into(), Deployment::Local).unwrap().into()
     }
 
     #[test]
     fn what_callers_are_known_by_is_missed_at_the_start() {
         let config = Config::parse(CALLERS, "x.toml").unwrap();
+        let warned = |secret: &str| {
+            let members = serde_json::from_str(secret).unwrap();
+            of_callers(&config, &CallerKeys::read(&members, &config.shared_secrets()))
+        };
         assert_eq!(
-            of_callers(&config, &keys("k")),
+            warned("{}"),
             [
                 "caller \"backend\" is known by an API key, and ROOMPASS_API_KEYS holds none: every key is refused",
                 "caller \"app\" is known by a secret that its issuer shares, and SHARED_BY_LOGIN is missing: its tokens are answered 503",
             ]
         );
-        let kept = format!(r#"{{"web": "sha256:{}"}}"#, "0".repeat(64));
-        let kept = keys("k").with_api_keys(&kept).unwrap();
-        let short = of_callers(&config, &kept.clone().with_shared_secret("SHARED_BY_LOGIN", "canary".into()));
+        let with = |secret: &str| {
+            let hash = "0".repeat(64);
+            warned(&format!(
+                r#"{{"ROOMPASS_API_KEYS": {{"web": "sha256:{hash}"}}, "SHARED_BY_LOGIN": "{secret}"}}"#
+            ))
+        };
+        let short = with("canary");
         assert_eq!(short.len(), 1);
         assert!(
             short[0].contains("SHARED_BY_LOGIN must have 32 bytes or more") && !short[0].contains("canary")
         );
-        let nothing = of_callers(&config, &kept.with_shared_secret("SHARED_BY_LOGIN", "c".repeat(32)));
+        let nothing = with(&"c".repeat(32));
         assert!(nothing.is_empty(), "{nothing:?}");
     }
 

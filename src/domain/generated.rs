@@ -13,11 +13,18 @@ pub fn operating_system_randomness(bytes: &mut [u8]) {
 
 /// Twenty characters, five random bits each.
 pub(crate) fn readable(randomness: Randomness) -> String {
-    let mut bytes = [0; 20];
+    let mut bytes = [0; READABLE_LENGTH];
     randomness(&mut bytes);
     bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect()
 }
 
+/// Whether a byte is one that [`readable`] writes.
+pub(crate) fn is_readable(byte: u8) -> bool {
+    ALPHABET.contains(&byte)
+}
+
+/// How many characters [`readable`] writes.
+pub(crate) const READABLE_LENGTH: usize = 20;
 /// Crockford's base 32: without the letters i, l, o and u, which are mistaken for others.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 

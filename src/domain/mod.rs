@@ -20,7 +20,7 @@ pub use clock::wall_clock;
 pub(crate) use duration::within;
 pub use egress::Egress;
 pub use field::InvalidField;
-pub(crate) use generated::readable;
+pub(crate) use generated::{READABLE_LENGTH, is_readable, readable};
 pub use generated::{Randomness, operating_system_randomness};
 pub use grants::{
     AgentEndpoint, AgentThread, CloudAgents, Grants, Inference, Kind, Observability, Sip, TrackSource,

@@ -145,7 +145,7 @@ impl Stages {
         if let Poll::Ready(caller) = poll_fn(|context| Poll::Ready(caller.as_mut().poll(context))).await {
             return Ok((caller?, None));
         }
-        let (caller, keys) = tokio::join!(caller, self.keys.current(now));
+        let (caller, keys) = tokio::join!(caller, self.keys.signing(now));
         Ok((caller?, keys.err()))
     }
 
@@ -153,7 +153,7 @@ impl Stages {
     async fn keys(&self, keyless: Keyless) -> Result<Arc<SigningKeys>, KeysError> {
         match keyless {
             Some(error) => Err(error),
-            None => self.keys.current(wall_clock()).await,
+            None => self.keys.signing(wall_clock()).await,
         }
     }
 }

@@ -91,7 +91,7 @@ pub fn router_for(callers: Callers, config: Config, keys: Keys, randomness: Rand
 
 /// Says whether tokens can be signed, in one dialect that is served at least: 200 with the version, or 503.
 async fn health(State(stages): State<Arc<Stages>>) -> Result<Response, Refusal> {
-    let keys = stages.keys.current(wall_clock()).await?;
+    let keys = stages.keys.signing(wall_clock()).await?;
     keys.sign_for(&stages.dialects)?;
     let body = serde_json::json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") });
     Ok((body::JSON, body.to_string()).into_response())

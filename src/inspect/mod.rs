@@ -111,7 +111,7 @@ mod tests {
         AgoraToken, Grants, Identity, Limits, Login, LoginService, Pass, RoomName, Ttl,
         operating_system_randomness,
     };
-    use crate::keys::{AgoraKeys, LiveKitKeys, ServerUrl};
+    use crate::keys::{AgoraKeys, Deployment, LiveKitKeys, ServerUrl};
     use crate::mint::{self, crc32};
 
     fn vectors() -> Vec<Value> {
@@ -333,8 +333,13 @@ mod tests {
 
     fn of_livekit() -> String {
         let server = ServerUrl::parse("wss://x").unwrap();
-        let keys =
-            LiveKitKeys::new(server, "key".into(), "a secret of thirty-two bytes or more".into()).unwrap();
+        let keys = LiveKitKeys::new(
+            server,
+            "key".into(),
+            "a secret of thirty-two bytes or more".into(),
+            Deployment::Lambda,
+        )
+        .unwrap();
         mint::livekit(&pass("room", "ada", true, 60), &keys, &Limits::default()).unwrap().expose().to_owned()
     }
 

@@ -1,8 +1,18 @@
 //! How the keys in a process age, by the wall clock: a frozen process's other clocks may stand still. Times are in
 //! seconds since 1970, and come in.
 
-use crate::config::KeyAges;
+use std::time::Duration;
+
 use crate::domain::Randomness;
+
+/// How old a value may be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ages {
+    /// From when on it's refreshed.
+    pub(super) refresh_after: Duration,
+    /// From when on it isn't used.
+    pub(super) max_age: Duration,
+}
 
 /// When a value was read, and when reading it anew last failed.
 #[derive(Debug, Clone)]
@@ -35,7 +45,7 @@ impl Age {
 
     /// Looks at the clock. One that went forward makes the value as old as it says; one that was set back makes it due
     /// at once, and its age is counted from then.
-    pub(super) fn at(&mut self, now: u64, ages: &KeyAges) -> Verdict {
+    pub(super) fn at(&mut self, now: u64, ages: Ages) -> Verdict {
         if is_behind(now, self.read) {
             *self = Self { doubtful: true, ..Self::new(now) };
         }
@@ -82,17 +92,14 @@ const A_REQUEST: u64 = 10;
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const MORNING: u64 = 1_795_000_000;
-    const AGES: KeyAges =
-        KeyAges { refresh_after: Duration::from_mins(5), max_age: Duration::from_hours(24) };
+    const AGES: Ages = Ages { refresh_after: Duration::from_mins(5), max_age: Duration::from_hours(24) };
     const DAY: u64 = 24 * 3_600;
 
     fn at(age: &mut Age, second: u64) -> Verdict {
-        age.at(MORNING + second, &AGES)
+        age.at(MORNING + second, AGES)
     }
 
     #[test]
@@ -167,6 +174,6 @@ mod tests {
     fn a_request_that_looked_at_the_clock_a_little_earlier_finds_the_value_fresh() {
         let mut age = Age::new(MORNING + 10);
         assert_eq!(at(&mut age, 0), Verdict::Fresh);
-        assert_eq!(Age::new(MORNING + 11).at(MORNING, &AGES), Verdict::Due);
+        assert_eq!(Age::new(MORNING + 11).at(MORNING, AGES), Verdict::Due);
     }
 }

@@ -16,7 +16,7 @@ impl AgoraKeys {
     /// An app's id and its certificate.
     ///
     /// # Errors
-    /// Where either isn't 32 hexadecimal digits.
+    /// Where either isn't 32 hexadecimal digits, or both are the same: the ID is public.
     pub fn new(app_id: String, certificate: String) -> Result<Self, MalformedSecret> {
         for (member, text) in [(APP_ID, &app_id), (APP_CERTIFICATE, &certificate)] {
             if text.len() != 32 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -25,6 +25,12 @@ impl AgoraKeys {
                     "must be 32 hexadecimal digits, as Agora's console shows it",
                 ));
             }
+        }
+        if app_id.eq_ignore_ascii_case(&certificate) {
+            return Err(MalformedSecret::new(
+                APP_CERTIFICATE,
+                format!("must not be the same as {APP_ID}, which is public"),
+            ));
         }
         Ok(Self { app_id, certificate: certificate.into() })
     }
@@ -47,8 +53,9 @@ mod tests {
 
     #[test]
     fn both_are_thirty_two_hexadecimal_digits_kept_as_they_are() {
-        let keys = AgoraKeys::new(GOOD.into(), GOOD.to_uppercase()).unwrap();
-        assert_eq!((keys.app_id.as_str(), keys.expose_certificate()), (GOOD, GOOD.to_uppercase().as_str()));
+        let other = "fedcba9876543210FEDCBA9876543210";
+        let keys = AgoraKeys::new(GOOD.into(), other.into()).unwrap();
+        assert_eq!((keys.app_id.as_str(), keys.expose_certificate()), (GOOD, other));
         for bad in [
             "",
             &GOOD[1..],
@@ -68,6 +75,16 @@ mod tests {
                     "{bad:?}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn an_apps_id_is_no_certificate() {
+        for certificate in [GOOD.to_owned(), GOOD.to_uppercase()] {
+            assert_eq!(
+                AgoraKeys::new(GOOD.into(), certificate).unwrap_err().to_string(),
+                "AGORA_APP_CERTIFICATE must not be the same as AGORA_APP_ID, which is public"
+            );
         }
     }
 

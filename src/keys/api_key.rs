@@ -1,21 +1,30 @@
 //! API keys, for servers that ask on behalf of their users. Only a key's hash is kept; a key is 200 random bits, which
 //! nobody can guess from its hash, so a fast hash does.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::domain::{Randomness, readable};
+use super::{API_KEYS, MalformedSecret, Presented};
+use crate::domain::{READABLE_LENGTH, Randomness, is_readable, readable};
 
 /// A key's hash: what is kept of it.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub struct ApiKeyHash([u8; 32]);
 
-/// A key that is kept: its name, its hash, and when it ends, in seconds since 1970.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeptApiKey {
+/// The keys that are stored, and what of them can't be used.
+#[derive(Debug, Default)]
+pub struct ApiKeys {
+    stored: Vec<StoredApiKey>,
+    mistakes: Vec<MalformedSecret>,
+}
+
+/// A key that is stored: its name, its hash, and when it expires, in seconds since 1970.
+#[derive(Debug)]
+struct StoredApiKey {
     name: String,
     hash: ApiKeyHash,
     expires: Option<u64>,
@@ -61,41 +70,114 @@ pub fn new_key(randomness: Randomness) -> String {
     format!("{PREFIX}{}{}", readable(randomness), readable(randomness))
 }
 
-/// Reads `ROOMPASS_API_KEYS`: an object of name and hash, or name and `{"hash": .., "expires": "2027-01-01T00:00:00Z"}`.
-/// What is wrong with it never shows a hash, or a key that stands where its name should.
-///
-/// # Errors
-/// Where it's anything else.
-pub fn kept(members: &Map<String, Value>) -> Result<Vec<KeptApiKey>, String> {
-    members
-        .iter()
-        .map(|(name, value)| match one(name, value) {
-            _ if name.starts_with(PREFIX) || name.starts_with("sha256:") => Err(WRONG_WAY_ROUND.to_owned()),
-            Some(kept) => Ok(kept),
-            None => Err(mistake(name)),
-        })
-        .collect()
+impl ApiKeys {
+    /// Reads `ROOMPASS_API_KEYS`: an object of name and hash, or name and `{"hash": .., "expires": "2027-01-01T00:00:00Z"}`.
+    /// An entry that can't be used spoils that entry alone. Its mistake never shows a hash, or a key that stands where
+    /// its name should.
+    pub(super) fn read(members: &Map<String, Value>) -> Self {
+        let mut keys = Self::default();
+        for (name, value) in members {
+            match StoredApiKey::read(name, value) {
+                Ok(key) => keys.stored.push(key),
+                Err(problem) => keys.mistakes.push(MalformedSecret::new(API_KEYS, problem)),
+            }
+        }
+        keys.without_duplicates()
+    }
+
+    /// Keys of which none can be read.
+    pub(super) fn unreadable(problem: &str) -> Self {
+        Self { stored: Vec::new(), mistakes: vec![MalformedSecret::new(API_KEYS, problem)] }
+    }
+
+    /// One hash under two names would leave open which of the two a caller is.
+    fn without_duplicates(mut self) -> Self {
+        let mut names: BTreeMap<[u8; 32], Vec<String>> = BTreeMap::new();
+        for key in &self.stored {
+            names.entry(key.hash.0).or_default().push(key.name.clone());
+        }
+        for names in names.into_values().filter(|names| names.len() > 1) {
+            self.stored.retain(|key| !names.contains(&key.name));
+            let problem = format!(
+                "has one hash under {} names ({}): each key needs one name",
+                names.len(),
+                names.join(", ")
+            );
+            self.mistakes.push(MalformedSecret::new(API_KEYS, problem));
+        }
+        self
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.stored.is_empty()
+    }
+
+    pub(super) fn mistakes(&self) -> &[MalformedSecret] {
+        &self.mistakes
+    }
+
+    pub(super) fn hold(&self, hash: &ApiKeyHash) -> bool {
+        self.stored.iter().any(|key| key.hash == *hash)
+    }
+
+    /// The stored key that was presented, until it expires. Every stored key is compared, each in constant time; what
+    /// `new_key` couldn't have made is none, whatever is stored.
+    pub(super) fn look_up(&self, presented: &str, now: u64) -> Presented<'_> {
+        if !has_the_form_of_a_key(presented) {
+            return Presented::Unknown;
+        }
+        let presented = ApiKeyHash::of(presented);
+        let mut found = None;
+        for key in &self.stored {
+            if bool::from(key.hash.0.ct_eq(&presented.0)) {
+                found = Some(key);
+            }
+        }
+        match (found, self.mistakes.first()) {
+            (Some(key), _) if key.expires.is_none_or(|expires| now < expires) => {
+                Presented::Known { name: &key.name, expires: key.expires }
+            }
+            (None, Some(mistake)) => Presented::Unreadable(mistake),
+            _ => Presented::Unknown,
+        }
+    }
 }
 
-fn one(name: &str, value: &Value) -> Option<KeptApiKey> {
-    let (hash, expires) = match value {
-        Value::String(hash) => (hash, None),
-        Value::Object(members) if members.keys().all(|key| key == "hash" || key == "expires") => {
-            let expires = match members.get("expires") {
-                None | Some(Value::Null) => None,
-                Some(time) => Some(seconds(time.as_str()?)?),
-            };
-            (
-                match members.get("hash")? {
-                    Value::String(hash) => hash,
-                    _ => return None,
-                },
-                expires,
-            )
+impl StoredApiKey {
+    fn read(name: &str, value: &Value) -> Result<Self, String> {
+        if name.starts_with(PREFIX) || name.starts_with("sha256:") {
+            return Err(WRONG_WAY_ROUND.to_owned());
         }
-        _ => return None,
-    };
-    Some(KeptApiKey { name: name.to_owned(), hash: ApiKeyHash::parse(hash)?, expires })
+        if name.trim().is_empty() {
+            return Err("has a key without a name".to_owned());
+        }
+        let key = Self::parse(name, value).ok_or_else(|| {
+            format!(
+                "has a key {name:?} that is neither \"sha256:…\" with 64 hexadecimal digits, nor {{\"hash\": …, \"expires\": \"2027-01-01T00:00:00Z\"}}"
+            )
+        })?;
+        if is_of_no_key(&key.hash) {
+            return Err(format!(
+                "has a key {name:?} whose hash is that of an empty or short text: make a key with `roompass api-key {name}`"
+            ));
+        }
+        Ok(key)
+    }
+
+    fn parse(name: &str, value: &Value) -> Option<Self> {
+        let (hash, expires) = match value {
+            Value::String(hash) => (hash.as_str(), None),
+            Value::Object(members) if members.keys().all(|key| key == "hash" || key == "expires") => {
+                let expires = match members.get("expires") {
+                    None | Some(Value::Null) => None,
+                    Some(time) => Some(seconds(time.as_str()?)?),
+                };
+                (members.get("hash")?.as_str()?, expires)
+            }
+            _ => return None,
+        };
+        Some(Self { name: name.to_owned(), hash: ApiKeyHash::parse(hash)?, expires })
+    }
 }
 
 fn seconds(time: &str) -> Option<u64> {
@@ -103,32 +185,23 @@ fn seconds(time: &str) -> Option<u64> {
     time.duration_since(std::time::UNIX_EPOCH).ok().map(|since| since.as_secs())
 }
 
-fn mistake(name: &str) -> String {
-    format!(
-        "has a key {name:?} that is neither \"sha256:…\" with 64 hexadecimal digits, nor {{\"hash\": …, \"expires\": \"2027-01-01T00:00:00Z\"}}"
-    )
+/// Whether a text is one that [`new_key`] makes.
+fn has_the_form_of_a_key(text: &str) -> bool {
+    let random = text.strip_prefix(PREFIX).unwrap_or_default();
+    random.len() == 2 * READABLE_LENGTH && random.bytes().all(is_readable)
 }
 
-/// The kept key that was presented, if one is and it hasn't ended: its name, and when it ends. Every kept key is compared, each in
-/// constant time.
-pub(crate) fn recognised<'a>(
-    kept: &'a [KeptApiKey],
-    presented: &str,
-    now: u64,
-) -> Option<(&'a str, Option<u64>)> {
-    let presented = ApiKeyHash::of(presented);
-    let mut found = None;
-    for key in kept {
-        if bool::from(key.hash.0.ct_eq(&presented.0)) {
-            found = Some(key);
-        }
-    }
-    found
-        .filter(|key| key.expires.is_none_or(|expires| now < expires))
-        .map(|key| (key.name.as_str(), key.expires))
+/// Whether a hash is that of a text that is left where a key should be: an unset variable, a single character, a word.
+/// Such a text is never accepted as a key; the mistake is found when the secret is read.
+fn is_of_no_key(hash: &ApiKeyHash) -> bool {
+    let characters = (0..=u8::MAX).map(|byte| ApiKeyHash(Sha256::digest([byte]).into()));
+    let texts = NO_KEYS.into_iter().map(ApiKeyHash::of);
+    texts.chain(characters).any(|known| known == *hash)
 }
 
 const PREFIX: &str = "rpk_";
+const NO_KEYS: [&str; 12] =
+    ["", PREFIX, "rpk", "\r\n", "null", "undefined", "none", "key", "secret", "password", "test", "changeme"];
 const WRONG_WAY_ROUND: &str = "has a key or a hash where its name belongs: write \"name\": \"sha256:…\", as `roompass api-key name` prints it, and never the key itself";
 
 #[cfg(test)]
@@ -136,54 +209,125 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::domain::operating_system_randomness;
 
-    fn read(value: &Value) -> Result<Vec<KeptApiKey>, String> {
-        kept(value.as_object().unwrap())
+    fn read(value: &Value) -> ApiKeys {
+        ApiKeys::read(value.as_object().unwrap())
+    }
+
+    fn mistakes(value: &Value) -> Vec<String> {
+        read(value).mistakes().iter().map(ToString::to_string).collect()
+    }
+
+    fn hash_of(text: &str) -> String {
+        ApiKeyHash::of(text).to_string()
+    }
+
+    fn known(name: &str, expires: Option<u64>) -> Presented<'_> {
+        Presented::Known { name, expires }
     }
 
     #[test]
-    fn a_key_is_recognised_by_its_hash_until_it_ends() {
-        let (one, other) = (
-            new_key(crate::domain::operating_system_randomness),
-            new_key(crate::domain::operating_system_randomness),
-        );
-        let kept = read(&json!({
-            "backend": ApiKeyHash::of(&one).to_string(),
-            "batch": {"hash": ApiKeyHash::of(&other).to_string(), "expires": "1970-01-01T00:16:40Z"},
-        }))
-        .unwrap();
-        assert_eq!(recognised(&kept, &one, 5_000), Some(("backend", None)));
-        assert_eq!(recognised(&kept, &other, 999), Some(("batch", Some(1_000))));
-        assert_eq!(recognised(&kept, &other, 1_000), None);
-        for wrong in ["", "rpk_", &one[..one.len() - 1], &ApiKeyHash::of(&one).to_string()] {
-            assert_eq!(recognised(&kept, wrong, 0), None);
+    fn a_key_is_known_by_its_hash_until_it_expires() {
+        let (one, other) = (new_key(operating_system_randomness), new_key(operating_system_randomness));
+        let keys = read(&json!({
+            "backend": hash_of(&one),
+            "batch": {"hash": hash_of(&other), "expires": "1970-01-01T00:16:40Z"},
+        }));
+        assert_eq!(keys.look_up(&one, 5_000), known("backend", None));
+        assert_eq!(keys.look_up(&other, 999), known("batch", Some(1_000)));
+        assert_eq!(keys.look_up(&other, 1_000), Presented::Unknown);
+        for wrong in
+            ["", "rpk_", &one[..one.len() - 1], &hash_of(&one), &format!("{one} "), &one.to_uppercase()]
+        {
+            assert_eq!(keys.look_up(wrong, 0), Presented::Unknown);
         }
     }
 
     #[test]
-    fn a_mistake_names_the_key_and_shows_no_hash() {
+    fn what_no_key_could_be_is_never_accepted_whatever_is_stored() {
+        let key = new_key(operating_system_randomness);
+        for text in [
+            "",
+            " ",
+            "x",
+            "secret",
+            "rpk_",
+            "Bearer",
+            &key[4..],
+            &format!("{key}0"),
+            &key.replace("rpk_", "RPK_"),
+        ] {
+            let mut keys = ApiKeys::default();
+            let hash = ApiKeyHash::of(text);
+            keys.stored.push(StoredApiKey { name: "web".into(), hash, expires: None });
+            assert_eq!(keys.look_up(text, 0), Presented::Unknown, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_hash_of_an_empty_or_short_text_is_a_mistake() {
+        for text in ["", "\n", " ", "x", "0", "rpk_", "undefined", "null", "changeme"] {
+            for stored in [json!(hash_of(text)), json!({"hash": hash_of(text)})] {
+                assert_eq!(
+                    mistakes(&json!({ "web": stored })),
+                    [
+                        "ROOMPASS_API_KEYS has a key \"web\" whose hash is that of an empty or short text: make a key with `roompass api-key web`"
+                    ],
+                    "{text:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn one_hash_under_two_names_is_a_mistake_and_neither_is_known() {
+        let (twice, once) = (new_key(operating_system_randomness), new_key(operating_system_randomness));
+        let stored = json!({
+            "a": hash_of(&twice), "b": {"hash": hash_of(&twice), "expires": "2027-01-01T00:00:00Z"}, "c": hash_of(&once),
+        });
+        assert_eq!(
+            mistakes(&stored),
+            ["ROOMPASS_API_KEYS has one hash under 2 names (a, b): each key needs one name"]
+        );
+        let keys = read(&stored);
+        assert!(matches!(keys.look_up(&twice, 0), Presented::Unreadable(_)));
+        assert_eq!(keys.look_up(&once, 0), known("c", None));
+    }
+
+    #[test]
+    fn a_mistake_names_the_key_shows_no_hash_and_spoils_no_other() {
         let short = "sha256:cafe";
+        let good = new_key(operating_system_randomness);
         for value in [
             json!(short),
             json!(5),
             json!({"hash": short}),
+            json!({"hash": null}),
             json!({"expires": "2027-01-01T00:00:00Z"}),
             json!({"hash": format!("sha256:{}", "a".repeat(64)), "expires": "soon"}),
+            json!({"hash": format!("sha256:{}", "a".repeat(64)), "expire": "2027-01-01T00:00:00Z"}),
             json!(format!("sha256:{}", "é".repeat(32))),
             json!(format!("sha256:{}", "+f".repeat(32))),
         ] {
-            let mistake = read(&json!({ "backend": value })).unwrap_err();
+            let keys = read(&json!({ "backend": value, "web": hash_of(&good) }));
+            let [mistake] = keys.mistakes() else { panic!("{value}") };
+            let mistake = mistake.to_string();
             assert!(mistake.contains("\"backend\"") && !mistake.contains("cafe"), "{mistake}");
+            assert_eq!(keys.look_up(&good, 0), known("web", None), "{value}");
+            let unknown = new_key(operating_system_randomness);
+            assert!(matches!(keys.look_up(&unknown, 0), Presented::Unreadable(_)), "it may be backend's");
         }
+        assert_eq!(mistakes(&json!({" ": hash_of(&good)})), ["ROOMPASS_API_KEYS has a key without a name"]);
     }
 
     #[test]
     fn a_key_in_the_place_of_its_name_is_a_mistake_that_does_not_show_it() {
-        let hash = ApiKeyHash::of("rpk_canary").to_string();
+        let hash = hash_of("rpk_canary");
         for value in
             [json!({"rpk_canary": "web"}), json!({"rpk_canary": hash}), json!({hash.as_str(): "web"})]
         {
-            let mistake = read(&value).unwrap_err();
+            let [mistake] = &mistakes(&value)[..] else { panic!("{value}") };
             assert!(mistake.contains("where its name belongs"), "{mistake}");
             assert!(!mistake.contains("canary") && !mistake.contains(&hash), "{mistake}");
         }

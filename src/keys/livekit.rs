@@ -1,9 +1,11 @@
 //! LiveKit's keys: the pair that signs, and the server that trusts it.
 
+use std::net::IpAddr;
+
 use axum::http::Uri;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::MalformedSecret;
+use super::{Deployment, MalformedSecret};
 
 /// A key pair and the server that trusts it, always from one version of the secret.
 #[derive(Debug, Clone)]
@@ -19,11 +21,17 @@ impl LiveKitKeys {
     /// LiveKit's public development pair, for a server started with `--dev`.
     const DEVELOPMENT_PAIR: (&str, &str) = ("devkey", "secret");
 
-    /// A key pair and its server.
+    /// A key pair and its server. The same rules hold wherever the three come from.
     ///
     /// # Errors
-    /// Where either half is empty, or has white space around it, as pasted keys may.
-    pub fn new(server: ServerUrl, api_key: String, api_secret: String) -> Result<Self, MalformedSecret> {
+    /// Where either half is empty, has white space around it, or equals the other; and in Lambda where the pair is
+    /// public or can be guessed, or clients would connect without TLS.
+    pub fn new(
+        server: ServerUrl,
+        api_key: String,
+        api_secret: String,
+        deployment: Deployment,
+    ) -> Result<Self, MalformedSecret> {
         for (member, text) in [(API_KEY, &api_key), (API_SECRET, &api_secret)] {
             if text.is_empty() {
                 return Err(MalformedSecret::new(member, "is empty"));
@@ -32,7 +40,34 @@ impl LiveKitKeys {
                 return Err(MalformedSecret::new(member, "has white space around it"));
             }
         }
-        Ok(Self { server, api_key, api_secret: api_secret.into() })
+        if api_key == api_secret {
+            return Err(MalformedSecret::new(
+                API_SECRET,
+                format!("must not be the same as {API_KEY}, which is public"),
+            ));
+        }
+        let keys = Self { server, api_key, api_secret: api_secret.into() };
+        match deployment {
+            Deployment::Lambda => keys.fit_for_production(),
+            Deployment::Local => Ok(keys),
+        }
+    }
+
+    fn fit_for_production(self) -> Result<Self, MalformedSecret> {
+        if self.is_development_pair() {
+            let problem = "is LiveKit's public development secret, which only `sam local` may use";
+            return Err(MalformedSecret::new(API_SECRET, problem));
+        }
+        if self.is_short() {
+            let problem = "must have 32 bytes or more, since a shorter secret can be guessed: \
+                           `livekit-server generate-keys` makes a new pair";
+            return Err(MalformedSecret::new(API_SECRET, problem));
+        }
+        if !self.server.is_encrypted() && !self.server.is_loopback() {
+            let problem = "must begin with wss:// or https://; ws:// and http:// are for localhost, 127.0.0.1 and [::1] only";
+            return Err(MalformedSecret::new(URL, problem));
+        }
+        Ok(self)
     }
 
     /// The pair that everybody knows, for a server on a laptop.
@@ -81,6 +116,21 @@ impl ServerUrl {
         }
     }
 
+    fn is_encrypted(&self) -> bool {
+        self.scheme_is("wss") || self.scheme_is("https")
+    }
+
+    fn scheme_is(&self, scheme: &str) -> bool {
+        self.0.split_once("://").is_some_and(|(own, _)| own.eq_ignore_ascii_case(scheme))
+    }
+
+    fn is_loopback(&self) -> bool {
+        let uri = self.0.parse::<Uri>().ok();
+        let host = uri.as_ref().and_then(Uri::host).unwrap_or_default();
+        let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+    }
+
     /// Where a LiveKit server started with `--dev` listens.
     #[must_use]
     pub fn development() -> Self {
@@ -103,10 +153,60 @@ pub(crate) const API_SECRET: &str = "LIVEKIT_API_SECRET";
 mod tests {
     use super::*;
 
+    fn keys(server: &str, key: &str, secret: &str, deployment: Deployment) -> Result<LiveKitKeys, String> {
+        let server = ServerUrl::parse(server).map_err(|error| error.to_string())?;
+        LiveKitKeys::new(server, key.into(), secret.into(), deployment).map_err(|error| error.to_string())
+    }
+
+    const LONG: &str = "a-secret-of-thirty-two-bytes-or-more";
+
+    #[test]
+    fn what_is_public_or_can_be_guessed_signs_nothing_in_production() {
+        let development =
+            "LIVEKIT_API_SECRET is LiveKit's public development secret, which only `sam local` may use";
+        let short = "LIVEKIT_API_SECRET must have 32 bytes or more, since a shorter secret can be guessed: `livekit-server generate-keys` makes a new pair";
+        let plain = "LIVEKIT_URL must begin with wss:// or https://; ws:// and http:// are for localhost, 127.0.0.1 and [::1] only";
+        for (server, key, secret, problem) in [
+            ("wss://a.example", "devkey", "secret", Some(development)),
+            ("ws://localhost:7880", "devkey", "secret", Some(development)),
+            ("wss://a.example", "key", "secret", Some(short)),
+            ("wss://a.example", "devkey", &LONG[..31], Some(short)),
+            ("wss://a.example", "devkey", LONG, None),
+            ("wss://a.example", "key", &LONG[..32], None),
+            ("HTTPS://a.example", "key", LONG, None),
+            ("ws://a.example", "key", LONG, Some(plain)),
+            ("http://a.example", "key", LONG, Some(plain)),
+            ("ws://10.0.0.5:7880", "key", LONG, Some(plain)),
+            ("ws://localhost.example", "key", LONG, Some(plain)),
+            ("ws://127.0.0.1.example", "key", LONG, Some(plain)),
+            ("ws://[fd00::1]", "key", LONG, Some(plain)),
+            ("ws://localhost:7880", "key", LONG, None),
+            ("http://127.0.0.1", "key", LONG, None),
+            ("ws://[::1]:7880", "key", LONG, None),
+        ] {
+            let found = keys(server, key, secret, Deployment::Lambda).map(|_| ());
+            assert_eq!(
+                found,
+                problem.map_or(Ok(()), |problem| Err(problem.to_owned())),
+                "{server} {key} {secret}"
+            );
+            assert!(keys(server, key, secret, Deployment::Local).is_ok(), "{server} {key} {secret}");
+        }
+    }
+
+    #[test]
+    fn a_pair_of_two_equal_halves_is_refused_everywhere() {
+        for deployment in [Deployment::Lambda, Deployment::Local] {
+            assert_eq!(
+                keys("wss://a", LONG, LONG, deployment).map(|_| ()),
+                Err("LIVEKIT_API_SECRET must not be the same as LIVEKIT_API_KEY, which is public".into())
+            );
+        }
+    }
+
     #[test]
     fn the_secret_half_is_never_shown() {
-        let keys =
-            LiveKitKeys::new(ServerUrl::parse("wss://a").unwrap(), "k".into(), "canary".into()).unwrap();
+        let keys = keys("wss://a", "k", "canary", Deployment::Local).unwrap();
         assert!(!format!("{keys:?}").contains("canary"));
     }
 

@@ -1,9 +1,10 @@
-//! The keys that sign, and what callers' own keys are known by, from wherever the secret is kept. Knows nothing of
+//! The keys that sign, and what callers' credentials are checked with, from wherever the secret is. Knows nothing of
 //! requests.
 
 mod ageing;
 mod agora;
 pub mod api_key;
+mod callers;
 mod livekit;
 mod secret;
 #[cfg(feature = "lambda")]
@@ -16,13 +17,14 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use ageing::{Age, Verdict};
+use ageing::{Age, Ages, Verdict};
 pub use agora::AgoraKeys;
 pub(crate) use agora::{APP_CERTIFICATE, APP_ID};
+pub use callers::{CallerKeys, Presented, SharedSecret};
 pub(crate) use livekit::{API_KEY, API_SECRET, URL};
 pub use livekit::{LiveKitKeys, ServerUrl};
 pub(crate) use secret::API_KEYS;
-pub use secret::{MalformedSecret, NotConfigured, SigningKeys};
+pub use secret::{Deployment, MalformedSecret, NotConfigured, Secret, SecretRules, SigningKeys};
 #[cfg(feature = "lambda")]
 pub use secrets_manager::SecretsManager;
 
@@ -76,22 +78,23 @@ pub enum KeysError {
     Malformed(#[from] MalformedSecret),
 }
 
-/// The keys of this process: given to it, or read from a store on the first need and again when they're old.
+/// The keys of this process: given to it, or read from a store when they're first needed and refreshed when they're
+/// old.
 ///
-/// No task of its own does that, since a process is frozen between requests: the one request that finds the keys old
-/// reads them, for a second at most, and serves with what it has then; no other request waits. Where there are none,
-/// all who need them wait for the one that reads them. A failure is told and not kept: the next request that needs
-/// keys tries again. While good keys serve on, tries that follow a failure are spaced.
+/// No background task does that, since a process is frozen between requests: the one request that finds the keys old
+/// refreshes them, for a second at most, and goes on with what there is then; no other request waits. Without keys,
+/// all requests that need them wait for the one that reads them. A failure is never cached: the next request that needs
+/// keys tries again. While good keys are used on, tries after a failure are spaced.
 pub struct Keys(Source);
 
 enum Source {
-    Given(Arc<SigningKeys>),
-    Kept(Box<Kept>),
+    Given(Arc<SigningKeys>, Arc<CallerKeys>),
+    Stored(Box<Stored>),
 }
 
-struct Kept {
+struct Stored {
     store: Box<dyn SecretStore>,
-    server: Option<ServerUrl>,
+    rules: SecretRules,
     ages: KeyAges,
     randomness: Randomness,
     turns: Turns,
@@ -99,56 +102,84 @@ struct Kept {
     held: Mutex<Held>,
 }
 
-/// What a process has of its keys.
+/// What a process has of its secret. Each half is always of one version of it, whole.
 #[derive(Default)]
 struct Held {
-    /// The last good ones: always of one version of the secret, whole.
-    keys: Option<(Arc<SigningKeys>, Age)>,
+    signing: Half<SigningKeys>,
+    callers: Half<CallerKeys>,
     version: Option<String>,
-    /// Why the last try failed, for those who waited for it.
+}
+
+/// The last good value of one half, and why the last try for a better one failed, if it did.
+struct Half<T> {
+    value: Option<(Arc<T>, Age)>,
     failure: Option<KeysError>,
 }
 
 impl Keys {
     /// Keys that were given to the process and never change.
     #[must_use]
-    pub fn given(keys: SigningKeys) -> Self {
-        Self(Source::Given(Arc::new(keys)))
+    pub fn given(signing: SigningKeys, callers: CallerKeys) -> Self {
+        Self(Source::Given(Arc::new(signing), Arc::new(callers)))
     }
 
-    /// Keys from a store. `server`, where given, stands in place of the secret's own `LIVEKIT_URL`.
+    /// Keys from a store.
     #[must_use]
-    pub fn kept_in(
+    pub fn stored_in(
         store: Box<dyn SecretStore>,
-        server: Option<ServerUrl>,
+        rules: SecretRules,
         ages: KeyAges,
         randomness: Randomness,
     ) -> Self {
         let (turns, held) = (Turns::default(), Mutex::default());
-        Self(Source::Kept(Box::new(Kept { store, server, ages, randomness, turns, held })))
+        Self(Source::Stored(Box::new(Stored { store, rules, ages, randomness, turns, held })))
     }
 
     /// The keys to sign with now, in seconds since 1970. Takes 1.2 seconds at most.
     ///
     /// # Errors
     /// Where there are no good ones, and the store gives no secret or one that can't be used.
-    pub async fn current(&self, now: u64) -> Result<Arc<SigningKeys>, KeysError> {
+    pub async fn signing(&self, now: u64) -> Result<Arc<SigningKeys>, KeysError> {
         match &self.0 {
-            Source::Given(keys) => Ok(keys.clone()),
-            Source::Kept(kept) => kept.current(now).await,
+            Source::Given(signing, _) => Ok(signing.clone()),
+            Source::Stored(stored) => stored.get(|held| &mut held.signing, stored.signing_ages(), now).await,
+        }
+    }
+
+    /// What callers' credentials are checked with now, in seconds since 1970. Takes 1.2 seconds at most.
+    ///
+    /// # Errors
+    /// Where there is nothing recent enough, and the store gives no secret or one that can't be read.
+    pub async fn callers(&self, now: u64) -> Result<Arc<CallerKeys>, KeysError> {
+        match &self.0 {
+            Source::Given(_, callers) => Ok(callers.clone()),
+            Source::Stored(stored) => stored.get(|held| &mut held.callers, stored.callers_ages(), now).await,
         }
     }
 }
 
-impl Kept {
-    async fn current(&self, now: u64) -> Result<Arc<SigningKeys>, KeysError> {
-        let found = self.held().at(now, &self.ages);
+impl Stored {
+    fn signing_ages(&self) -> Ages {
+        Ages { refresh_after: self.ages.refresh_after, max_age: self.ages.max_age }
+    }
+
+    fn callers_ages(&self) -> Ages {
+        Ages { refresh_after: self.ages.refresh_after, max_age: self.ages.callers_max_age }
+    }
+
+    async fn get<T>(
+        &self,
+        half: fn(&mut Held) -> &mut Half<T>,
+        ages: Ages,
+        now: u64,
+    ) -> Result<Arc<T>, KeysError> {
+        let found = half(&mut self.held()).at(now, ages);
         let (turn, time) = match found {
-            Some((keys, Verdict::Due)) => match self.turns.free() {
+            Some((value, Verdict::Due)) => match self.turns.free() {
                 Some(turn) => (Some(turn), TO_REFRESH),
-                None => return Ok(keys),
+                None => return Ok(value),
             },
-            Some((keys, _)) => return Ok(keys),
+            Some((value, _)) => return Ok(value),
             None => (self.turns.next().await, WITHOUT_KEYS),
         };
         if let Some(turn) = turn {
@@ -156,44 +187,38 @@ impl Kept {
             turn.end();
         }
         let mut held = self.held();
-        match held.at(now, &self.ages) {
-            Some((keys, _)) => Ok(keys),
-            None => Err(held.failure.clone().unwrap_or_else(|| StoreError::late().into())),
+        let half = half(&mut held);
+        match half.at(now, ages) {
+            Some((value, _)) => Ok(value),
+            None => Err(half.failure.clone().unwrap_or_else(|| StoreError::late().into())),
         }
     }
 
-    /// Reads the secret anew. Whatever comes of it, the last good keys stay unless better ones take their place.
+    /// Reads the secret. A half that can't be used leaves the last good one in its place.
     async fn read(&self, now: u64, time: Duration) {
         let fetched = tokio::time::timeout(time, self.store.fetch()).await;
-        let read = fetched.unwrap_or_else(|_| Err(StoreError::late())).map_err(KeysError::from);
-        let read = read.and_then(|StoredSecret { text, version }| {
-            Ok((SigningKeys::from_secret(text.expose_secret(), self.server.clone())?, version))
-        });
+        let fetched = fetched.unwrap_or_else(|_| Err(StoreError::late())).map_err(KeysError::from);
+        let read = fetched
+            .and_then(|StoredSecret { text, version }| Ok((self.rules.read(text.expose_secret())?, version)));
         let mut held = self.held();
-        match read {
-            Ok((keys, version)) => {
-                match &held.keys {
-                    None => tracing::info!(version, "the signing keys are at hand"),
-                    Some(_) if held.version != version => {
-                        tracing::info!(version, previous = held.version, "the signing keys changed");
-                    }
-                    Some(_) => {}
+        let (signing, callers) = match read {
+            Ok((Secret { signing, callers }, version)) => {
+                for mistake in callers.mistakes() {
+                    tracing::error!(cause = %mistake, version, "part of the secret ignored");
                 }
-                *held = Held { keys: Some((Arc::new(keys), Age::new(now))), version, failure: None };
-            }
-            Err(error) => {
-                let serves = held.at(now, &self.ages).is_some();
-                if let Some((_, age)) = held.keys.as_mut().filter(|_| serves) {
-                    let retry_in_seconds = age.failed(now, self.randomness);
-                    tracing::warn!(
-                        cause = %error,
-                        age_seconds = age.seconds(now),
-                        retry_in_seconds,
-                        "the signing keys can't be read anew; the last good ones serve on until max_age"
-                    );
+                if signing.is_ok() {
+                    held.has_version(version);
                 }
-                held.failure = Some(error);
+                (signing.map_err(KeysError::from), Ok(callers))
             }
+            Err(error) => (Err(error.clone()), Err(error)),
+        };
+        let signing = held.signing.replace(signing, now, self.signing_ages(), self.randomness);
+        let callers = held.callers.replace(callers, now, self.callers_ages(), self.randomness);
+        if let Some(Kept { cause, age_seconds, retry_in_seconds }) = signing {
+            tracing::warn!(%cause, age_seconds, retry_in_seconds, "signing key refresh failed; using cached keys until max_age");
+        } else if let Some(Kept { cause, age_seconds, retry_in_seconds }) = callers {
+            tracing::warn!(%cause, age_seconds, retry_in_seconds, "caller key refresh failed; using cached keys until callers_max_age");
         }
     }
 
@@ -203,13 +228,61 @@ impl Kept {
 }
 
 impl Held {
-    /// The keys that serve, and what is to be done with them; none where there are none, or they've served too long.
-    fn at(&mut self, now: u64, ages: &KeyAges) -> Option<(Arc<SigningKeys>, Verdict)> {
-        let (keys, age) = self.keys.as_mut()?;
+    /// Notes which version signs from now on.
+    fn has_version(&mut self, version: Option<String>) {
+        if self.signing.value.is_none() {
+            tracing::info!(version, "signing keys loaded");
+        } else if self.version != version {
+            tracing::info!(version, previous = self.version, "signing keys changed");
+        }
+        self.version = version;
+    }
+}
+
+/// Why the last good value stays in use, how old it is, and when the next try is.
+struct Kept {
+    cause: KeysError,
+    age_seconds: u64,
+    retry_in_seconds: u64,
+}
+
+impl<T> Half<T> {
+    /// The value that is used, and what to do with it; none where there is none, or it's too old.
+    fn at(&mut self, now: u64, ages: Ages) -> Option<(Arc<T>, Verdict)> {
+        let (value, age) = self.value.as_mut()?;
         match age.at(now, ages) {
             Verdict::Ended => None,
-            verdict => Some((keys.clone(), verdict)),
+            verdict => Some((value.clone(), verdict)),
         }
+    }
+
+    /// Takes what was read, or keeps what there is.
+    fn replace(
+        &mut self,
+        read: Result<T, KeysError>,
+        now: u64,
+        ages: Ages,
+        randomness: Randomness,
+    ) -> Option<Kept> {
+        match read {
+            Ok(value) => {
+                *self = Self { value: Some((Arc::new(value), Age::new(now))), failure: None };
+                None
+            }
+            Err(cause) => {
+                self.failure = Some(cause.clone());
+                self.at(now, ages)?;
+                let (_, age) = self.value.as_mut()?;
+                let retry_in_seconds = age.failed(now, randomness);
+                Some(Kept { cause, age_seconds: age.seconds(now), retry_in_seconds })
+            }
+        }
+    }
+}
+
+impl<T> Default for Half<T> {
+    fn default() -> Self {
+        Self { value: None, failure: None }
     }
 }
 
@@ -269,7 +342,8 @@ mod tests {
         }
 
         fn keys_at(&self, server: Option<ServerUrl>) -> Keys {
-            Keys::kept_in(Box::new(self.clone()), server, KeyAges::default(), |bytes| bytes.fill(0))
+            let rules = SecretRules { deployment: Deployment::Lambda, server, shared: Vec::new() };
+            Keys::stored_in(Box::new(self.clone()), rules, KeyAges::default(), |bytes| bytes.fill(0))
         }
 
         fn asked(&self) -> usize {
@@ -295,18 +369,16 @@ mod tests {
         }
     }
 
-    const OLD: &str =
-        r#"{"LIVEKIT_URL": "wss://a.example", "LIVEKIT_API_KEY": "old", "LIVEKIT_API_SECRET": "old secret"}"#;
-    const NEW: &str =
-        r#"{"LIVEKIT_URL": "wss://a.example", "LIVEKIT_API_KEY": "new", "LIVEKIT_API_SECRET": "new secret"}"#;
+    const OLD: &str = r#"{"LIVEKIT_URL": "wss://a.example", "LIVEKIT_API_KEY": "old", "LIVEKIT_API_SECRET": "old secret of thirty-two bytes or more"}"#;
+    const NEW: &str = r#"{"LIVEKIT_URL": "wss://a.example", "LIVEKIT_API_KEY": "new", "LIVEKIT_API_SECRET": "new secret of thirty-two bytes or more"}"#;
     const MORNING: u64 = 1_795_000_000;
     const DAY: u64 = 24 * 3_600;
 
     /// The name of the keys so many seconds into the day; or why there are none. The two halves are of one pair.
     async fn at(keys: &Keys, second: u64) -> Result<String, String> {
-        let keys = keys.current(MORNING + second).await.map_err(|error| error.to_string())?;
+        let keys = keys.signing(MORNING + second).await.map_err(|error| error.to_string())?;
         let pair = keys.livekit().unwrap();
-        assert_eq!(pair.expose_secret(), format!("{} secret", pair.api_key));
+        assert_eq!(pair.expose_secret(), format!("{} secret of thirty-two bytes or more", pair.api_key));
         Ok(pair.api_key.clone())
     }
 
@@ -390,8 +462,11 @@ mod tests {
             "{}",
             "null",
             r#"{"LIVEKIT_URL": "wss://a.example", "LIVEKIT_API_KEY": "new"}"#,
-            r#"{"LIVEKIT_URL": "nowhere", "LIVEKIT_API_KEY": "new", "LIVEKIT_API_SECRET": "new secret"}"#,
-            r#"{"LIVEKIT_URL": "wss://a.example", "LIVEKIT_API_KEY": "new", "LIVEKIT_API_SECRET": " new secret"}"#,
+            r#"{"LIVEKIT_URL": "nowhere", "LIVEKIT_API_KEY": "new", "LIVEKIT_API_SECRET": "new secret of thirty-two bytes or more"}"#,
+            r#"{"LIVEKIT_URL": "wss://a.example", "LIVEKIT_API_KEY": "new", "LIVEKIT_API_SECRET": " new secret of thirty-two bytes or more"}"#,
+            r#"{"LIVEKIT_URL": "wss://a.example", "LIVEKIT_API_KEY": "devkey", "LIVEKIT_API_SECRET": "secret"}"#,
+            r#"{"LIVEKIT_URL": "ws://a.example", "LIVEKIT_API_KEY": "new", "LIVEKIT_API_SECRET": "new secret of thirty-two bytes or more"}"#,
+            r#"{"LIVEKIT_URL": "wss://a.example", "LIVEKIT_API_KEY": "new", "LIVEKIT_API_SECRET": "new secret"}"#,
         ] {
             let store = Store::of([Answer::Secret(OLD), Answer::Secret(malformed), Answer::Secret(NEW)]);
             let keys = store.keys();
@@ -479,8 +554,71 @@ mod tests {
         let server = ServerUrl::parse("wss://b.example").unwrap();
         let keys = Store::of([Answer::Secret(OLD)]).keys_at(Some(server));
         assert_eq!(
-            keys.current(MORNING).await.unwrap().livekit().unwrap().server.as_str(),
+            keys.signing(MORNING).await.unwrap().livekit().unwrap().server.as_str(),
             "wss://b.example"
         );
+    }
+
+    /// Keys with an API key of a caller's in their secret, and that key.
+    fn with_an_api_key(secret: &str) -> (String, &'static str) {
+        let key = "rpk_0123456789abcdefghjkmnpqrstvwxyz01234567";
+        let stored = format!(r#", "ROOMPASS_API_KEYS": {{"web": "{}"}}}}"#, api_key::ApiKeyHash::of(key));
+        (secret.replace('}', &stored), key)
+    }
+
+    /// Whether the API key is known so many seconds into the day; or why that can't be said.
+    async fn knows(keys: &Keys, key: &str, second: u64) -> Result<bool, String> {
+        let callers = keys.callers(MORNING + second).await.map_err(|error| error.to_string())?;
+        Ok(matches!(callers.api_key(key, MORNING), Presented::Known { name: "web", .. }))
+    }
+
+    #[tokio::test]
+    async fn a_removed_api_key_ends_with_the_next_refresh_even_if_the_rest_of_the_secret_is_malformed() {
+        for malformed in [
+            r#"{"LIVEKIT_URL": "nowhere", "LIVEKIT_API_KEY": "new", "LIVEKIT_API_SECRET": "new secret of thirty-two bytes or more"}"#,
+            r#"{"LIVEKIT_URL": "wss://a.example", "LIVEKIT_API_KEY": "devkey", "LIVEKIT_API_SECRET": "secret"}"#,
+            r#"{"LIVEKIT_API_SECRET": 5}"#,
+            "{}",
+        ] {
+            let (old, key) = with_an_api_key(OLD);
+            let store = Store::of([Answer::Secret(old.leak()), Answer::Secret(malformed)]);
+            let keys = store.keys();
+            assert_eq!(knows(&keys, key, 299).await, Ok(true));
+            assert_eq!(knows(&keys, key, 599).await, Ok(false), "{malformed}");
+            assert_eq!(at(&keys, 599).await, Ok("old".into()), "the last good pair signs: {malformed}");
+            assert_eq!(store.asked(), 2);
+        }
+    }
+
+    #[tokio::test]
+    async fn while_the_store_fails_api_keys_are_known_for_an_hour_and_signing_keys_are_used_for_a_day() {
+        let (old, key) = with_an_api_key(OLD);
+        let mut answers = vec![Answer::Secret(old.leak())];
+        answers.extend((0..4).map(|_| Answer::Down));
+        answers.extend([Answer::Secret("no JSON"), Answer::Secret(NEW)]);
+        let store = Store::of(answers);
+        let keys = store.keys();
+        assert_eq!(knows(&keys, key, 0).await, Ok(true));
+        assert_eq!(knows(&keys, key, 3_599).await, Ok(true));
+        assert_eq!(knows(&keys, key, 3_600).await, Err(down().unwrap_err()));
+        assert_eq!(at(&keys, 3_600).await, Ok("old".into()));
+        assert_eq!(at(&keys, DAY - 1).await, Ok("old".into()));
+        assert_eq!(knows(&keys, key, DAY - 1).await, Err(down().unwrap_err()));
+        let malformed =
+            "the secret is malformed: it is not valid JSON with unique member names (line 1, column 2)";
+        assert_eq!(knows(&keys, key, DAY - 1).await, Err(malformed.into()));
+        assert_eq!((knows(&keys, key, DAY - 1).await, store.asked()), (Ok(false), 7));
+    }
+
+    #[tokio::test]
+    async fn a_malformed_api_key_keeps_no_other_and_no_token_waiting() {
+        let (old, key) = with_an_api_key(OLD);
+        let spoiled = old.replace("\"web\":", "\"batch\": \"sha256:canary\", \"web\":");
+        let keys = Store::of([Answer::Secret(spoiled.leak())]).keys();
+        assert_eq!(at(&keys, 0).await, Ok("old".into()));
+        assert_eq!(knows(&keys, key, 0).await, Ok(true));
+        let callers = keys.callers(MORNING).await.unwrap();
+        let unknown = callers.api_key("rpk_00000000000000000000000000000000000000aa", MORNING);
+        assert!(matches!(unknown, Presented::Unreadable(_)), "it may be batch's: {unknown:?}");
     }
 }

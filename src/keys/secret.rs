@@ -1,25 +1,62 @@
-//! The secret: one JSON object with the keys of LiveKit, of Agora or of both, and what callers are known by.
+//! The secret: one JSON object with the keys of LiveKit, of Agora or of both, and what callers are checked with.
 
-use std::collections::BTreeMap;
-
-use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
 use super::agora::{APP_CERTIFICATE, APP_ID, AgoraKeys};
-use super::api_key::{self, KeptApiKey};
+use super::callers::{CallerKeys, SharedSecret};
 use super::livekit::{API_KEY, API_SECRET, LiveKitKeys, ServerUrl, URL};
 use crate::config::Dialect;
 use crate::json;
+
+/// Where the keys are used, which decides how strictly they are judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deployment {
+    /// In AWS Lambda: no public key pair, no secret that can be guessed, no clients without TLS.
+    Lambda,
+    /// On a laptop, and in Lambda's emulator.
+    Local,
+}
+
+/// How a secret is read.
+#[derive(Debug, Clone)]
+pub struct SecretRules {
+    /// Where its keys are used.
+    pub deployment: Deployment,
+    /// Where clients connect, in place of the secret's own `LIVEKIT_URL`.
+    pub server: Option<ServerUrl>,
+    /// The secrets that issuers share with us, as the callers name them.
+    pub shared: Vec<SharedSecret>,
+}
+
+/// A secret, read. Half of it may be unusable.
+#[derive(Debug)]
+pub struct Secret {
+    /// The keys that sign.
+    pub signing: Result<SigningKeys, MalformedSecret>,
+    /// What callers' credentials are checked with.
+    pub callers: CallerKeys,
+}
+
+impl SecretRules {
+    /// Reads a secret's JSON.
+    ///
+    /// # Errors
+    /// Where it isn't a JSON object.
+    pub fn read(&self, text: &str) -> Result<Secret, MalformedSecret> {
+        let members =
+            json::object(text.as_bytes()).map_err(|error| MalformedSecret::new("it", error.to_string()))?;
+        Ok(Secret {
+            signing: SigningKeys::read(&members, self),
+            callers: CallerKeys::read(&members, &self.shared),
+        })
+    }
+}
 
 /// The keys of one provider or of both, always from one version of the secret.
 #[derive(Debug, Clone)]
 pub struct SigningKeys {
     livekit: Option<LiveKitKeys>,
     agora: Option<AgoraKeys>,
-    /// `ROOMPASS_API_KEYS`: the API keys that callers may present.
-    pub(crate) api_keys: Vec<KeptApiKey>,
-    /// The secret's other members: those that issuers share with us.
-    shared: BTreeMap<String, SecretString>,
 }
 
 /// A provider whose tokens were asked for, and for which there are no keys.
@@ -50,41 +87,34 @@ impl MalformedSecret {
 }
 
 impl SigningKeys {
-    /// LiveKit's key pair and its server, and nothing else.
-    ///
-    /// # Errors
-    /// Where either half of the pair can't be one.
-    pub fn new(server: ServerUrl, api_key: String, api_secret: String) -> Result<Self, MalformedSecret> {
-        LiveKitKeys::new(server, api_key, api_secret).map(Self::from)
-    }
-
     /// The keys of one provider or of both, if there are any.
-    pub(crate) fn of(livekit: Option<LiveKitKeys>, agora: Option<AgoraKeys>) -> Option<Self> {
-        let any = livekit.is_some() || agora.is_some();
-        any.then(|| Self { livekit, agora, api_keys: Vec::new(), shared: BTreeMap::new() })
-    }
-
-    /// Reads the secret's JSON. `server`, where given, stands in place of its `LIVEKIT_URL`.
     ///
     /// # Errors
-    /// Where it isn't such an object, or holds half of a provider's keys, or no provider's.
-    pub fn from_secret(text: &str, server: Option<ServerUrl>) -> Result<Self, MalformedSecret> {
-        let members =
-            json::object(text.as_bytes()).map_err(|error| MalformedSecret::new("it", error.to_string()))?;
+    /// Where both sign with one secret.
+    pub(crate) fn of(
+        livekit: Option<LiveKitKeys>,
+        agora: Option<AgoraKeys>,
+    ) -> Result<Option<Self>, MalformedSecret> {
+        match (&livekit, &agora) {
+            (Some(livekit), Some(agora)) if livekit.expose_secret() == agora.expose_certificate() => {
+                let problem = format!("must not be the same as {API_SECRET}: use a secret of its own");
+                Err(MalformedSecret::new(APP_CERTIFICATE, problem))
+            }
+            (None, None) => Ok(None),
+            _ => Ok(Some(Self { livekit, agora })),
+        }
+    }
+
+    /// Reads a secret's members.
+    ///
+    /// # Errors
+    /// Where they hold half of a provider's keys, or no provider's, or keys that may not be used here.
+    fn read(members: &Map<String, Value>, rules: &SecretRules) -> Result<Self, MalformedSecret> {
         let names_one_of = |names: &[&str]| names.iter().any(|name| members.contains_key(*name));
-        let agora = if names_one_of(&AGORA) { Some(agora(&members)?) } else { None };
+        let agora = if names_one_of(&AGORA) { Some(agora(members)?) } else { None };
         let livekit =
-            if agora.is_none() || names_one_of(&LIVEKIT) { Some(livekit(&members, server)?) } else { None };
-        let api_keys = match members.get(API_KEYS) {
-            None | Some(Value::Null) => Vec::new(),
-            Some(Value::Object(kept)) => read_api_keys(kept)?,
-            Some(_) => return Err(MalformedSecret::new(API_KEYS, "must be an object of names and hashes")),
-        };
-        let shared = members.into_iter().filter_map(|(name, value)| match value {
-            Value::String(text) if !signs(&name) => Some((name, text.into())),
-            _ => None,
-        });
-        Ok(Self { livekit, agora, api_keys, shared: shared.collect() })
+            if agora.is_none() || names_one_of(&LIVEKIT) { Some(livekit(members, rules)?) } else { None };
+        Self::of(livekit, agora)?.ok_or_else(|| MalformedSecret::new(API_KEY, "is missing"))
     }
 
     /// The same, with LiveKit's keys.
@@ -97,37 +127,6 @@ impl SigningKeys {
     #[must_use]
     pub fn with_agora(self, keys: AgoraKeys) -> Self {
         Self { agora: Some(keys), ..self }
-    }
-
-    /// The same, with API keys as `ROOMPASS_API_KEYS` has them, as JSON.
-    ///
-    /// # Errors
-    /// Where it isn't such an object.
-    pub fn with_api_keys(self, text: &str) -> Result<Self, MalformedSecret> {
-        let kept = json::object(text.as_bytes());
-        let kept = kept.map_err(|error| MalformedSecret::new(API_KEYS, error.to_string()))?;
-        Ok(Self { api_keys: read_api_keys(&kept)?, ..self })
-    }
-
-    /// The same, with a secret that an issuer shares with us: none of the names of our own keys.
-    #[must_use]
-    pub fn with_shared_secret(mut self, name: &str, secret: String) -> Self {
-        if !signs(name) {
-            self.shared.insert(name.to_owned(), secret.into());
-        }
-        self
-    }
-
-    /// A secret that an issuer shares with us.
-    ///
-    /// # Errors
-    /// Where there is none of this name, or it's shorter than HS256 needs (RFC 7518, section 3.2).
-    pub fn shared_secret(&self, name: &str) -> Result<&[u8], MalformedSecret> {
-        let secret = self.shared.get(name).ok_or_else(|| MalformedSecret::new(name, "is missing"))?;
-        match secret.expose_secret().as_bytes() {
-            short if short.len() < 32 => Err(MalformedSecret::new(name, "must have 32 bytes or more")),
-            secret => Ok(secret),
-        }
     }
 
     /// What signs for LiveKit.
@@ -168,29 +167,21 @@ impl SigningKeys {
 
 impl From<LiveKitKeys> for SigningKeys {
     fn from(keys: LiveKitKeys) -> Self {
-        Self { livekit: Some(keys), agora: None, api_keys: Vec::new(), shared: BTreeMap::new() }
+        Self { livekit: Some(keys), agora: None }
     }
 }
 
-fn livekit(members: &Map<String, Value>, server: Option<ServerUrl>) -> Result<LiveKitKeys, MalformedSecret> {
-    let server = match server {
-        Some(server) => server,
+fn livekit(members: &Map<String, Value>, rules: &SecretRules) -> Result<LiveKitKeys, MalformedSecret> {
+    let server = match &rules.server {
+        Some(server) => server.clone(),
         None => ServerUrl::parse(string(members, URL)?)?,
     };
-    LiveKitKeys::new(server, string(members, API_KEY)?.to_owned(), string(members, API_SECRET)?.to_owned())
+    let (key, secret) = (string(members, API_KEY)?.to_owned(), string(members, API_SECRET)?.to_owned());
+    LiveKitKeys::new(server, key, secret, rules.deployment)
 }
 
 fn agora(members: &Map<String, Value>) -> Result<AgoraKeys, MalformedSecret> {
     AgoraKeys::new(string(members, APP_ID)?.to_owned(), string(members, APP_CERTIFICATE)?.to_owned())
-}
-
-/// Whether a member is a provider's. Whoever may know what a caller's issuer signs with must not thereby sign as us.
-fn signs(member: &str) -> bool {
-    LIVEKIT.contains(&member) || AGORA.contains(&member)
-}
-
-fn read_api_keys(kept: &Map<String, Value>) -> Result<Vec<KeptApiKey>, MalformedSecret> {
-    api_key::kept(kept).map_err(|problem| MalformedSecret::new(API_KEYS, problem))
 }
 
 fn string<'a>(members: &'a Map<String, Value>, member: &str) -> Result<&'a str, MalformedSecret> {
@@ -201,6 +192,8 @@ fn string<'a>(members: &'a Map<String, Value>, member: &str) -> Result<&'a str, 
     }
 }
 
+/// The members that sign, and their names.
+pub(super) const SIGNING_MEMBERS: [&str; 4] = [API_SECRET, APP_CERTIFICATE, API_KEY, APP_ID];
 const LIVEKIT: [&str; 3] = [URL, API_KEY, API_SECRET];
 const AGORA: [&str; 2] = [APP_ID, APP_CERTIFICATE];
 /// The name of the secret's member, and of the environment variable for the same thing.
@@ -210,8 +203,16 @@ pub(crate) const API_KEYS: &str = "ROOMPASS_API_KEYS";
 mod tests {
     use super::*;
 
+    fn rules() -> SecretRules {
+        SecretRules { deployment: Deployment::Lambda, server: None, shared: Vec::new() }
+    }
+
+    fn signing(text: &str) -> Result<SigningKeys, MalformedSecret> {
+        rules().read(text).and_then(|secret| secret.signing)
+    }
+
     fn error(text: &str) -> String {
-        SigningKeys::from_secret(text, None).unwrap_err().to_string()
+        signing(text).unwrap_err().to_string()
     }
 
     #[test]
@@ -250,15 +251,16 @@ mod tests {
     #[test]
     fn a_secret_has_one_providers_keys_or_both() {
         let livekit =
-            r#"{"LIVEKIT_URL": "wss://a", "LIVEKIT_API_KEY": "k", "LIVEKIT_API_SECRET": "s"}"#.to_owned();
+            r#"{"LIVEKIT_URL": "wss://a", "LIVEKIT_API_KEY": "k", "LIVEKIT_API_SECRET": "a secret of thirty-two bytes or more"}"#.to_owned();
         let both = format!("{},{}", &AGORA_ALONE[..AGORA_ALONE.len() - 1], &livekit[1..]);
         for (text, has_livekit, has_agora) in
             [(&*livekit, true, false), (AGORA_ALONE, false, true), (&both, true, true)]
         {
-            let keys = SigningKeys::from_secret(text, None).unwrap();
+            let keys = signing(text).unwrap();
             assert_eq!((keys.livekit().is_ok(), keys.agora().is_ok()), (has_livekit, has_agora), "{text}");
         }
-        let of_agora_alone = SigningKeys::from_secret(AGORA_ALONE, Some(ServerUrl::development())).unwrap();
+        let with_a_server = SecretRules { server: Some(ServerUrl::development()), ..rules() };
+        let of_agora_alone = with_a_server.read(AGORA_ALONE).unwrap().signing.unwrap();
         assert_eq!(of_agora_alone.livekit().unwrap_err(), NotConfigured::LiveKit, "a server makes no pair");
     }
 
@@ -282,16 +284,22 @@ mod tests {
     }
 
     #[test]
-    fn what_signs_tokens_is_no_secret_that_an_issuer_shares() {
-        let text = AGORA_ALONE.replace('}', r#", "LIVEKIT_URL": "wss://a", "LIVEKIT_API_KEY": "a key of thirty-two bytes or more", "LIVEKIT_API_SECRET": "a secret of thirty-two bytes or more", "ISSUER": "another of thirty-two bytes or more"}"#);
-        let keys = SigningKeys::from_secret(&text, None).unwrap();
-        let keys = LIVEKIT
-            .into_iter()
-            .chain(AGORA)
-            .fold(keys, |keys, name| keys.with_shared_secret(name, "x".repeat(32)));
-        for name in LIVEKIT.into_iter().chain(AGORA) {
-            assert_eq!(keys.shared_secret(name).unwrap_err().to_string(), format!("{name} is missing"));
-        }
-        assert!(keys.shared_secret("ISSUER").is_ok());
+    fn the_public_development_pair_is_a_malformed_secret_in_lambda_alone() {
+        let pair = r#"{"LIVEKIT_URL": "wss://a.example", "LIVEKIT_API_KEY": "devkey", "LIVEKIT_API_SECRET": "secret"}"#;
+        assert_eq!(
+            error(pair),
+            "LIVEKIT_API_SECRET is LiveKit's public development secret, which only `sam local` may use"
+        );
+        let local = SecretRules { deployment: Deployment::Local, ..rules() };
+        assert!(local.read(pair).unwrap().signing.is_ok());
+    }
+
+    #[test]
+    fn both_providers_never_sign_with_one_secret() {
+        let text = AGORA_ALONE.replace('}', r#", "LIVEKIT_URL": "wss://a", "LIVEKIT_API_KEY": "k", "LIVEKIT_API_SECRET": "5cfd2fd1755d40ecb72977518be15d3b"}"#);
+        assert_eq!(
+            error(&text),
+            "AGORA_APP_CERTIFICATE must not be the same as LIVEKIT_API_SECRET: use a secret of its own"
+        );
     }
 }

@@ -189,13 +189,14 @@ mod tests {
 
     use super::*;
     use crate::domain::Ttl;
-    use crate::keys::ServerUrl;
+    use crate::keys::{Deployment, ServerUrl};
 
     fn keys() -> LiveKitKeys {
         LiveKitKeys::new(
             ServerUrl::parse("wss://x").unwrap(),
             "key".into(),
             "a secret of thirty-two bytes or more".into(),
+            Deployment::Lambda,
         )
         .unwrap()
     }

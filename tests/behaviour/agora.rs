@@ -8,11 +8,11 @@ use miniz_oxide::inflate::decompress_to_vec_zlib;
 use roompass::config::Config;
 use roompass::domain::operating_system_randomness;
 use roompass::http::router;
-use roompass::keys::{Keys, SigningKeys};
+use roompass::keys::{Keys, Secret};
 use serde_json::{Value, json};
 
 use crate::lambda_events::{event, invoke_on};
-use crate::support::{Answer, OPEN, request, send, service};
+use crate::support::{Answer, OPEN, request, rules, send, service};
 
 const APP_ID: &str = "970ca35de60c44645bbae8a215061b33";
 const CERTIFICATE: &str = "5cfd2fd1755d40ecb72977518be15d3b";
@@ -21,8 +21,8 @@ const CERTIFICATE: &str = "5cfd2fd1755d40ecb72977518be15d3b";
 fn served(policy: &str) -> Router {
     let config = Config::parse(&format!("dialects = [\"agora\"]\n{policy}"), "test.toml").unwrap();
     let secret = json!({"AGORA_APP_ID": APP_ID, "AGORA_APP_CERTIFICATE": CERTIFICATE});
-    let keys = SigningKeys::from_secret(&secret.to_string(), None).unwrap();
-    router(config, Keys::given(keys), operating_system_randomness)
+    let Secret { signing, callers } = rules(&config).read(&secret.to_string()).unwrap();
+    router(config, Keys::given(signing.unwrap(), callers), operating_system_randomness)
 }
 
 /// Whoever asks gets whatever they ask for.

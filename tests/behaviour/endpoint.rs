@@ -1,6 +1,6 @@
 //! The standard endpoint, through the router: what goes in and what comes out, whole.
 
-use crate::support::{API_KEY, OPEN, kept_in, post, request, send, service};
+use crate::support::{API_KEY, OPEN, post, request, send, service, stored_in};
 use axum::http::{Method, StatusCode};
 use roompass::config::Config;
 use roompass::domain::operating_system_randomness;
@@ -390,7 +390,7 @@ async fn without_keys_nobody_gets_a_pass_and_everybody_may_try_again() {
         || Err(StoreError::Unavailable("canary".into())),
         || Ok("{\"LIVEKIT_URL\": \"canary\"}".into()),
     ] {
-        let keys = kept_in(Store(answer));
+        let keys = stored_in(Store(answer));
         let service = router(Config::parse(OPEN, "test.toml").unwrap(), keys, operating_system_randomness);
         for request in
             [request(Method::POST, "/getToken", &[], ""), request(Method::GET, "/healthz", &[], "")]
@@ -405,7 +405,7 @@ async fn without_keys_nobody_gets_a_pass_and_everybody_may_try_again() {
 
 #[tokio::test]
 async fn with_agoras_keys_alone_nobody_gets_a_livekit_token_and_trying_again_does_not_help() {
-    let keys = kept_in(Store(|| Ok(AGORA_ALONE.into())));
+    let keys = stored_in(Store(|| Ok(AGORA_ALONE.into())));
     let service = router(Config::parse(OPEN, "test.toml").unwrap(), keys, operating_system_randomness);
     let answer = post(&service, "").await;
     let problem = answer.refused(503, "livekit_not_configured");
@@ -419,7 +419,7 @@ async fn with_agoras_keys_alone_nobody_gets_a_livekit_token_and_trying_again_doe
     let health = send(&service, request(Method::GET, "/healthz", &[], "")).await;
     health.refused(503, "livekit_not_configured");
     let both = Config::parse(&format!("dialects = [\"standard\", \"agora\"]\n{OPEN}"), "test.toml").unwrap();
-    let service = router(both, kept_in(Store(|| Ok(AGORA_ALONE.into()))), operating_system_randomness);
+    let service = router(both, stored_in(Store(|| Ok(AGORA_ALONE.into()))), operating_system_randomness);
     assert_eq!(send(&service, request(Method::GET, "/healthz", &[], "")).await.status, StatusCode::OK);
 }
 
@@ -435,7 +435,7 @@ async fn health_is_the_version_when_keys_are_at_hand() {
 
 #[tokio::test]
 async fn a_defect_of_ours_is_a_500_that_shows_nothing() {
-    let keys = kept_in(Store(|| panic!("canary")));
+    let keys = stored_in(Store(|| panic!("canary")));
     let config = format!("[cors]\norigins = [\"*\"]\n{OPEN}");
     let service = router(Config::parse(&config, "test.toml").unwrap(), keys, operating_system_randomness);
     let answer = post(&service, "").await;

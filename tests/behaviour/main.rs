@@ -17,6 +17,7 @@ mod local_files;
 mod log;
 mod oracle;
 mod policies;
+mod secrets;
 mod security;
 mod serve;
 mod support;

@@ -10,11 +10,10 @@ use roompass::config::Config;
 use roompass::dialect::standard;
 use roompass::domain::{Grants, Pass, RoomConfig};
 use roompass::http::Refusal;
-use roompass::keys::{Keys, ServerUrl, SigningKeys};
 use roompass::policy::{Denial, Policy};
 use serde_json::{Map, Value, json};
 
-use crate::support::{API_KEY, API_SECRET};
+use crate::support::keys_with;
 
 const OPEN_DEMO: &str = include_str!("../policies/open-demo.toml");
 const TEAM_ROOMS: &str = include_str!("../policies/team-rooms.toml");
@@ -341,7 +340,7 @@ async fn a_token_without_its_scheme_is_a_cause_in_the_document() {
     for (more, credential, cause_logged) in [
         ("", "eyJh.eyJp.c2ln", "no configured caller presents such a credential"),
         ("", "Bearer undefined", "no configured caller presents such a credential"),
-        (api_key, "Bearer undefined", "the API key isn't one that is kept, or it has ended"),
+        (api_key, "Bearer undefined", "unknown or expired API key"),
     ] {
         let callers = Callers::new(Config::parse(&format!("{config}{more}"), "x.toml").unwrap().callers);
         let request = Request::post("/getToken").header("authorization", credential).body(()).unwrap();
@@ -360,36 +359,34 @@ async fn a_shared_secret_is_changed_without_a_refusal() {
     const NOW: u64 = 1_800_000_000;
     let stanza = SECURE_DOC.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
     let stanza = stanza.into_iter().find(|stanza| stanza.contains("LOGIN_SECRET_2")).unwrap();
-    let callers = Callers::new(Config::parse(stanza, "docs/secure.md").unwrap().callers);
+    let config = Config::parse(stanza, "docs/secure.md").unwrap();
+    let callers = Callers::new(config.callers.clone());
     let (old, new) = ("the old secret, of 32 bytes or more", "the new secret, of 32 bytes or more");
-    let server = ServerUrl::parse("wss://test.livekit.cloud").unwrap();
-    let keys = SigningKeys::new(server, API_KEY.into(), API_SECRET.into()).unwrap();
-    let keys = keys.with_shared_secret("LOGIN_SECRET", old.into());
     let claims = json!({"iss": "https://login.example.com/", "aud": "calls", "sub": "ada", "exp": NOW + 600});
-    let identified = async |secret: &str, keys: &SigningKeys| {
+    let identified = async |secret: &str, stored: &Value| {
         let key = EncodingKey::from_secret(secret.as_bytes());
         let token = encode(&Header::new(Algorithm::HS256), &claims, &key).unwrap();
         let request =
             Request::post("/getToken").header("authorization", format!("Bearer {token}")).body(()).unwrap();
-        let caller = callers.identify(&request.into_parts().0, &Keys::given(keys.clone()), NOW).await;
+        let caller = callers.identify(&request.into_parts().0, &keys_with(&config, stored), NOW).await;
         caller.map(|caller| caller.name).map_err(|error| error.to_string())
     };
-    let both = keys.clone().with_shared_secret("LOGIN_SECRET_2", new.into());
+    let both = json!({"LOGIN_SECRET": old, "LOGIN_SECRET_2": new});
     assert_eq!(identified(old, &both).await, Ok("app".into()));
     assert_eq!(identified(new, &both).await, Ok("app-2".into()));
     assert!(identified("another secret, of 32 bytes or more", &both).await.is_err());
-    assert!(identified(new, &keys).await.unwrap_err().contains("LOGIN_SECRET_2 is missing"));
+    let one = json!({"LOGIN_SECRET": old});
+    assert!(identified(new, &one).await.unwrap_err().contains("LOGIN_SECRET_2 is missing"));
 }
 
 /// Why the document's caller with a shared secret isn't recognised by such a token, if it isn't.
 async fn cause(claims: &Value, header: &Header, now: u64) -> Option<String> {
     let stanza = SECURE_DOC.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
     let stanza = stanza.into_iter().find(|stanza| stanza.contains("SUPABASE_JWT_SECRET")).unwrap();
-    let callers = Callers::new(Config::parse(stanza, "docs/secure.md").unwrap().callers);
+    let config = Config::parse(stanza, "docs/secure.md").unwrap();
+    let callers = Callers::new(config.callers.clone());
     let shared = "a secret that an issuer and the endpoint share";
-    let server = ServerUrl::parse("wss://test.livekit.cloud").unwrap();
-    let keys = SigningKeys::new(server, API_KEY.into(), API_SECRET.into()).unwrap();
-    let keys = Keys::given(keys.with_shared_secret("SUPABASE_JWT_SECRET", shared.into()));
+    let keys = keys_with(&config, &json!({"SUPABASE_JWT_SECRET": shared}));
     let token = encode(header, claims, &EncodingKey::from_secret(shared.as_bytes())).unwrap();
     let request =
         Request::post("/getToken").header("authorization", format!("Bearer {token}")).body(()).unwrap();

@@ -15,12 +15,12 @@ use roompass::config::Config;
 use roompass::domain::operating_system_randomness;
 use roompass::http::router;
 use roompass::keys::api_key::{ApiKeyHash, new_key};
-use roompass::keys::{Keys as OurKeys, SecretStore, ServerUrl, SigningKeys, StoreError, StoredSecret};
+use roompass::keys::{SecretStore, StoreError, StoredSecret};
 use serde_json::{Value, json};
 
 use crate::issuer::{Issuer, Key, Keys, compact, encoded, hs256, set};
 use crate::log::logged;
-use crate::support::{API_KEY, API_SECRET, Answer, kept_in, request, send, service};
+use crate::support::{API_KEY, API_SECRET, Answer, keys_with, request, rules, send, service, stored_in};
 
 /// Members may have any room, as themselves.
 const MEMBERS: &str =
@@ -39,13 +39,13 @@ fn members(issuer: &str, algorithms: &str) -> Router {
 
 /// A service that shares secrets with issuers and keeps API keys.
 fn knowing(config: &str, secrets: &[(&str, &str)], api_keys: &Value) -> Router {
-    let server = ServerUrl::parse("wss://test.livekit.cloud").unwrap();
-    let keys = SigningKeys::new(server, API_KEY.into(), API_SECRET.into()).unwrap();
-    let keys = keys.with_api_keys(&api_keys.to_string()).unwrap();
-    let keys =
-        secrets.iter().fold(keys, |keys, (name, secret)| keys.with_shared_secret(name, (*secret).into()));
     let config = Config::parse(config, "test.toml").unwrap();
-    router(config, OurKeys::given(keys), operating_system_randomness)
+    let mut members = json!({ "ROOMPASS_API_KEYS": api_keys });
+    for (name, secret) in secrets {
+        members[*name] = json!(secret);
+    }
+    let keys = keys_with(&config, &members);
+    router(config, keys, operating_system_randomness)
 }
 
 async fn ask(service: &Router, headers: &[(&str, &str)]) -> Answer {
@@ -1242,7 +1242,7 @@ async fn rule_10_nor_is_a_good_key_while_the_secret_store_is_down() {
         + "secret = \"SHARED\"\n[[caller]]\nname = \"backend\"\nkind = \"api-key\"\n"
         + &MEMBERS.replace("[\"app\"]", "[\"app\", \"backend\"]").replace("{sub}", "{random}");
     let service =
-        router(Config::parse(&config, "test.toml").unwrap(), kept_in(Down), operating_system_randomness);
+        router(Config::parse(&config, "test.toml").unwrap(), stored_in(Down), operating_system_randomness);
     let claims = json!({"iss": "https://a.example", "aud": "calls", "sub": "ada", "exp": 4_000_000_000_u64});
     let token = compact(r#"{"alg":"HS256"}"#, &claims.to_string(), hs256(&[7; 32]));
     assert_unavailable(&bearing(&service, &token).await, "a shared secret");
@@ -1342,9 +1342,11 @@ async fn rule_14_api_keys_are_recognised_by_their_hashes_alone() {
             .await
             .refused(401, "no_credential");
     }
-    let server = ServerUrl::parse("wss://test.livekit.cloud").unwrap();
-    let keys = SigningKeys::new(server, API_KEY.into(), API_SECRET.into()).unwrap();
-    let shown = format!("{:?}", keys.with_api_keys(&kept.to_string()).unwrap());
+    let secret = json!({
+        "LIVEKIT_URL": "wss://a", "LIVEKIT_API_KEY": API_KEY, "LIVEKIT_API_SECRET": API_SECRET, "ROOMPASS_API_KEYS": kept,
+    });
+    let config = Config::parse("", "test.toml").unwrap();
+    let shown = format!("{:?}", rules(&config).read(&secret.to_string()).unwrap());
     for secret in [&good, &hash(&good), &hash(&good)[7..], API_SECRET] {
         assert!(!shown.contains(secret), "{shown}");
     }

@@ -10,8 +10,8 @@ use livekit_api::access_token::TokenVerifier;
 use roompass::config::{Config, KeyAges};
 use roompass::domain::operating_system_randomness;
 use roompass::http::router;
-use roompass::keys::{Keys, SecretStore, ServerUrl, SigningKeys};
-use serde_json::Value;
+use roompass::keys::{Deployment, Keys, Secret, SecretRules, SecretStore};
+use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use crate::log;
@@ -34,13 +34,28 @@ agents = [{ name = "*", deployments = ["*"] }]
 "#;
 
 pub(crate) fn keys() -> Keys {
-    let server = ServerUrl::parse("wss://test.livekit.cloud").unwrap();
-    Keys::given(SigningKeys::new(server, API_KEY.into(), API_SECRET.into()).unwrap())
+    keys_with(&Config::parse("", "test.toml").unwrap(), &json!({}))
+}
+
+/// The keys of a secret with LiveKit's members and these, read for this configuration.
+pub(crate) fn keys_with(config: &Config, members: &Value) -> Keys {
+    let mut secret = json!({
+        "LIVEKIT_URL": "wss://test.livekit.cloud", "LIVEKIT_API_KEY": API_KEY, "LIVEKIT_API_SECRET": API_SECRET,
+    });
+    secret.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+    let Secret { signing, callers } = rules(config).read(&secret.to_string()).unwrap();
+    Keys::given(signing.unwrap(), callers)
 }
 
 /// Keys that are read from a store.
-pub(crate) fn kept_in(store: impl SecretStore + 'static) -> Keys {
-    Keys::kept_in(Box::new(store), None, KeyAges::default(), operating_system_randomness)
+pub(crate) fn stored_in(store: impl SecretStore + 'static) -> Keys {
+    let config = Config::parse("", "test.toml").unwrap();
+    Keys::stored_in(Box::new(store), rules(&config), KeyAges::default(), operating_system_randomness)
+}
+
+/// How the function reads its secret.
+pub(crate) fn rules(config: &Config) -> SecretRules {
+    SecretRules { deployment: Deployment::Lambda, server: None, shared: config.shared_secrets() }
 }
 
 pub(crate) fn service(config: &str) -> Router {

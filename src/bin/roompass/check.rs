@@ -8,6 +8,7 @@ use roompass::config::{Config, ConfigError, ConfigSource, Dialect, Environment, 
 use roompass::dialect::{self, agora};
 use roompass::domain::agora::TokenVersion;
 use roompass::domain::{RoomName, operating_system_randomness};
+use roompass::keys::Deployment;
 use roompass::policy::{RoomPattern, Rule, Source, Template};
 
 use crate::development::{self, Policy};
@@ -24,7 +25,7 @@ pub(crate) struct Options {
 /// # Errors
 /// At the first mistake.
 pub(crate) fn run(options: Options) -> Result<String, ConfigError> {
-    let mut environment = Environment::of_this_process()?;
+    let mut environment = Environment::of_this_process(Deployment::Local)?;
     if let Some(file) = options.file {
         environment.config = ConfigSource::Argument(file);
     }

@@ -8,10 +8,10 @@ use axum::middleware::from_fn;
 use clap::{Args, ValueEnum};
 use roompass::auth::{Caller, Callers};
 use roompass::config::{
-    Config, ConfigError, Dialect, Environment, KeySource, Origin, warnings, with_callers_secrets,
+    Config, ConfigError, Dialect, Environment, KeySource, Origin, callers_keys, warnings,
 };
 use roompass::domain::operating_system_randomness;
-use roompass::keys::{Keys, LiveKitKeys, ServerUrl, SigningKeys};
+use roompass::keys::{CallerKeys, Deployment, Keys, LiveKitKeys, ServerUrl, SigningKeys};
 use roompass::{dialect, http, log};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -84,7 +84,7 @@ pub(crate) fn run(options: &Options) -> Result<(), ServeError> {
         LogFormat::Json => log::Format::Json,
     };
     log::start(format, log::level(|name| std::env::var(name).ok()));
-    let environment = Environment::of_this_process()?;
+    let environment = Environment::of_this_process(Deployment::Local)?;
     let (config, policy) = development::load(&environment)?;
     let open = policy == Policy::Development;
     let somebody = match &options.caller {
@@ -108,11 +108,11 @@ pub(crate) fn run(options: &Options) -> Result<(), ServeError> {
         KeySource::Secret(_) => return Err(ServeError::SecretOnLaptop),
         KeySource::Unset => development().into(),
     };
-    let keys = with_callers_secrets(keys, &config, |name| std::env::var(name).ok())?;
+    let callers_keys = callers_keys(&config, |name| std::env::var(name).ok())?;
     let mut warnings: Vec<_> = warning.into_iter().chain(nowhere).chain(warnings::of_keys(&keys)).collect();
     warnings.extend(warnings::of_config(&config));
     if somebody.is_none() {
-        warnings.extend(warnings::of_callers(&config, &keys));
+        warnings.extend(warnings::of_callers(&config, &callers_keys));
     }
     if open && config.cors.origins == Origin::of_this_machine() {
         warnings.push(
@@ -127,14 +127,14 @@ pub(crate) fn run(options: &Options) -> Result<(), ServeError> {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let hosts = if somebody.is_some() || (open && own_keys) { Hosts::OfThisMachine } else { Hosts::Any };
-    runtime.block_on(serve(options, somebody, config, keys, warnings, hosts))
+    runtime.block_on(serve(options, somebody, config, (keys, callers_keys), warnings, hosts))
 }
 
 async fn serve(
     options: &Options,
     somebody: Option<Caller>,
     config: Config,
-    keys: SigningKeys,
+    (keys, callers_keys): (SigningKeys, CallerKeys),
     warnings: Vec<String>,
     hosts: Hosts,
 ) -> Result<(), ServeError> {
@@ -156,7 +156,8 @@ async fn serve(
         LogFormat::Json => notes.log(),
     }
     let callers = somebody.map_or_else(|| Callers::new(config.callers.clone()), Callers::everybody_is);
-    let router = http::router_for(callers, config, Keys::given(keys), operating_system_randomness);
+    let router =
+        http::router_for(callers, config, Keys::given(keys, callers_keys), operating_system_randomness);
     let router = match hosts {
         Hosts::Any => router,
         Hosts::OfThisMachine => router.layer(from_fn(host::of_this_machine)),

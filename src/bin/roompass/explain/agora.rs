@@ -57,7 +57,8 @@ fn minted(
     now: u64,
 ) -> Result<Agora, Refusal> {
     let given = explained.as_ref().try_map(|part| part.decision.clone(), |part| part.decision.clone())?;
-    let keys = AgoraKeys::new(NO_APP.to_owned(), NO_APP.to_owned()).expect("they are 32 hexadecimal digits");
+    let keys =
+        AgoraKeys::new(NO_APP.to_owned(), NO_CERTIFICATE.to_owned()).expect("they are 32 hexadecimal digits");
     let token = mint::agora(&given, version, &keys, now, operating_system_randomness)?;
     match inspect::read(token.expose()) {
         Ok(Inspected::Agora(token)) => Ok(token),
@@ -173,3 +174,4 @@ fn lifetime(token: &Agora) -> Option<Ttl> {
 
 /// Stands for an app's id and certificate.
 const NO_APP: &str = "00000000000000000000000000000000";
+const NO_CERTIFICATE: &str = "11111111111111111111111111111111";

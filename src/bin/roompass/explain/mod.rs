@@ -11,6 +11,7 @@ use roompass::auth::{Caller, CallerConfig, CallerKind};
 use roompass::config::{ConfigError, Environment};
 use roompass::domain::{operating_system_randomness, wall_clock};
 use roompass::http::Refusal;
+use roompass::keys::Deployment;
 use roompass::policy::{PassedOver, Policy as Rules};
 use serde_json::{Map, Value, json};
 
@@ -71,7 +72,7 @@ struct Shown {
 /// # Errors
 /// Where the configuration, the caller or the request can't be used.
 pub(crate) fn run(options: &Options) -> Result<Explained, ExplainError> {
-    let (config, policy) = development::load(&Environment::of_this_process()?)?;
+    let (config, policy) = development::load(&Environment::of_this_process(Deployment::Local)?)?;
     let caller = caller(options, &config.callers, policy)?;
     let body = options.request.as_deref().map(somebody::object).transpose()?.map(Value::Object);
     let body = body.map_or_else(String::new, |body| body.to_string());

@@ -1,0 +1,252 @@
+//! What callers' credentials are checked with: the hashes of their API keys, and the secrets that issuers share with
+//! us. None of it signs anything. A member that can't be used spoils that member alone.
+
+use std::collections::BTreeMap;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value};
+
+use super::api_key::{ApiKeyHash, ApiKeys};
+use super::secret::SIGNING_MEMBERS;
+use super::{API_KEYS, MalformedSecret};
+use crate::json;
+
+/// API keys and shared secrets, always from one version of the secret.
+#[derive(Debug, Default)]
+pub struct CallerKeys {
+    api_keys: ApiKeys,
+    /// The shared secrets that callers name and the secret has, by name.
+    shared: BTreeMap<String, Result<SecretString, MalformedSecret>>,
+}
+
+/// A secret that an issuer shares with us, as a `[[caller]]` names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedSecret {
+    /// Its name: the secret's member, or the environment variable.
+    pub name: String,
+    /// The issuer that signs with it.
+    pub issuer: String,
+}
+
+/// What an API key that was presented is.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Presented<'a> {
+    /// A key that is stored and hasn't expired.
+    Known {
+        /// Its name.
+        name: &'a str,
+        /// When it expires, in seconds since 1970.
+        expires: Option<u64>,
+    },
+    /// Unknown, or expired.
+    Unknown,
+    /// Unknown, and part of what is stored can't be read: it may be the key that is meant.
+    Unreadable(&'a MalformedSecret),
+}
+
+impl CallerKeys {
+    /// Reads a secret's members. `shared` are the secrets that callers name; other members are ignored.
+    #[must_use]
+    pub fn read(members: &Map<String, Value>, shared: &[SharedSecret]) -> Self {
+        let api_keys = match members.get(API_KEYS) {
+            None | Some(Value::Null) => ApiKeys::default(),
+            Some(Value::Object(stored)) => ApiKeys::read(stored),
+            Some(_) => ApiKeys::unreadable("must be an object of names and hashes"),
+        };
+        let named = shared.iter().filter_map(|one| {
+            let value = members.get(&one.name).filter(|value| !value.is_null())?;
+            Some((one.name.clone(), shared_secret(one, value, members, shared, &api_keys)))
+        });
+        let shared = named.collect();
+        Self { api_keys, shared }
+    }
+
+    /// Reads what the environment has in place of a secret: `ROOMPASS_API_KEYS`, and variables with the names of the
+    /// shared secrets that callers name.
+    ///
+    /// # Errors
+    /// At the first variable that can't be used.
+    pub fn of_environment(
+        shared: &[SharedSecret],
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, MalformedSecret> {
+        let names = SIGNING_MEMBERS.into_iter().chain(shared.iter().map(|one| one.name.as_str()));
+        let texts = names.filter_map(|name| Some((name.to_owned(), variable(name)?.into())));
+        let mut members: Map<String, Value> = texts.collect();
+        if let Some(stored) = variable(API_KEYS) {
+            let stored = json::object(stored.as_bytes());
+            let stored = stored.map_err(|error| MalformedSecret::new(API_KEYS, error.to_string()))?;
+            members.insert(API_KEYS.to_owned(), Value::Object(stored));
+        }
+        let keys = Self::read(&members, shared);
+        let mistake = keys.mistakes().next().cloned();
+        mistake.map_or(Ok(keys), Err)
+    }
+
+    /// Whether no API key is stored.
+    #[must_use]
+    pub fn has_no_api_keys(&self) -> bool {
+        self.api_keys.is_empty()
+    }
+
+    /// What can't be used. For the log.
+    pub fn mistakes(&self) -> impl Iterator<Item = &MalformedSecret> {
+        let shared = self.shared.values().filter_map(|secret| secret.as_ref().err());
+        self.api_keys.mistakes().iter().chain(shared)
+    }
+
+    /// What an API key is. Every stored key is compared, each in constant time. `now` is in seconds since 1970.
+    #[must_use]
+    pub fn api_key(&self, presented: &str, now: u64) -> Presented<'_> {
+        self.api_keys.look_up(presented, now)
+    }
+
+    /// A secret that an issuer shares with us.
+    ///
+    /// # Errors
+    /// Where there is none of this name, or it can't be used.
+    pub fn shared_secret(&self, name: &str) -> Result<&[u8], MalformedSecret> {
+        match self.shared.get(name) {
+            Some(Ok(secret)) => Ok(secret.expose_secret().as_bytes()),
+            Some(Err(mistake)) => Err(mistake.clone()),
+            None => Err(MalformedSecret::new(name, "is missing")),
+        }
+    }
+}
+
+/// A shared secret that is long enough for HS256 and is no other secret too: a leak of one would be a leak of both.
+fn shared_secret(
+    one: &SharedSecret,
+    value: &Value,
+    members: &Map<String, Value>,
+    shared: &[SharedSecret],
+    api_keys: &ApiKeys,
+) -> Result<SecretString, MalformedSecret> {
+    let mistake = |problem: String| Err(MalformedSecret::new(&one.name, problem));
+    let Value::String(secret) = value else { return mistake("must be a string".into()) };
+    let same_as = |name: &str| members.get(name).and_then(Value::as_str) == Some(secret);
+    if let Some(signing) = SIGNING_MEMBERS.into_iter().find(|name| same_as(name)) {
+        return mistake(format!("must not be the same as {signing}: use a secret of its own"));
+    }
+    let of_another = |other: &&SharedSecret| other.issuer != one.issuer && same_as(&other.name);
+    if let Some(other) = shared.iter().find(of_another) {
+        return mistake(format!(
+            "must not be the same as {}: each issuer needs a secret of its own",
+            other.name
+        ));
+    }
+    if api_keys.hold(&ApiKeyHash::of(secret)) {
+        return mistake(format!("must not be an API key of {API_KEYS} too: use a secret of its own"));
+    }
+    if secret.len() < SHORTEST {
+        return mistake(format!("must have {SHORTEST} bytes or more"));
+    }
+    Ok(secret.as_str().into())
+}
+
+/// What HS256 needs (RFC 7518, section 3.2), in bytes.
+const SHORTEST: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::operating_system_randomness;
+    use crate::keys::api_key::new_key;
+
+    const LONG: &str = "a secret of thirty-two bytes or more";
+
+    fn named(name: &str, issuer: &str) -> SharedSecret {
+        SharedSecret { name: name.into(), issuer: issuer.into() }
+    }
+
+    fn read(members: &Value, shared: &[SharedSecret]) -> CallerKeys {
+        CallerKeys::read(members.as_object().unwrap(), shared)
+    }
+
+    fn problem(keys: &CallerKeys, name: &str) -> Option<String> {
+        keys.shared_secret(name).err().map(|mistake| mistake.to_string())
+    }
+
+    #[test]
+    fn only_the_members_that_callers_name_are_shared_secrets() {
+        let members = json!({"A": LONG, "B": LONG, "C": 5, "D": "short"});
+        let keys = read(&members, &[named("A", "a"), named("C", "c"), named("D", "d"), named("E", "e")]);
+        assert_eq!(keys.shared_secret("A"), Ok(LONG.as_bytes()));
+        for (name, expected) in [
+            ("B", "B is missing"),
+            ("C", "C must be a string"),
+            ("D", "D must have 32 bytes or more"),
+            ("E", "E is missing"),
+        ] {
+            assert_eq!(problem(&keys, name).as_deref(), Some(expected));
+        }
+    }
+
+    #[test]
+    fn a_shared_secret_is_no_other_secret_too() {
+        for name in SIGNING_MEMBERS {
+            let keys = read(&json!({"LOGIN": LONG, name: LONG}), &[named("LOGIN", "a")]);
+            let expected = format!("LOGIN must not be the same as {name}: use a secret of its own");
+            assert_eq!(problem(&keys, "LOGIN"), Some(expected));
+        }
+        let two = |one: &str, other: &str| {
+            read(&json!({"ONE": LONG, "TWO": LONG}), &[named("ONE", one), named("TWO", other)])
+        };
+        for (name, other) in [("ONE", "TWO"), ("TWO", "ONE")] {
+            let expected =
+                format!("{name} must not be the same as {other}: each issuer needs a secret of its own");
+            assert_eq!(problem(&two("a", "b"), name), Some(expected));
+            assert_eq!(problem(&two("a", "a"), name), None, "one issuer, while its secret is rotated");
+        }
+        let key = new_key(operating_system_randomness);
+        let stored = json!({"web": ApiKeyHash::of(&key).to_string()});
+        let keys = read(&json!({"LOGIN": key, API_KEYS: stored}), &[named("LOGIN", "a")]);
+        assert_eq!(
+            problem(&keys, "LOGIN").as_deref(),
+            Some("LOGIN must not be an API key of ROOMPASS_API_KEYS too: use a secret of its own")
+        );
+    }
+
+    #[test]
+    fn a_malformed_member_spoils_that_member_alone() {
+        let key = new_key(operating_system_randomness);
+        let stored = json!({"web": ApiKeyHash::of(&key).to_string()});
+        let keys = read(&json!({"LOGIN": 5, API_KEYS: stored}), &[named("LOGIN", "a")]);
+        assert!(matches!(keys.api_key(&key, 0), Presented::Known { name: "web", .. }));
+        for malformed in [json!("sha256:"), json!([]), json!(true), json!(5)] {
+            let keys = read(&json!({"LOGIN": LONG, API_KEYS: malformed}), &[named("LOGIN", "a")]);
+            assert!(keys.shared_secret("LOGIN").is_ok());
+            let Presented::Unreadable(mistake) = keys.api_key(&key, 0) else { panic!("{malformed}") };
+            assert_eq!(mistake.to_string(), "ROOMPASS_API_KEYS must be an object of names and hashes");
+        }
+    }
+
+    #[test]
+    fn a_mistake_in_the_environment_is_an_error() {
+        let read = |variables: &[(&str, &str)]| {
+            let variable = |name: &str| {
+                variables.iter().find(|(key, _)| *key == name).map(|(_, text)| (*text).to_owned())
+            };
+            let read = CallerKeys::of_environment(&[named("LOGIN", "a")], variable);
+            read.map(|_| ()).map_err(|mistake| mistake.to_string())
+        };
+        assert_eq!(read(&[]), Ok(()));
+        assert_eq!(read(&[("LOGIN", LONG), ("LIVEKIT_API_SECRET", "another")]), Ok(()));
+        for (variables, mistake) in [
+            (vec![("LOGIN", "canary")], "LOGIN must have 32 bytes or more"),
+            (
+                vec![("LOGIN", LONG), ("LIVEKIT_API_SECRET", LONG)],
+                "LOGIN must not be the same as LIVEKIT_API_SECRET: use a secret of its own",
+            ),
+            (
+                vec![(API_KEYS, "canary")],
+                "ROOMPASS_API_KEYS is not valid JSON with unique member names (line 1, column 1)",
+            ),
+            (vec![(API_KEYS, "{\"\": \"sha256:\"}")], "ROOMPASS_API_KEYS has a key without a name"),
+        ] {
+            assert_eq!(read(&variables), Err(mistake.to_owned()));
+        }
+    }
+}
