@@ -59,6 +59,7 @@ mod policy {
     mod agents;
     pub mod check;
     mod condition;
+    mod identities;
     mod pattern;
     mod rule;
     mod source;

@@ -66,14 +66,6 @@ impl RoomName {
     }
 }
 
-impl Identity {
-    /// An identity nobody else has: `user-` and 100 random bits.
-    #[must_use]
-    pub fn generated(randomness: Randomness) -> Self {
-        Self(format!("user-{}", readable(randomness)))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,6 +102,5 @@ mod tests {
     fn what_is_generated_keeps_to_the_lowest_limit() {
         let lowest = 32;
         assert!(RoomName::generated(super::super::operating_system_randomness).as_str().len() <= lowest);
-        assert!(Identity::generated(super::super::operating_system_randomness).as_str().len() <= lowest);
     }
 }

@@ -1,12 +1,12 @@
 //! Mistakes that a rule's own text doesn't show: rules that can never give a pass, rules that are never reached, and
-//! rules that could make one person of two.
+//! rules that could give two people one identity.
 
 use serde_json::{Map, Value};
 
 use super::condition::Condition;
 use super::source::Source;
 use super::template::{Part, Template};
-use super::{RoomPattern, Rule};
+use super::{RoomPattern, Rule, identities};
 use crate::auth::{Caller, CallerConfig, CallerKind};
 
 /// What is wrong with a rule, and the key in it that says so.
@@ -34,7 +34,11 @@ pub(crate) fn mistake(
         let Mistake { key, problem } = impossible(rule, callers)
             .or_else(|| rule.when.on(&Source::SandboxId).and_then(|is| never_asked_through(is, sandboxes)))
             .or_else(|| earlier.iter().find_map(|other| clash(rule, other)))
-            .or_else(|| rules[..=position].iter().find_map(|other| same_identity(rule, other, callers)))?;
+            .or_else(|| {
+                let shared =
+                    rules[..=position].iter().find_map(|other| identities::shared(rule, other, callers));
+                shared.map(|problem| Mistake::new("identity", problem))
+            })?;
         Some((position, Mistake::new(key, format!("rule {:?} {problem}", rule.name))))
     })
 }
@@ -142,44 +146,6 @@ fn fits_whenever(one: &Rule, another: &Rule) -> bool {
     })
 }
 
-/// Whether two callers with different issuers could get one identity by these rules, and so end each other's
-/// connections, or pass for each other.
-fn same_identity(rule: &Rule, other: &Rule, callers: &[CallerConfig]) -> Option<Mistake> {
-    let (Some(mine), Some(theirs)) = (&rule.identity, &other.identity) else { return None };
-    if apart(mine, theirs) {
-        return None;
-    }
-    let of =
-        |rule: &Rule| callers.iter().filter(|caller| rule.callers.contains(&caller.name)).collect::<Vec<_>>();
-    for one in of(rule) {
-        if let Some(another) = of(other).into_iter().find(|another| one.authority() != another.authority()) {
-            let problem = format!(
-                "could give callers {:?} and {:?} one identity{}: two people of two issuers. Begin it with a text for \
-                 each, as \"{}:{{sub}}\", or hold the issuer, as \"{{iss}}|{{sub}}\"",
-                one.name,
-                another.name,
-                if rule.name == other.name { String::new() } else { format!(", with rule {:?}", other.name) },
-                one.name,
-            );
-            return Some(Mistake::new("identity", problem));
-        }
-    }
-    None
-}
-
-/// Whether the two never make the same text for callers of two issuers: both are random, or they begin differently, or
-/// both hold the issuer at the same place. What is random in one alone can be seen in a room, and taken for the other's.
-fn apart(one: &Template, other: &Template) -> bool {
-    let beginning = |template: &Template| match template.parts().first() {
-        Some(Part::Literal(literal)) => literal.clone(),
-        _ => String::new(),
-    };
-    let (first, second) = (beginning(one), beginning(other));
-    (one.is_random() && other.is_random())
-        || (!first.starts_with(&second) && !second.starts_with(&first))
-        || (one == other && one.parts().contains(&Part::Caller(Source::Issuer)))
-}
-
 /// All that the rule asks of a caller, each with the key that asks.
 fn sources(rule: &Rule) -> Vec<(&'static str, &Source)> {
     placeholders(rule).chain(rule.when.sources().map(|source| ("when", source))).collect()
@@ -199,12 +165,12 @@ fn placeholders(rule: &Rule) -> impl Iterator<Item = (&'static str, &Source)> {
 /// The texts that the rule makes, each with its key, and of an attribute with its name.
 fn templates(rule: &Rule) -> impl Iterator<Item = (&'static str, &str, &Template)> {
     let single = [
-        ("default_room", &rule.default_room),
-        ("identity", &rule.identity),
-        ("participant_name", &rule.participant_name),
-        ("participant_metadata", &rule.participant_metadata),
+        ("default_room", rule.default_room.as_ref()),
+        ("identity", Some(&rule.identity)),
+        ("participant_name", rule.participant_name.as_ref()),
+        ("participant_metadata", rule.participant_metadata.as_ref()),
     ];
-    let single = single.into_iter().filter_map(|(key, text)| Some((key, "", text.as_ref()?)));
+    let single = single.into_iter().filter_map(|(key, text)| Some((key, "", text?)));
     let attributes = rule.participant_attributes.iter();
     single.chain(attributes.map(|(name, text)| ("participant_attributes", name.as_str(), text)))
 }
@@ -252,7 +218,7 @@ mod tests {
         rule: Vec<Rule>,
     }
 
-    /// Two issuers of which one's name begins with the other's, and a rule of each with such an identity.
+    /// Two issuers of which one's name begins with the other's, and a rule of each with such an identity, or without one.
     fn file(first: &str, second: &str) -> (Vec<CallerConfig>, Vec<Rule>) {
         let caller = |name: &str, issuer: &str| {
             format!(
@@ -260,9 +226,9 @@ mod tests {
             )
         };
         let rule = |name: &str, identity: &str| {
-            format!(
-                "[[rule]]\nname = {name:?}\ncallers = [{name:?}]\nrooms = [\"*\"]\nidentity = {identity:?}\n"
-            )
+            let identity =
+                if identity == UNSET { String::new() } else { format!("identity = {identity:?}\n") };
+            format!("[[rule]]\nname = {name:?}\ncallers = [{name:?}]\nrooms = [\"*\"]\n{identity}")
         };
         let text = caller("one", ISSUERS[0])
             + &caller("two", ISSUERS[1])
@@ -273,7 +239,11 @@ mod tests {
     }
 
     const ISSUERS: [&str; 2] = ["https://login.example", "https://login.example|ada"];
-    const IDENTITIES: [&str; 10] = [
+    const UNSET: &str = "";
+    const IDENTITIES: [&str; 13] = [
+        UNSET,
+        "user-{random}",
+        "user-{sub}",
         "{sub}",
         "{claims.name}",
         "one:{sub}",
@@ -287,7 +257,19 @@ mod tests {
     ];
 
     fn part() -> impl Strategy<Value = String> {
-        let parts = vec!["ada", "one:", "two:", "e:", "|", "#", ":", "https://login.example", "*"];
+        let parts = vec![
+            "user-",
+            "77777777777777777777",
+            "ada",
+            "one:",
+            "two:",
+            "e:",
+            "|",
+            "#",
+            ":",
+            "https://login.example",
+            "*",
+        ];
         prop::collection::vec(prop::sample::select(parts), 1..4).prop_map(|parts| parts.concat())
     }
 
@@ -312,11 +294,74 @@ mod tests {
                     claims: claims.as_object().unwrap().clone(),
                     ..Caller::anonymous("somebody")
                 };
-                rule.identity.as_ref().unwrap().fill(&caller, crate::domain::operating_system_randomness).ok()
+                rule.identity.fill(&caller, |bytes| bytes.fill(7)).ok()
             };
+            let both_random = [first, second].map(|identity| identity == UNSET || identity.contains("{random}"));
             let one = identity(&rule[0], ISSUERS[0], &subjects.0, &names.0);
             let two = identity(&rule[1], ISSUERS[1], &subjects.1, &names.1);
-            prop_assert!(one.is_none() || one != two, "{:?}", one);
+            prop_assert!(one.is_none() || one != two || both_random == [true, true], "{:?}", one);
+        }
+    }
+
+    #[test]
+    fn a_default_identity_is_checked_as_what_it_stands_for() {
+        for other in IDENTITIES {
+            let check = |first: &str, second: &str| {
+                let (callers, rules) = file(first, second);
+                (mistake(&rules, &callers, None), identities::notes(&rules, &callers))
+            };
+            assert_eq!(check(UNSET, other), check("user-{random}", other), "before {other:?}");
+            assert_eq!(check(other, UNSET), check(other, "user-{random}"), "after {other:?}");
+        }
+        let (callers, rules) = file("{sub}", UNSET);
+        assert!(mistake(&rules, &callers, None).unwrap().1.problem.contains("one identity"));
+    }
+
+    #[test]
+    fn rules_that_could_give_two_people_of_one_issuer_one_identity_are_noted() {
+        let noted = |first: &str, second: &str| {
+            let (callers, mut rules) = file(first, second);
+            rules[1].callers = vec!["one".into()];
+            rules[0].rooms = vec![RoomPattern::try_from("lobby".to_owned()).unwrap()];
+            assert_eq!(mistake(&rules, &callers, None), None, "{first} {second}");
+            identities::notes(&rules, &callers)
+        };
+        for (first, second) in [
+            ("{sub}", "{sub}"),
+            ("host:{sub}", "guest:{sub}"),
+            ("host:{sub}", "host:{sub}"),
+            ("host:{sub}", UNSET),
+            ("{iss}|{sub}", "{iss}|{sub}"),
+            (UNSET, UNSET),
+            ("{random}", "user-{random}"),
+        ] {
+            assert_eq!(noted(first, second), [""; 0], "{first} {second}");
+        }
+        for (first, second) in [
+            ("host:{sub}", "{sub}"),
+            ("{sub}", "host:{sub}"),
+            ("host:{sub}", "ho{sub}"),
+            ("{sub}", UNSET),
+            ("{sub}", "{sub}-{random}"),
+            ("{sub}", "{iss}|{sub}"),
+            ("{sub}", "kiosk"),
+        ] {
+            let [note] = &noted(first, second)[..] else { panic!("{first} {second}") };
+            assert!(
+                note.contains(
+                    "rules \"one\" and \"two\" could give two people of caller \"one\" one identity"
+                ),
+                "{note}"
+            );
+        }
+        for identity in
+            ["{claims.name}", "host:{claims.name}", "{claims.name}|{claims.email}", "{iss}|{claims.name}"]
+        {
+            let first = &noted(identity, "guest:{sub}")[0];
+            assert!(
+                first.contains("without {sub}: two people with equal claims get one identity"),
+                "{first}"
+            );
         }
     }
 }

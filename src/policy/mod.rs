@@ -4,12 +4,14 @@
 mod agents;
 pub(crate) mod check;
 mod condition;
+mod identities;
 mod pattern;
 mod rule;
 mod source;
 mod template;
 
 pub use condition::{Condition, Conditions};
+pub use identities::notes as identity_notes;
 pub use pattern::RoomPattern;
 pub use rule::{ClientField, PassedOver, Rule};
 pub use source::Source;

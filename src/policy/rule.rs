@@ -31,7 +31,8 @@ pub struct Rule {
     /// `default_room`: the room it opens when none is asked for. `room-{random}` unless set.
     pub default_room: Option<Template>,
     /// `identity`: who its holder is in the room. `user-{random}` unless set.
-    pub identity: Option<Template>,
+    #[serde(default = "generated_identity")]
+    pub identity: Template,
     /// `participant_name`: the name to be shown. None unless set.
     pub participant_name: Option<Template>,
     /// `participant_metadata`: free text to be seen with. None unless set.
@@ -166,10 +167,7 @@ impl Rule {
         limits: &Limits,
         randomness: Randomness,
     ) -> Result<Identity, PassedOver> {
-        match &self.identity {
-            Some(template) => Ok(Identity::parse(template.fill(caller, randomness)?, limits)?),
-            None => Ok(Identity::generated(randomness)),
-        }
+        Ok(Identity::parse(self.identity.fill(caller, randomness)?, limits)?)
     }
 
     /// The room asked for, or else its own, if that is one of its rooms.
@@ -203,6 +201,10 @@ impl Rule {
     pub(super) fn lets_client_set(&self, path: &str) -> bool {
         self.client_may_set.iter().any(|field| field.covers(path))
     }
+}
+
+fn generated_identity() -> Template {
+    Template::try_from("user-{random}".to_owned()).expect("it's a text with a placeholder")
 }
 
 /// A field that a rule can let the client set, by its path in a request.

@@ -26,7 +26,7 @@ callers = ["app"]
 when = { "claims.role" = "host" }
 rooms = ["{claims.team}:*"]
 default_room = "{claims.team}:{random}"
-identity = "{sub}"
+identity = "app:{sub}"
 grants = { room_admin = true }
 
 [[rule]]
@@ -69,7 +69,7 @@ fn check_sums_up_who_may_get_what() {
     RULE hosts
       who     app when claims.role = "host"
       rooms   {claims.team}:* (else {claims.team}:{random})
-      as      {sub}
+      as      app:{sub}
       may     can_publish, can_subscribe, can_publish_data, room_admin
       for     10m
 
@@ -171,10 +171,8 @@ fn check_notes_who_may_be_another_with_a_single_caller_too_unless_it_is_a_server
 
 #[test]
 fn check_notes_an_identity_that_everybody_has() {
-    let note = "Note: rule \"r\" gives everybody one identity, \"kiosk\": whoever joins with it throws out who has it\n";
-    for (identity, noted) in
-        [("kiosk", true), ("kiosk-{random}", false), ("{sub}", false), ("kiosk-{sub}", false)]
-    {
+    let note = "Note: rule \"r\" gives every caller one identity, \"kiosk\": a second participant with it disconnects the first\n";
+    for (identity, noted) in [("kiosk", true), ("kiosk-{random}", false), ("kiosk-{sub}", false)] {
         let rule = format!("[[rule]]\nname = 'r'\ncallers = ['app']\nrooms = ['x']\nidentity = '{identity}'");
         let (says, _, code) = run(
             &["check"],
@@ -280,13 +278,13 @@ fn check_says_for_whose_clients_a_rule_has_nothing() {
 fn claims_without_an_issuer_are_of_the_only_one_there_is() {
     let claims = file("no-issuer.json", r#"{"sub": "ada", "team": "red", "role": "host"}"#);
     let arguments = ["explain", "--caller", claims.to_str().unwrap(), "--json"];
-    let policy = POLICY.replace("{sub}", "{iss}|{sub}");
+    let policy = POLICY.replace("app:{sub}", "app:{iss}|{sub}");
     let (says, mistakes, code) = run(&arguments, &policy);
     assert_eq!((code, mistakes.as_str()), (0, ""), "{says}");
     let says: Value = serde_json::from_str(&says).unwrap();
     assert_eq!(
         (&says["caller"], &says["claims"]["sub"]),
-        (&json!("app"), &json!("https://login.example.com/|ada"))
+        (&json!("app"), &json!("app:https://login.example.com/|ada"))
     );
     let another = "[[caller]]\nname = 'partner'\nkind = 'jwt'\nissuer = 'https://partner.example.com/'\naudience = 'calls'\nalgorithms = ['ES256']\n";
     let (_, mistakes, code) = run(&arguments, &(another.to_owned() + POLICY));
@@ -341,7 +339,7 @@ fn explain_shows_the_decision_the_rule_and_what_the_token_would_say() {
         "caller       app, ada",
         "decided by   hosts",
         "room         red:standup",
-        "identity     ada",
+        "identity     app:ada",
         "for          10m",
         "grant        room_admin = true",
         "defaults     LiveKit's for all else: can_publish, can_publish_sources = all, can_subscribe, can_publish_data,",
@@ -354,7 +352,7 @@ fn explain_shows_the_decision_the_rule_and_what_the_token_would_say() {
     let claims: Value = serde_json::from_str(says.split_once("nbf and exp\n").unwrap().1).unwrap();
     assert_eq!(
         claims,
-        json!({"iss": "(the API key)", "sub": "ada", "video": {"roomJoin": true, "room": "red:standup", "roomAdmin": true}})
+        json!({"iss": "(the API key)", "sub": "app:ada", "video": {"roomJoin": true, "room": "red:standup", "roomAdmin": true}})
     );
 }
 
@@ -472,7 +470,7 @@ fn for_other_clients() -> String {
 name = "players"
 callers = ["app"]
 rooms = ["{claims.team}:*"]
-identity = "{claims.uid}"
+identity = "1{claims.uid}"
 agora_logins = ["rtm"]
 grants = { can_publish_sources = ["microphone"] }
 
@@ -521,7 +519,7 @@ fn explain_reads_a_request_by_the_route_that_the_server_would() {
 #[test]
 fn explain_shows_what_agoras_token_would_carry() {
     let (says, mistakes, code) = run(
-        &["explain", "--caller", &player(), "--path", "/agora/rtc/red:x/publisher/uid/7/?expiry=600"],
+        &["explain", "--caller", &player(), "--path", "/agora/rtc/red:x/publisher/uid/17/?expiry=600"],
         &for_other_clients(),
     );
     assert_eq!((code, mistakes.as_str()), (0, ""));
@@ -530,7 +528,7 @@ fn explain_shows_what_agoras_token_would_carry() {
     token        rtcToken: Agora's 007, for rtc
     decided by   players
     channel      red:x
-    user         7
+    user         17
     may          join_channel, publish_audio, publish_data
     for          10m
     ");
@@ -539,7 +537,7 @@ fn explain_shows_what_agoras_token_would_carry() {
 #[test]
 fn explain_shows_both_of_two_tokens_of_agoras() {
     let player = player();
-    let path = "/agora/rte/red:x/subscriber/uid/7/8";
+    let path = "/agora/rte/red:x/subscriber/uid/17/8";
     let (says, _, code) = run(&["explain", "--caller", &player, "--path", path], &for_other_clients());
     assert_eq!(code, 3);
     insta::assert_snapshot!(says, @r#"
@@ -547,7 +545,7 @@ fn explain_shows_both_of_two_tokens_of_agoras() {
     token        rtcToken: Agora's 007, for rtc
     decided by   players
     channel      red:x
-    user         7
+    user         17
     may          join_channel
     for          1h
     token        rtmToken: Agora's, for rtm
@@ -567,12 +565,12 @@ fn explain_shows_both_of_two_tokens_of_agoras() {
             "services": [
                 {
                     "member": "rtcToken", "service": "rtc", "version": "006", "decision": "pass", "rule": "players",
-                    "passed_over": [], "channel": "red:x", "user": "7", "privileges": ["join_channel"],
+                    "passed_over": [], "channel": "red:x", "user": "17", "privileges": ["join_channel"],
                     "ttl_seconds": 3600,
                 },
                 {
                     "member": "rtmToken", "service": "rtm", "version": "006", "decision": "pass", "rule": "players",
-                    "passed_over": [], "user": "7", "privileges": ["login"], "ttl_seconds": 3600,
+                    "passed_over": [], "user": "17", "privileges": ["login"], "ttl_seconds": 3600,
                 },
             ],
         })
@@ -583,7 +581,7 @@ fn explain_shows_both_of_two_tokens_of_agoras() {
 fn explain_refuses_what_no_token_of_the_provider_can_say_as_the_server_does() {
     let player = player();
     let arguments =
-        ["explain", "--caller", &player, "--path", "/agora/rtc/red:x/subscriber/uid/7/", "--json"];
+        ["explain", "--caller", &player, "--path", "/agora/rtc/red:x/subscriber/uid/17/", "--json"];
     let deaf = for_other_clients().replace("can_publish_sources = [\"microphone\"]", "can_subscribe = false");
     let (says, _, code) = run(&arguments, &deaf);
     assert_eq!(code, 3);
@@ -655,7 +653,7 @@ fn serving_as_somebody_everybody_is_that_somebody_and_the_policy_decides() {
     let (status, answer) = serving.as_the_curl_command_says();
     assert_eq!(status, "HTTP/1.1 201 Created", "{answer}");
     let said = said_by(answer["participant_token"].as_str().unwrap());
-    assert_eq!((&said["sub"], &said["video"]["room"]), (&json!("ada"), &json!("red:hello")));
+    assert_eq!((&said["sub"], &said["video"]["room"]), (&json!("app:ada"), &json!("red:hello")));
     assert_eq!(serving.end("INT"), 0);
 
     let (_, mistake, code) = run(&["--listen", "0.0.0.0:0", "--caller", &claims], POLICY);

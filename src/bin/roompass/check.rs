@@ -9,7 +9,7 @@ use roompass::dialect::{self, agora};
 use roompass::domain::agora::TokenVersion;
 use roompass::domain::{RoomName, operating_system_randomness};
 use roompass::keys::Deployment;
-use roompass::policy::{RoomPattern, Rule, Source, Template};
+use roompass::policy::{RoomPattern, Rule, Source, Template, identity_notes};
 
 use crate::development::{self, Policy};
 use crate::screen::wrapped;
@@ -109,7 +109,6 @@ fn of_rule(rule: &Rule, dialects: &[Dialect]) -> Vec<(&'static str, String)> {
         Some(default) => format!("{} (else {default})", list(&rule.rooms)),
         None => list(&rule.rooms),
     };
-    let identity = rule.identity.as_ref().map_or_else(|| "user-{random}".into(), ToString::to_string);
     let may =
         rule.grants.spelled_out().into_iter().filter(|(_, value, default)| !default || (value == "true"));
     let may: Vec<_> = may
@@ -124,7 +123,7 @@ fn of_rule(rule: &Rule, dialects: &[Dialect]) -> Vec<(&'static str, String)> {
     let said = vec![
         ("who", who),
         ("rooms", rooms),
-        ("as", identity),
+        ("as", rule.identity.to_string()),
         ("shows", shows(rule)),
         ("may", may.join(", ")),
         ("may set", fields.join(", ")),
@@ -204,11 +203,11 @@ fn notes(config: &Config) -> Vec<String> {
                 choosing.join(" or ")
             ));
         }
-        if let Some(identity) = rule.identity.as_ref().filter(|identity| identity.is_constant()) {
+        if rule.identity.is_constant() {
             notes.push(format!(
-                "rule {:?} gives everybody one identity, {:?}: whoever joins with it throws out who has it",
+                "rule {:?} gives every caller one identity, {:?}: a second participant with it disconnects the first",
                 rule.name,
-                identity.to_string()
+                rule.identity.to_string()
             ));
         }
         if dialects.iter().copied().any(can_leave_the_room_out)
@@ -228,6 +227,7 @@ fn notes(config: &Config) -> Vec<String> {
         }
         notes.extend(useless_to(rule, &dialects));
     }
+    notes.extend(identity_notes(rules, callers));
     for caller in
         callers.iter().filter(|caller| !rules.iter().any(|rule| rule.callers.contains(&caller.name)))
     {
@@ -251,7 +251,7 @@ fn useless_to(rule: &Rule, dialects: &[Dialect]) -> Vec<String> {
         ));
     }
     if dialects.contains(&Dialect::Agora) {
-        if !may_set(rule, "participant_identity") && rule.identity.as_ref().is_none_or(Template::is_random) {
+        if !may_set(rule, "participant_identity") && rule.identity.is_random() {
             notes.push(format!(
                 "rule {name:?} refuses every client of Agora's: they name a uid, the rule has no identity of its own that \
                  it could be, and its client_may_set doesn't list participant_identity"

@@ -79,7 +79,7 @@ fn wishes(rule: &Rule, caller: &Caller) -> String {
 fn named_wishes(rule: Option<&Rule>, caller: &Caller) -> String {
     let free = |rule: &&Rule| may_set(rule, "participant_identity") || may_set(rule, "participant_name");
     let own = rule.filter(|rule| !free(rule)).and_then(|rule| {
-        let lasting = rule.identity.as_ref().filter(|identity| !identity.is_random());
+        let lasting = Some(&rule.identity).filter(|identity| !identity.is_random());
         lasting.or(rule.participant_name.as_ref())
     });
     let name = own.map_or_else(|| "Ada".into(), |own| filled(own, caller));
@@ -88,8 +88,8 @@ fn named_wishes(rule: Option<&Rule>, caller: &Caller) -> String {
 
 /// A request for the rule's own user of Agora's, or number 7.
 fn agoras_path(rule: Option<&Rule>, caller: &Caller) -> String {
-    let own =
-        rule.filter(|rule| !may_set(rule, "participant_identity")).and_then(|rule| rule.identity.as_ref());
+    let own = rule.filter(|rule| !may_set(rule, "participant_identity") && !rule.identity.is_random());
+    let own = own.map(|rule| &rule.identity);
     let user = own.map_or_else(|| "7".into(), |own| filled(own, caller));
     let kind = if Uid::parse(&*user).is_ok() { "uid" } else { "userAccount" };
     let publishes = rule.is_none_or(|rule| rule.grants.can_publish != Some(false));
