@@ -609,7 +609,7 @@ mod tests {
         caller = [
           { name = "one", kind = "jwt", issuer = "https://one", audience = "a", algorithms = ["RS256"] },
           { name = "two", kind = "jwt", issuer = "https://two", audience = "a", algorithms = ["RS256"] },
-          { name = "other", kind = "jwt", issuer = "https://one", audience = "b", algorithms = ["RS256"] },
+          { name = "other", kind = "jwt", issuer = "https://one", audience = "b", algorithms = ["RS256"], required_claims = { use = "id" } },
           { name = "function", kind = "gateway", via = "lambda" },
           { name = "pool", kind = "gateway", via = "cognito" },
           { name = "signer", kind = "gateway", via = "iam" },
@@ -728,6 +728,22 @@ mod tests {
                 "rule \"a\" has a default_room that isn't one of its rooms",
             ),
             (
+                "{ name = 'a', callers = ['one'], rooms = ['*'], when = { iss = 'https://two' } }",
+                "rule \"a\" is unreachable: no caller of it ever has iss = \"https://two\"",
+            ),
+            (
+                "{ name = 'a', callers = ['one'], rooms = ['*'], when = { sub = 5 } }",
+                "rule \"a\" is unreachable: no caller of it ever has sub = 5",
+            ),
+            (
+                "{ name = 'a', callers = ['function'], rooms = ['*'], when = { sub = { contains = 'x' } } }",
+                "rule \"a\" is unreachable: no caller of it ever has sub contains \"x\"",
+            ),
+            (
+                "{ name = 'a', callers = ['other'], rooms = ['*'], when = { 'claims.use' = { one_of = ['access'] } } }",
+                "rule \"a\" is unreachable: no caller of it ever has claims.use one of [\"access\"]",
+            ),
+            (
                 "{ name = 'a', callers = ['one'], rooms = ['*'], ttl = '10m', max_ttl = '5m' }",
                 "rule \"a\" has a ttl of 10m over its max_ttl of 5m",
             ),
@@ -751,6 +767,9 @@ mod tests {
             "{ name = 'a', callers = ['one'], rooms = ['*'], when = { sub = 'x' } }, { name = 'b', callers = ['one'], rooms = ['*'] }",
             "{ name = 'a', callers = ['one'], rooms = ['x'] }, { name = 'b', callers = ['one'], rooms = ['x'], default_room = 'x' }",
             "{ name = 'a', callers = ['one'], rooms = ['{claims.team}:*'], default_room = '{claims.team}:{random}' }",
+            "{ name = 'a', callers = ['one', 'two'], rooms = ['*'], when = { iss = 'https://two' } }",
+            "{ name = 'a', callers = ['other'], rooms = ['*'], when = { 'claims.use' = 'id', sub = { one_of = [5, 'x'] } } }",
+            "{ name = 'a', callers = ['other', 'one'], rooms = ['*'], when = { 'claims.use' = 'access' } }",
             "{ name = 'a', callers = ['one'], rooms = ['*'], ttl = '10m', max_ttl = '10m' }",
             "{ name = 'a', callers = ['pool'], rooms = ['*'], identity = '{iss}|{sub}' }",
             "{ name = 'a', callers = ['pool', 'function', 'one'], rooms = ['*'], within_credential = true }",

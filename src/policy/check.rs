@@ -78,6 +78,10 @@ fn impossible(rule: &Rule, callers: &[CallerConfig]) -> Option<Mistake> {
             ));
         }
     }
+    if let Some((source, condition)) = never_met(rule, callers) {
+        let problem = format!("is unreachable: no caller of it ever has {source} {condition}");
+        return Some(Mistake::new("when", problem));
+    }
     let sample = sample(sources.iter().map(|(_, source)| *source));
     let default_room = rule.default_room.as_ref().and_then(|room| room.fill(&sample, |_| {}).ok())?;
     let opens = |pattern: &RoomPattern| pattern.matches(&default_room, &sample) == Ok(true);
@@ -85,6 +89,32 @@ fn impossible(rule: &Rule, callers: &[CallerConfig]) -> Option<Mistake> {
         return None;
     }
     Some(Mistake::new("default_room", "has a default_room that isn't one of its rooms"))
+}
+
+/// A condition that no caller of a rule can meet, by what the callers themselves must be.
+fn never_met<'a>(rule: &'a Rule, callers: &[CallerConfig]) -> Option<(&'a Source, &'a Condition)> {
+    let named: Vec<_> = callers.iter().filter(|caller| rule.callers.contains(&caller.name)).collect();
+    rule.when
+        .iter()
+        .find(|(source, condition)| !named.iter().any(|caller| may_meet(caller, source, condition)))
+}
+
+/// Whether a caller can meet a condition. Its subject and its issuer are strings; of a token, the issuer and the required
+/// claims are known.
+fn may_meet(caller: &CallerConfig, source: &Source, condition: &Condition) -> bool {
+    let issuer = match &caller.kind {
+        CallerKind::Jwt(issuer) => Some(issuer),
+        _ => None,
+    };
+    match (source, issuer) {
+        (Source::Issuer, Some(issuer)) => condition.holds_for(&issuer.issuer.as_str().into()),
+        (Source::Claim(path), Some(issuer)) => match path.as_slice() {
+            [name] => issuer.required_claims.get(name).is_none_or(|value| condition.holds_for(value)),
+            _ => true,
+        },
+        (Source::Issuer | Source::Subject, _) => condition.may_hold_for_a_string(),
+        _ => true,
+    }
 }
 
 /// Why no sandbox that can be asked through is what a rule says it is.

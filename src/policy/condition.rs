@@ -48,6 +48,10 @@ impl Conditions {
         self.0.keys()
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Source, &Condition)> {
+        self.0.iter()
+    }
+
     /// Whether whoever meets `other` meets these too.
     pub(super) fn covers(&self, other: &Self) -> bool {
         self.0.iter().all(|(source, condition)| other.0.get(source) == Some(condition))
@@ -63,7 +67,16 @@ impl fmt::Display for Conditions {
 }
 
 impl Condition {
-    fn holds_for(&self, value: &Value) -> bool {
+    /// Whether there is a string that it holds for.
+    pub(super) fn may_hold_for_a_string(&self) -> bool {
+        match self {
+            Self::Equal(expected) => expected.is_string(),
+            Self::OneOf(expected) => expected.iter().any(Value::is_string),
+            Self::Contains(_) => false,
+        }
+    }
+
+    pub(super) fn holds_for(&self, value: &Value) -> bool {
         match self {
             Self::Equal(expected) => value == expected,
             Self::OneOf(expected) => expected.contains(value),
