@@ -21,7 +21,7 @@
 //! | [`inspect`] | what is inside any token, for people: nothing here decides by it |
 //! | [`json`] | JSON in which no member appears twice |
 //! | [`log`] | the log, for people and for machines |
-//! | `turn` | one request at a time fetches what many wait for |
+//! | `refreshing` | the one cache: a value that is fetched, refreshed, used while refreshing fails, and expires |
 //!
 //! A stage never reaches back, and knows nothing of the stages beyond its neighbours. The head of a request is judged
 //! before its body is read, so that a stranger costs next to nothing. While an issuer is waited for, the keys that sign
@@ -39,4 +39,4 @@ pub mod lambda;
 pub mod log;
 pub mod mint;
 pub mod policy;
-mod turn;
+mod refreshing;

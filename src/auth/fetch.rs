@@ -11,18 +11,26 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
+use crate::refreshing::TimedOut;
+
 /// A client for one GET at a time.
 #[derive(Debug, Clone)]
 pub(super) struct Fetcher(Client<HttpsConnector<HttpConnector>, Body>);
 
 /// Why something couldn't be fetched. For the log alone.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct FetchError(String);
 
 impl FetchError {
     pub(super) fn new(reason: impl Into<String>) -> Self {
         Self(reason.into())
+    }
+}
+
+impl From<TimedOut> for FetchError {
+    fn from(late: TimedOut) -> Self {
+        Self(late.to_string())
     }
 }
 
@@ -43,7 +51,7 @@ impl Fetcher {
     pub(super) async fn get(&self, place: &Uri) -> Result<Vec<u8>, FetchError> {
         let fetched = tokio::time::timeout(TIME, self.whole(place)).await;
         fetched
-            .unwrap_or_else(|_| Err(FetchError::new("no answer in time")))
+            .unwrap_or_else(|_| Err(TimedOut.into()))
             .map_err(|FetchError(reason)| FetchError(format!("{place}: {reason}")))
     }
 

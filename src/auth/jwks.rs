@@ -1,10 +1,7 @@
-//! An issuer's key set: fetched when it's needed, kept while it's good, and never with a task of its own.
-//!
-//! One request fetches it. Those whose key isn't known wait for that one and share what came of it; those whose key is
-//! known don't wait. Known keys serve for a day while the issuer is down. A key that isn't known asks for the set anew,
-//! at most once in 30 seconds, failures counted. A set that is empty or broken never replaces a good one.
+//! An issuer's key set: fetched when it's needed, fresh for 10 minutes, used for a day while the issuer is unreachable.
+//! A key that the set lacks has it fetched again, at most once in 30 seconds, failures counted. A set that is empty or
+//! broken never replaces a good one.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_lc_rs::signature::{
@@ -21,36 +18,15 @@ use serde_json::Value;
 use super::fetch::{FetchError, Fetcher};
 use super::issuer::{Algorithm, Issuer, KeyPlace, safe};
 use crate::json;
-use crate::turn::Turns;
+use crate::refreshing::{Missing, Refresh, Refreshing, Schedule};
 
-/// The key sets' cache for one issuer.
+/// The cache for one issuer's key set.
+#[derive(Debug)]
+pub(super) struct KeySet(Refreshing<Keys>);
+
+/// The keys of a set that can verify the issuer's tokens.
 #[derive(Debug, Default)]
-pub(super) struct KeySet {
-    turns: Turns,
-    /// Never locked while anything is waited for.
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    keys: Vec<Jwk>,
-    /// When the keys were fetched, in seconds since 1970.
-    fetched: Option<u64>,
-    /// When a fetch last failed, or was last begun for a key that a fresh set doesn't hold.
-    tried: Option<u64>,
-    /// Why the last fetch failed, if it did.
-    failure: Option<String>,
-}
-
-/// What is to be done for a token's key.
-enum Need {
-    /// Nothing: this is what there is to say.
-    Nothing(Result<DecodingKey, NoKey>),
-    /// It's known, but the set is old.
-    NewSet(DecodingKey),
-    /// It isn't known.
-    TheKey,
-}
+struct Keys(Vec<Jwk>);
 
 /// Why there is no key.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +39,20 @@ pub(super) enum NoKey {
     Unavailable(String),
 }
 
+impl Default for KeySet {
+    fn default() -> Self {
+        Self(Refreshing::new(Schedule {
+            name: "issuer key",
+            refresh_after: FRESH,
+            max_age: KEPT,
+            retry: BETWEEN_TRIES..=BETWEEN_TRIES,
+            retry_missing: BETWEEN_TRIES,
+            patience: TIME,
+            patience_without: TIME,
+        }))
+    }
+}
+
 impl KeySet {
     /// The key of this name, or the only one for this algorithm where the token names none.
     pub(super) async fn key(
@@ -73,82 +63,27 @@ impl KeySet {
         fetcher: &Fetcher,
         now: u64,
     ) -> Result<DecodingKey, NoKey> {
-        let need = self.state().by_this_clock(now).need(id, algorithm, now);
-        let turn = match need {
-            Need::Nothing(said) => return said,
-            Need::NewSet(known) => match self.turns.free() {
-                Some(turn) => Some(turn),
-                None => return Ok(known),
-            },
-            Need::TheKey => self.turns.next().await,
-        };
-        if let Some(turn) = turn {
-            let answer = tokio::time::timeout(TIME, fetch(issuer, fetcher)).await;
-            let answer = answer.unwrap_or_else(|_| Err(FetchError::new("no answer in time")));
-            self.state().has_tried(answer, now);
-            turn.end();
-        }
-        self.state().says(id, algorithm, now)
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let pick = |keys: &mut Keys| keys.find(id, algorithm);
+        let got = self.0.get(now, |_| {}, pick, async || fetch(issuer, fetcher).await).await;
+        got.map_err(|missing| match missing {
+            Missing::Absent => NoKey::Unknown,
+            Missing::Failed(error) => NoKey::Unavailable(error.to_string()),
+        })
     }
 }
 
-impl State {
-    /// A clock that was put back says nothing of how old the set is: it counts as one that has just grown old.
-    fn by_this_clock(&mut self, now: u64) -> &Self {
-        if self.fetched.is_some_and(|fetched| fetched > now.saturating_add(LEEWAY)) {
-            self.fetched = Some(now.saturating_sub(FRESH));
-        }
-        self
-    }
+impl Refresh for Keys {
+    type Error = FetchError;
 
-    fn need(&self, id: Option<&str>, algorithm: Algorithm, now: u64) -> Need {
-        let known = self.find(id, algorithm).filter(|_| self.is_younger(KEPT, now));
-        match known {
-            Some(key) if self.is_younger(FRESH, now) => Need::Nothing(Ok(key)),
-            _ if self.tried.is_some_and(|tried| now.abs_diff(tried) < BETWEEN_TRIES) => {
-                Need::Nothing(self.says(id, algorithm, now))
-            }
-            Some(key) => Need::NewSet(key),
-            None => Need::TheKey,
-        }
+    fn replace(&mut self, fetched: Self) -> Result<(), FetchError> {
+        *self = fetched;
+        Ok(())
     }
+}
 
-    /// What can be said of a key by the set there is, and by what came of the last try for another.
-    fn says(&self, id: Option<&str>, algorithm: Algorithm, now: u64) -> Result<DecodingKey, NoKey> {
-        match (self.find(id, algorithm).filter(|_| self.is_younger(KEPT, now)), &self.failure) {
-            (Some(key), _) => Ok(key),
-            // Only a set that was had can say so: the key may be one that the failed try would have brought.
-            (None, None) => Err(NoKey::Unknown),
-            (None, Some(reason)) => Err(NoKey::Unavailable(reason.clone())),
-        }
-    }
-
-    fn has_tried(&mut self, answer: Result<Vec<Jwk>, FetchError>, now: u64) {
-        match answer {
-            Ok(keys) => {
-                let tried = self.is_younger(FRESH, now).then_some(now);
-                *self = Self { keys, fetched: Some(now), tried, failure: None };
-            }
-            Err(error) => {
-                if self.is_younger(KEPT, now) {
-                    tracing::warn!(cause = %error, "an issuer's keys can't be fetched; those that are known serve on");
-                }
-                self.tried = Some(now);
-                self.failure = Some(error.to_string());
-            }
-        }
-    }
-
-    fn is_younger(&self, age: u64, now: u64) -> bool {
-        self.fetched.is_some_and(|fetched| now.abs_diff(fetched) < age)
-    }
-
+impl Keys {
     fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Option<DecodingKey> {
-        let mut fitting = self.keys.iter().filter(|key| fits(key, algorithm));
+        let mut fitting = self.0.iter().filter(|key| fits(key, algorithm));
         let key = match id {
             Some(id) => fitting.find(|key| key.common.key_id.as_deref() == Some(id))?,
             None => fitting.next().filter(|_| fitting.next().is_none())?,
@@ -157,7 +92,7 @@ impl State {
     }
 }
 
-async fn fetch(issuer: &Issuer, fetcher: &Fetcher) -> Result<Vec<Jwk>, FetchError> {
+async fn fetch(issuer: &Issuer, fetcher: &Fetcher) -> Result<Keys, FetchError> {
     let place = match &issuer.keys {
         KeyPlace::Discovered(place) => discovered(issuer, place, &fetcher.get(place).await?)?,
         KeyPlace::At(place) => place.clone(),
@@ -176,7 +111,7 @@ async fn fetch(issuer: &Issuer, fetcher: &Fetcher) -> Result<Vec<Jwk>, FetchErro
         |key: &Jwk| issuer.algorithms.iter().any(|algorithm| fits(key, *algorithm)) && can_verify(key);
     let keys = keys.iter().filter_map(|key| serde_json::from_value(key.clone()).ok()).filter(usable);
     let keys: Vec<Jwk> = keys.collect();
-    if keys.is_empty() { Err(FetchError::new("the key set has no usable key")) } else { Ok(keys) }
+    if keys.is_empty() { Err(FetchError::new("the key set has no usable key")) } else { Ok(Keys(keys)) }
 }
 
 /// Where an issuer's OpenID configuration, found at a place, says that its keys are: over https, or on this machine for
@@ -247,13 +182,11 @@ fn bits(number: &str) -> usize {
     significant.clone().next().map_or(0, |first| significant.count() * 8 - first.leading_zeros() as usize)
 }
 
-/// For how many seconds a set is taken as it is, and kept while the issuer is down.
-const FRESH: u64 = 600;
-const KEPT: u64 = 24 * 3600;
+/// How long a set is fresh, and used while the issuer is unreachable.
+const FRESH: Duration = Duration::from_mins(10);
+const KEPT: Duration = Duration::from_hours(24);
 /// How many seconds pass between two tries.
 const BETWEEN_TRIES: u64 = 30;
-/// How far two requests' times may be apart without the clock having been put back.
-const LEEWAY: u64 = 60;
 const MAX_KEYS: usize = 32;
 /// How long the set is waited for, with the configuration that tells where it is. With the time that a process may take
 /// to start, it's within the three seconds after which a client is told to try again; the signing keys are read meanwhile.

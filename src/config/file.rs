@@ -660,6 +660,7 @@ mod tests {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "one table of mistakes")]
     #[test]
     fn a_rule_that_is_never_reached_or_never_fits_is_a_mistake() {
         for (rules, message) in [

@@ -1,7 +1,6 @@
 //! The keys that sign, and what callers' credentials are checked with, from wherever the secret is. Knows nothing of
 //! requests.
 
-mod ageing;
 mod agora;
 pub mod api_key;
 mod callers;
@@ -11,13 +10,13 @@ mod secret;
 mod secrets_manager;
 
 use std::future::Future;
+use std::ops::RangeInclusive;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use ageing::{Age, Ages, Verdict};
 pub use agora::AgoraKeys;
 pub(crate) use agora::{APP_CERTIFICATE, APP_ID};
 pub use callers::{CallerKeys, Presented, SharedSecret};
@@ -30,7 +29,7 @@ pub use secrets_manager::SecretsManager;
 
 use crate::config::KeyAges;
 use crate::domain::Randomness;
-use crate::turn::Turns;
+use crate::refreshing::{Age, Missing, Refresh, Refreshing, Schedule, TimedOut};
 
 /// A place where the one secret is kept.
 pub trait SecretStore: Send + Sync {
@@ -95,25 +94,26 @@ enum Source {
 struct Stored {
     store: Box<dyn SecretStore>,
     rules: SecretRules,
-    ages: KeyAges,
+    max_age: Duration,
+    callers_max_age: Duration,
     randomness: Randomness,
-    turns: Turns,
-    /// Never locked while anything is waited for.
-    held: Mutex<Held>,
+    secret: Refreshing<Halves>,
 }
 
 /// What a process has of its secret. Each half is always of one version of it, whole.
-#[derive(Default)]
-struct Held {
-    signing: Half<SigningKeys>,
-    callers: Half<CallerKeys>,
+#[derive(Debug, Default)]
+struct Halves {
+    signing: Option<Half<SigningKeys>>,
+    callers: Option<Half<CallerKeys>>,
+    /// Why the signing half can't be used.
+    malformed: Option<MalformedSecret>,
     version: Option<String>,
 }
 
-/// The last good value of one half, and why the last try for a better one failed, if it did.
+#[derive(Debug)]
 struct Half<T> {
-    value: Option<(Arc<T>, Age)>,
-    failure: Option<KeysError>,
+    value: Arc<T>,
+    age: Age,
 }
 
 impl Keys {
@@ -131,8 +131,18 @@ impl Keys {
         ages: KeyAges,
         randomness: Randomness,
     ) -> Self {
-        let (turns, held) = (Turns::default(), Mutex::default());
-        Self(Source::Stored(Box::new(Stored { store, rules, ages, randomness, turns, held })))
+        let KeyAges { refresh_after, max_age, callers_max_age } = ages;
+        let secret = Refreshing::new(Schedule {
+            name: "signing key",
+            refresh_after,
+            max_age: max_age.max(callers_max_age),
+            retry: RETRY,
+            retry_missing: 0,
+            patience: TO_REFRESH,
+            patience_without: WITHOUT_KEYS,
+        });
+        let stored = Stored { store, rules, max_age, callers_max_age, randomness, secret };
+        Self(Source::Stored(Box::new(stored)))
     }
 
     /// The keys to sign with now, in seconds since 1970. Takes 1.2 seconds at most.
@@ -142,7 +152,10 @@ impl Keys {
     pub async fn signing(&self, now: u64) -> Result<Arc<SigningKeys>, KeysError> {
         match &self.0 {
             Source::Given(signing, _) => Ok(signing.clone()),
-            Source::Stored(stored) => stored.get(|held| &mut held.signing, stored.signing_ages(), now).await,
+            Source::Stored(stored) => {
+                let max_age = stored.max_age;
+                stored.get(now, move |halves| halves.signing.as_mut()?.unless_expired(now, max_age)).await
+            }
         }
     }
 
@@ -153,145 +166,79 @@ impl Keys {
     pub async fn callers(&self, now: u64) -> Result<Arc<CallerKeys>, KeysError> {
         match &self.0 {
             Source::Given(_, callers) => Ok(callers.clone()),
-            Source::Stored(stored) => stored.get(|held| &mut held.callers, stored.callers_ages(), now).await,
+            Source::Stored(stored) => {
+                let max_age = stored.callers_max_age;
+                stored.get(now, move |halves| halves.callers.as_mut()?.unless_expired(now, max_age)).await
+            }
         }
     }
 }
 
 impl Stored {
-    fn signing_ages(&self) -> Ages {
-        Ages { refresh_after: self.ages.refresh_after, max_age: self.ages.max_age }
-    }
-
-    fn callers_ages(&self) -> Ages {
-        Ages { refresh_after: self.ages.refresh_after, max_age: self.ages.callers_max_age }
-    }
-
     async fn get<T>(
         &self,
-        half: fn(&mut Held) -> &mut Half<T>,
-        ages: Ages,
         now: u64,
+        half: impl Fn(&mut Halves) -> Option<Arc<T>>,
     ) -> Result<Arc<T>, KeysError> {
-        let found = half(&mut self.held()).at(now, ages);
-        let (turn, time) = match found {
-            Some((value, Verdict::Due)) => match self.turns.free() {
-                Some(turn) => (Some(turn), TO_REFRESH),
-                None => return Ok(value),
-            },
-            Some((value, _)) => return Ok(value),
-            None => (self.turns.next().await, WITHOUT_KEYS),
-        };
-        if let Some(turn) = turn {
-            self.read(now, time).await;
-            turn.end();
-        }
-        let mut held = self.held();
-        let half = half(&mut held);
-        match half.at(now, ages) {
-            Some((value, _)) => Ok(value),
-            None => Err(half.failure.clone().unwrap_or_else(|| StoreError::late().into())),
-        }
+        let got = self.secret.get(now, self.randomness, half, async || self.fetch(now).await).await;
+        got.map_err(|missing| match missing {
+            Missing::Failed(error) => error,
+            Missing::Absent => TimedOut.into(),
+        })
     }
 
-    /// Reads the secret. A half that can't be used leaves the last good one in its place.
-    async fn read(&self, now: u64, time: Duration) {
-        let fetched = tokio::time::timeout(time, self.store.fetch()).await;
-        let fetched = fetched.unwrap_or_else(|_| Err(StoreError::late())).map_err(KeysError::from);
-        let read = fetched
-            .and_then(|StoredSecret { text, version }| Ok((self.rules.read(text.expose_secret())?, version)));
-        let mut held = self.held();
-        let (signing, callers) = match read {
-            Ok((Secret { signing, callers }, version)) => {
-                for mistake in callers.mistakes() {
-                    tracing::error!(cause = %mistake, version, "part of the secret ignored");
-                }
-                if signing.is_ok() {
-                    held.has_version(version);
-                }
-                (signing.map_err(KeysError::from), Ok(callers))
-            }
-            Err(error) => (Err(error.clone()), Err(error)),
-        };
-        let signing = held.signing.replace(signing, now, self.signing_ages(), self.randomness);
-        let callers = held.callers.replace(callers, now, self.callers_ages(), self.randomness);
-        if let Some(Kept { cause, age_seconds, retry_in_seconds }) = signing {
-            tracing::warn!(%cause, age_seconds, retry_in_seconds, "signing key refresh failed; using cached keys until max_age");
-        } else if let Some(Kept { cause, age_seconds, retry_in_seconds }) = callers {
-            tracing::warn!(%cause, age_seconds, retry_in_seconds, "caller key refresh failed; using cached keys until callers_max_age");
+    async fn fetch(&self, now: u64) -> Result<Halves, KeysError> {
+        let StoredSecret { text, version } = self.store.fetch().await?;
+        let Secret { signing, callers } = self.rules.read(text.expose_secret())?;
+        for mistake in callers.mistakes() {
+            tracing::error!(cause = %mistake, version, "part of the secret ignored");
         }
-    }
-
-    fn held(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        let (signing, malformed) = match signing {
+            Ok(keys) => (Some(Half::new(keys, now)), None),
+            Err(mistake) => (None, Some(mistake)),
+        };
+        Ok(Halves { signing, callers: Some(Half::new(callers, now)), malformed, version })
     }
 }
 
-impl Held {
-    /// Notes which version signs from now on.
-    fn has_version(&mut self, version: Option<String>) {
-        if self.signing.value.is_none() {
+impl Refresh for Halves {
+    type Error = KeysError;
+
+    fn replace(&mut self, fetched: Self) -> Result<(), KeysError> {
+        self.callers = fetched.callers;
+        if let Some(mistake) = fetched.malformed {
+            return Err(mistake.into());
+        }
+        let (version, previous) = (fetched.version, self.version.take());
+        if self.signing.is_none() {
             tracing::info!(version, "signing keys loaded");
-        } else if self.version != version {
-            tracing::info!(version, previous = self.version, "signing keys changed");
+        } else if previous != version {
+            tracing::info!(version, previous, "signing keys changed");
         }
-        self.version = version;
+        (self.signing, self.version) = (fetched.signing, version);
+        Ok(())
     }
-}
-
-/// Why the last good value stays in use, how old it is, and when the next try is.
-struct Kept {
-    cause: KeysError,
-    age_seconds: u64,
-    retry_in_seconds: u64,
 }
 
 impl<T> Half<T> {
-    /// The value that is used, and what to do with it; none where there is none, or it's too old.
-    fn at(&mut self, now: u64, ages: Ages) -> Option<(Arc<T>, Verdict)> {
-        let (value, age) = self.value.as_mut()?;
-        match age.at(now, ages) {
-            Verdict::Ended => None,
-            verdict => Some((value.clone(), verdict)),
-        }
+    fn new(value: T, now: u64) -> Self {
+        Self { value: Arc::new(value), age: Age::new(now) }
     }
 
-    /// Takes what was read, or keeps what there is.
-    fn replace(
-        &mut self,
-        read: Result<T, KeysError>,
-        now: u64,
-        ages: Ages,
-        randomness: Randomness,
-    ) -> Option<Kept> {
-        match read {
-            Ok(value) => {
-                *self = Self { value: Some((Arc::new(value), Age::new(now))), failure: None };
-                None
-            }
-            Err(cause) => {
-                self.failure = Some(cause.clone());
-                self.at(now, ages)?;
-                let (_, age) = self.value.as_mut()?;
-                let retry_in_seconds = age.failed(now, randomness);
-                Some(Kept { cause, age_seconds: age.seconds(now), retry_in_seconds })
-            }
-        }
+    fn unless_expired(&mut self, now: u64, max_age: Duration) -> Option<Arc<T>> {
+        (!self.age.has_expired(now, max_age)).then(|| self.value.clone())
     }
 }
 
-impl<T> Default for Half<T> {
-    fn default() -> Self {
-        Self { value: None, failure: None }
+impl From<TimedOut> for KeysError {
+    fn from(late: TimedOut) -> Self {
+        StoreError::Unavailable(late.to_string()).into()
     }
 }
 
-impl StoreError {
-    fn late() -> Self {
-        Self::Unavailable("no answer in time".into())
-    }
-}
-
+/// How many seconds pass between two tries while cached keys are used. A second more than the shortest wait meant, since
+/// times are whole seconds.
+const RETRY: RangeInclusive<u64> = 6..=15;
 /// How long the one request that finds the keys old waits for new ones.
 const TO_REFRESH: Duration = Duration::from_secs(1);
 /// How long those wait that have none to serve with. Twice that, for the init phase and the first request, is within
@@ -302,6 +249,7 @@ const WITHOUT_KEYS: Duration = Duration::from_millis(1_200);
 mod tests {
     use std::collections::VecDeque;
     use std::future::pending;
+    use std::sync::Mutex;
     use std::time::Instant;
 
     use tokio::sync::Semaphore;
@@ -387,7 +335,7 @@ mod tests {
     }
 
     fn late() -> Result<String, String> {
-        Err("the secret store is unavailable: no answer in time".into())
+        Err("the secret store is unavailable: no response in time".into())
     }
 
     #[tokio::test]
