@@ -55,7 +55,7 @@ async fn token(
     let pass = asked.told(stages.policy.explain(&caller, request, wall_clock()))?;
     let keys = stages.keys(keyless).await?;
     let keys = keys.livekit()?;
-    let token = mint::livekit(&pass, keys, &stages.limits)?;
+    let token = mint::livekit(&pass, keys, &stages.limits, wall_clock())?;
     let reply = (route.write)(&Given { server: &keys.server, pass: &pass, token: &token });
     Ok((axum::Extension(Minted::new(&pass, &token)), reply).into_response())
 }

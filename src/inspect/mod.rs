@@ -340,7 +340,10 @@ mod tests {
             Deployment::Lambda,
         )
         .unwrap();
-        mint::livekit(&pass("room", "ada", true, 60), &keys, &Limits::default()).unwrap().expose().to_owned()
+        mint::livekit(&pass("room", "ada", true, 60), &keys, &Limits::default(), 1_800_000_000)
+            .unwrap()
+            .expose()
+            .to_owned()
     }
 
     #[test]

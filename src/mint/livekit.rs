@@ -1,8 +1,12 @@
-//! LiveKit's token: a JWT signed with HS256, built with `livekit-api`.
+//! LiveKit's token: a JWT signed with HS256, with the claims of `livekit-api`. That crate's own signing reads the clock
+//! itself, twice; here the one time of the request is both the token's beginning and what its end counts from.
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, EncodingKey, crypto};
 use livekit_api::access_token::{
-    AccessToken, AgentEndpointGrants, AgentGrants, AgentThreadGrants, Claims, InferenceGrants,
-    ObservabilityGrants, SIPGrants, VideoGrants,
+    AgentEndpointGrants, AgentGrants, AgentThreadGrants, Claims, InferenceGrants, ObservabilityGrants,
+    SIPGrants, VideoGrants,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -13,38 +17,29 @@ use crate::domain::{
 };
 use crate::keys::LiveKitKeys;
 
-/// Signs what a pass says. The clock is the library's own, the system's: `nbf` is now, and `exp` the pass's lifetime
-/// later.
+/// Signs what a pass says: valid from `now`, in seconds since 1970, for the pass's lifetime.
 ///
 /// # Errors
 /// Where the token would be too large, which is known before it's signed.
-pub fn livekit(pass: &Pass, keys: &LiveKitKeys, limits: &Limits) -> Result<Token, MintError> {
-    let claims = claims(pass, &keys.api_key);
-    must_fit(&claims, limits.max_token_size)?;
-    let mut token = AccessToken::with_api_key(&keys.api_key, keys.expose_secret())
-        .with_ttl(pass.ttl.duration())
-        .with_identity(&claims.sub)
-        .with_name(&claims.name)
-        .with_metadata(&claims.metadata)
-        .with_attributes(claims.attributes)
-        .with_grants(claims.video)
-        .with_kind(&claims.kind)
-        .with_sip_grants(claims.sip)
-        .with_agent_grants(claims.agent)
-        .with_agent_endpoint_grants(claims.agent_endpoint)
-        .with_agent_thread_grants(claims.agent_thread)
-        .with_inference_grants(claims.inference)
-        .with_observability_grants(claims.observability);
-    if let Some(config) = claims.room_config {
-        token = token.with_room_config(config);
-    }
-    let signed = token.to_jwt().map_err(|error| MintError::Signing(error.to_string()))?;
-    Ok(Token(signed.into()))
+pub fn livekit(pass: &Pass, keys: &LiveKitKeys, limits: &Limits, now: u64) -> Result<Token, MintError> {
+    let claims = claims(pass, &keys.api_key, now)?;
+    let json = serde_json::to_vec(&claims).map_err(|error| MintError::Signing(error.to_string()))?;
+    must_fit(&claims, json.len(), limits.max_token_size)?;
+    let [header, claims] = [HEADER.as_bytes(), &json].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part));
+    let signed = format!("{header}.{claims}");
+    let key = EncodingKey::from_secret(keys.expose_secret().as_bytes());
+    let signature = crypto::sign(signed.as_bytes(), &key, Algorithm::HS256)
+        .map_err(|error| MintError::Signing(error.to_string()))?;
+    Ok(Token(format!("{signed}.{signature}").into()))
 }
 
-/// What the token says, but for its times, which stand for any time until the year 2286.
-fn claims(pass: &Pass, api_key: &str) -> Claims {
-    Claims {
+/// What the token says.
+fn claims(pass: &Pass, api_key: &str, now: u64) -> Result<Claims, MintError> {
+    let seconds = |time: u64| {
+        usize::try_from(time)
+            .map_err(|_| MintError::Signing("the clock is beyond what a token can say".into()))
+    };
+    Ok(Claims {
         iss: api_key.to_owned(),
         sub: pass.identity.as_str().to_owned(),
         name: pass.name.as_ref().map_or_else(String::new, |name| name.as_str().to_owned()),
@@ -64,19 +59,19 @@ fn claims(pass: &Pass, api_key: &str) -> Claims {
         inference: inference_grants(&pass.grants),
         observability: observability_grants(&pass.grants),
         room_config: pass.room_config.as_ref().map(|config| config.as_livekit().clone()),
-        exp: TEN_DIGITS,
-        nbf: TEN_DIGITS,
+        exp: seconds(now.saturating_add(pass.ttl.duration().as_secs()))?,
+        nbf: seconds(now)?,
         ..Claims::default()
-    }
+    })
 }
 
 /// What the token of a pass would say, but for its times.
 ///
 /// # Errors
 /// Where the token would be too large.
-pub fn livekit_claims(pass: &Pass, api_key: &str, limits: &Limits) -> Result<Value, MintError> {
-    let claims = claims(pass, api_key);
-    must_fit(&claims, limits.max_token_size)?;
+pub fn livekit_claims(pass: &Pass, api_key: &str, limits: &Limits, now: u64) -> Result<Value, MintError> {
+    let claims = claims(pass, api_key, now)?;
+    must_fit(&claims, json_size(&claims), limits.max_token_size)?;
     let mut claims = serde_json::to_value(claims).unwrap_or_default();
     if let Value::Object(members) = &mut claims {
         members.retain(|name, _| name != "exp" && name != "nbf");
@@ -149,8 +144,8 @@ fn video_grants(room: &RoomName, grants: &Grants) -> VideoGrants {
     }
 }
 
-fn must_fit(claims: &Claims, limit: usize) -> Result<(), MintError> {
-    let size = signed_size(json_size(claims));
+fn must_fit(claims: &Claims, json_size_of_all: usize, limit: usize) -> Result<(), MintError> {
+    let size = signed_size(json_size_of_all);
     if size <= limit {
         return Ok(());
     }
@@ -177,7 +172,6 @@ fn json_size(value: &impl Serialize) -> usize {
 }
 
 const HEADER: &str = r#"{"typ":"JWT","alg":"HS256"}"#;
-const TEN_DIGITS: usize = 9_999_999_999;
 
 #[cfg(test)]
 mod tests {
@@ -199,6 +193,11 @@ mod tests {
             Deployment::Lambda,
         )
         .unwrap()
+    }
+
+    /// What a verifier, which reads the clock itself, takes for valid.
+    fn now() -> u64 {
+        crate::domain::wall_clock()
     }
 
     fn pass(room: &str, identity: &str, metadata: &str, attributes: BTreeMap<String, String>) -> Pass {
@@ -232,14 +231,15 @@ mod tests {
             attributes in proptest::collection::btree_map(any_text(20), any_text(20), 0..4),
         ) {
             let pass = pass(&room, &identity, &metadata, attributes.clone());
-            let token = livekit(&pass, &keys(), &Limits::default()).unwrap();
+            let now = now();
+            let token = livekit(&pass, &keys(), &Limits::default(), now).unwrap();
             let said = TokenVerifier::with_api_key("key", keys().expose_secret()).verify(token.expose()).unwrap();
             prop_assert_eq!(said.video.room, room);
             prop_assert_eq!(said.sub, identity);
             prop_assert_eq!(said.metadata, metadata);
             prop_assert_eq!(said.attributes.into_iter().collect::<BTreeMap<_, _>>(), attributes);
-            prop_assert!((600..=601).contains(&(said.exp - said.nbf)), "the library reads the clock twice");
-            prop_assert_eq!(token.expose().len(), signed_size(json_size(&claims(&pass, "key"))));
+            prop_assert_eq!((said.nbf as u64, said.exp as u64), (now, now + 600));
+            prop_assert_eq!(token.expose().len(), signed_size(json_size(&claims(&pass, "key", now).unwrap())));
         }
     }
 
@@ -248,7 +248,7 @@ mod tests {
         let granted = |written: &str| {
             let grants: Grants = toml::from_str(written).unwrap();
             let pass = Pass { grants, room_config: None, ..pass("r", "i", "", BTreeMap::new()) };
-            let token = livekit(&pass, &keys(), &Limits::default()).unwrap();
+            let token = livekit(&pass, &keys(), &Limits::default(), now()).unwrap();
             let verifier = TokenVerifier::with_api_key("key", keys().expose_secret());
             let mut said = serde_json::to_value(verifier.verify(token.expose()).unwrap()).unwrap();
             for member in ["iss", "sub", "exp", "nbf"] {
@@ -306,8 +306,9 @@ mod tests {
     #[test]
     fn a_token_over_the_cap_is_not_signed_and_its_largest_fields_are_named() {
         let attributes = BTreeMap::from([("key".to_owned(), "v".repeat(2_000))]);
-        let error = livekit(&pass("r", "i", &"m".repeat(20_000), attributes), &keys(), &Limits::default())
-            .unwrap_err();
+        let error =
+            livekit(&pass("r", "i", &"m".repeat(20_000), attributes), &keys(), &Limits::default(), now())
+                .unwrap_err();
         assert_eq!(
             error.to_string(),
             "The token would be 29713 bytes long; at most 16384 are allowed. The largest fields are \
@@ -318,14 +319,20 @@ mod tests {
     #[test]
     fn the_cap_is_exact() {
         let pass = pass("r", "i", "m", BTreeMap::new());
-        let size = livekit(&pass, &keys(), &Limits::default()).unwrap().expose().len();
-        assert!(livekit(&pass, &keys(), &Limits { max_token_size: size, ..Limits::default() }).is_ok());
-        assert!(livekit(&pass, &keys(), &Limits { max_token_size: size - 1, ..Limits::default() }).is_err());
+        let size = livekit(&pass, &keys(), &Limits::default(), now()).unwrap().expose().len();
+        assert!(
+            livekit(&pass, &keys(), &Limits { max_token_size: size, ..Limits::default() }, now()).is_ok()
+        );
+        assert!(
+            livekit(&pass, &keys(), &Limits { max_token_size: size - 1, ..Limits::default() }, now())
+                .is_err()
+        );
     }
 
     #[test]
     fn a_token_is_shown_only_by_its_fingerprint() {
-        let token = livekit(&pass("r", "i", "m", BTreeMap::new()), &keys(), &Limits::default()).unwrap();
+        let token =
+            livekit(&pass("r", "i", "m", BTreeMap::new()), &keys(), &Limits::default(), now()).unwrap();
         assert_eq!(format!("{token:?}"), format!("Token({})", token.fingerprint()));
         assert_eq!(token.fingerprint().len(), 16);
     }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::{Shown, passed_over, passed_over_as_json, refusal_as_lines};
 use crate::screen::wrapped;
 
-pub(super) fn shown(explanation: Explanation<Pass>, limits: &Limits) -> Shown {
+pub(super) fn shown(explanation: Explanation<Pass>, limits: &Limits, now: u64) -> Shown {
     let mut lines: Vec<_> = passed_over(&explanation.passed_over).collect();
     let mut members = Map::from_iter([passed_over_as_json(&explanation.passed_over)]);
     let pass = match explanation.decision {
@@ -21,7 +21,7 @@ pub(super) fn shown(explanation: Explanation<Pass>, limits: &Limits) -> Shown {
     };
     lines.push(format!("decided by   {}", pass.rule));
     members.insert("rule".into(), pass.rule.clone().into());
-    match mint::livekit_claims(&pass, API_KEY, limits) {
+    match mint::livekit_claims(&pass, API_KEY, limits, now) {
         Ok(claims) => {
             lines.extend(of_pass(&pass));
             lines.push(format!("the token says, besides nbf and exp\n{claims:#}"));

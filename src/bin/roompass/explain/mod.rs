@@ -83,7 +83,7 @@ pub(crate) fn run(options: &Options) -> Result<Explained, ExplainError> {
     let refused = options.caller.is_some().then(|| refused_anyway(&caller, &config.callers, now)).flatten();
     let rules = Rules::new(config.rules, config.limits.clone(), operating_system_randomness);
     let mut shown = match asked {
-        Asked::LiveKit(request) => livekit::shown(rules.explain(&caller, *request, now), &config.limits),
+        Asked::LiveKit(request) => livekit::shown(rules.explain(&caller, *request, now), &config.limits, now),
         Asked::Agora(wanted) => agora::shown(wanted, &rules, &caller, config.agora.token_version, now),
     };
     if let Some(why) = refused {
