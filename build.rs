@@ -32,6 +32,7 @@ mod config {
 
 #[path = "src/domain"]
 mod domain {
+    mod agent;
     pub mod agora;
     mod attributes;
     mod duration;
@@ -45,8 +46,8 @@ mod domain {
     mod ttl;
 
     pub use {
-        attributes::*, duration::*, egress::*, field::*, generated::*, grants::*, limits::*, pass::*,
-        text::*, ttl::*,
+        agent::*, attributes::*, duration::*, egress::*, field::*, generated::*, grants::*, limits::*,
+        pass::*, text::*, ttl::*,
     };
 
     /// A request's, and there is none while building.
@@ -59,7 +60,9 @@ mod policy {
     mod agents;
     pub mod check;
     mod condition;
+    mod egress;
     mod identities;
+    mod members;
     mod pattern;
     mod rule;
     mod source;

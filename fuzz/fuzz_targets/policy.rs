@@ -10,7 +10,9 @@ use libfuzzer_sys::fuzz_target;
 use roompass::auth::{Caller, CallerKind};
 use roompass::config::{Config, warnings};
 use roompass::dialect::standard;
-use roompass::domain::{Identity, LoginRequest, LoginService, Pass, PassRequest, Role, RoomConfig, Ttl};
+use roompass::domain::{
+    AgentDispatch, Identity, LoginRequest, LoginService, Pass, PassRequest, Role, RoomConfig, Ttl,
+};
 use roompass::http::router;
 use roompass::mint::{MintError, livekit};
 use roompass::policy::{Policy, Rule};
@@ -106,8 +108,19 @@ fn must_keep_to(rule: &Rule, pass: &Pass, caller: &Caller, request: &PassRequest
     for settings in pass.room_config.iter().flat_map(RoomConfig::settings) {
         assert!(sets(settings) || sets("room_config"));
     }
-    assert!(pass.room_config.iter().flat_map(RoomConfig::egress).all(|egress| rule.egress.contains(&egress)));
-    assert!(pass.room_config.iter().flat_map(RoomConfig::agents).next().is_none() || !rule.agents.is_empty());
+    for egress in pass.room_config.iter().flat_map(RoomConfig::egress) {
+        let entry = rule.egress.iter().find(|entry| entry.kind() == egress.kind).expect("its kind is listed");
+        assert!(egress.members.iter().all(|member| entry.lets_client_set(member)));
+    }
+    let agents: Vec<_> = pass.room_config.iter().flat_map(RoomConfig::agents).collect();
+    assert!(agents.len() <= AgentDispatch::MAX);
+    for agent in &agents {
+        let mut entries = rule.agents.iter().filter(|entry| entry.covers(agent.name, agent.deployment));
+        assert!(entries.any(|entry| agent.members.iter().all(|member| entry.lets_client_set(member))));
+        let repeated = agents.iter().filter(|other| other.name == agent.name).count();
+        let entries = rule.agents.iter().filter(|entry| entry.names(agent.name));
+        assert!(repeated <= entries.map(|entry| entry.max()).sum());
+    }
     let most = rule.max_ttl.or(rule.ttl).unwrap_or(request.usual_ttl);
     assert!(pass.ttl <= most && pass.ttl.duration().as_secs() >= 1);
     if rule.within_credential {

@@ -19,8 +19,12 @@ name = "open"
 callers = ["anyone"]
 rooms = ["*"]
 client_may_set = ["participant_identity", "participant_name", "participant_metadata", "participant_attributes", "room_config"]
-agents = [{ name = "*", deployments = ["*"] }]
-egress = ["room", "participant", "tracks"]
+agents = [{ name = "*", deployments = ["*"], client_may_set = ["metadata", "attributes", "restart_policy"], max = 8 }]
+egress = [
+  { kind = "room", client_may_set = ["layout", "audio_only", "audio_mixing", "video_only", "file_outputs", "segment_outputs", "image_outputs", "file", "segments", "preset", "advanced"] },
+  { kind = "participant", client_may_set = ["file_outputs", "segment_outputs", "preset", "advanced"] },
+  { kind = "tracks", client_may_set = ["filepath", "disable_manifest"] },
+]
 agora_logins = ["rtm", "chat"]
 max_ttl = "24h"
 "#;

@@ -290,7 +290,7 @@ mod tests {
             ),
             (
                 "[[rule]]\nagents = [5]",
-                "x.toml:2:11: invalid type: integer `5`, expected an agent's name, or { name = \"..\", deployments = [..] } (in `agents = [5]`)",
+                "x.toml:2:11: invalid type: integer `5`, expected an agent's name, or { name = \"..\", deployments = [..], client_may_set = [..], max = 1 } (in `agents = [5]`)",
             ),
             (
                 "[[rule]]\nwhen.sub = 1.5",

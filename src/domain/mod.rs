@@ -1,6 +1,7 @@
 //! The words the stages share. Each is built only by a `parse` that enforces its limits, so that a [`Pass`] that
 //! exists is a valid one and nobody checks again.
 
+mod agent;
 pub mod agora;
 mod attributes;
 mod clock;
@@ -12,13 +13,15 @@ mod grants;
 mod limits;
 mod pass;
 mod room_config;
+mod room_members;
 mod text;
 mod ttl;
 
+pub use agent::AgentDispatch;
 pub use attributes::Attributes;
 pub use clock::wall_clock;
 pub(crate) use duration::within;
-pub use egress::Egress;
+pub use egress::{Egress, EgressRequest};
 pub use field::InvalidField;
 pub(crate) use generated::{READABLE_LENGTH, is_readable, readable};
 pub use generated::{Randomness, operating_system_randomness};

@@ -6,13 +6,17 @@
 //! of it, and a webhook.
 
 use livekit_protocol::{RoomAgentDispatch, RoomConfiguration, RoomEgress};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::{Egress, InvalidField};
+use super::{AgentDispatch, EgressRequest, InvalidField, room_members};
 
 /// Room settings that differ from the defaults and carry no secret.
 #[derive(Debug, Clone, PartialEq)]
-pub struct RoomConfig(RoomConfiguration);
+pub struct RoomConfig {
+    livekit: RoomConfiguration,
+    /// Where in the request each of its agents is: those that say nothing are dropped.
+    indices: Vec<usize>,
+}
 
 impl RoomConfig {
     /// The field's name in a request.
@@ -23,7 +27,7 @@ impl RoomConfig {
     /// defaults, an agent without a name or settings included, is absent.
     ///
     /// # Errors
-    /// Where a value has the wrong type, or would put a secret into the token.
+    /// Where a value has the wrong type, or would put a secret into the token; where egress has several outputs of a kind.
     pub fn parse(mut value: Value) -> Result<Option<Self>, InvalidField> {
         if !value.is_object() {
             return Err(InvalidField::wrong_type(Self::FIELD, "an object"));
@@ -34,54 +38,47 @@ impl RoomConfig {
                 format!("is not allowed: {why}"),
             ));
         }
+        if let Some(Value::Array(agents)) = value.get_mut("agents") {
+            let nulls = agents.iter_mut().filter(|agent| agent.is_null());
+            nulls.for_each(|agent| *agent = Map::new().into());
+        }
         remove_nulls(&mut value);
         let mut config: RoomConfiguration =
             serde_path_to_error::deserialize(value).map_err(|error| wrong_type(&error))?;
-        config.agents.retain(|agent| *agent != RoomAgentDispatch::default());
+        if let Some(path) = config.egress.as_ref().and_then(room_members::several_outputs) {
+            return Err(InvalidField::new(path, "must hold one output at most"));
+        }
+        let agents = std::mem::take(&mut config.agents).into_iter().enumerate();
+        let (indices, agents) = agents.filter(|(_, agent)| *agent != RoomAgentDispatch::default()).unzip();
+        config.agents = agents;
         config.egress = config.egress.filter(|egress| *egress != RoomEgress::default());
-        Ok((config != RoomConfiguration::default()).then_some(Self(config)))
+        Ok((config != RoomConfiguration::default()).then_some(Self { livekit: config, indices }))
     }
 
-    /// The kinds of egress (recording or streaming the room) that it asks for.
-    pub fn egress(&self) -> impl Iterator<Item = Egress> {
-        let egress = self.0.egress.clone().unwrap_or_default();
-        let asked = [
-            (egress.room.is_some(), Egress::Room),
-            (egress.participant.is_some(), Egress::Participant),
-            (egress.tracks.is_some(), Egress::Tracks),
-        ];
-        asked.into_iter().filter_map(|(asked, kind)| asked.then_some(kind))
+    /// The egress (recording or streaming the room) that it asks for, a kind each.
+    pub fn egress(&self) -> impl Iterator<Item = EgressRequest> {
+        self.livekit.egress.iter().flat_map(room_members::of_egress)
     }
 
-    /// The agents that it dispatches: each one's name and, where one is asked for, its deployment.
-    pub fn agents(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
-        self.0.agents.iter().map(|agent| {
-            let deployment = Some(agent.deployment.as_str()).filter(|deployment| !deployment.is_empty());
-            (agent.agent_name.as_str(), deployment)
+    /// The agents that it dispatches.
+    pub fn agents(&self) -> impl Iterator<Item = AgentDispatch<'_>> {
+        self.livekit.agents.iter().zip(&self.indices).map(|(agent, index)| AgentDispatch {
+            index: *index,
+            name: &agent.agent_name,
+            deployment: Some(agent.deployment.as_str()).filter(|deployment| !deployment.is_empty()),
+            members: room_members::of_agent(agent),
         })
     }
 
     /// The paths of the other settings that it changes.
     pub fn settings(&self) -> impl Iterator<Item = &'static str> {
-        let config = &self.0;
-        let changed = [
-            (!config.name.is_empty(), "room_config.name"),
-            (config.empty_timeout != 0, "room_config.empty_timeout"),
-            (config.departure_timeout != 0, "room_config.departure_timeout"),
-            (config.max_participants != 0, "room_config.max_participants"),
-            (config.min_playout_delay != 0, "room_config.min_playout_delay"),
-            (config.max_playout_delay != 0, "room_config.max_playout_delay"),
-            (config.sync_streams, "room_config.sync_streams"),
-            (!config.metadata.is_empty(), "room_config.metadata"),
-            (!config.tags.is_empty(), "room_config.tags"),
-        ];
-        changed.into_iter().filter_map(|(changed, path)| changed.then_some(path))
+        room_members::settings(&self.livekit).into_iter()
     }
 
     /// LiveKit's own type, for the token.
     #[must_use]
     pub fn as_livekit(&self) -> &RoomConfiguration {
-        &self.0
+        &self.livekit
     }
 }
 
@@ -144,14 +141,17 @@ fn wrong_type(error: &serde_path_to_error::Error<serde_json::Error>) -> InvalidF
         return InvalidField::new(field, "has a member in both casings");
     }
     match message.rsplit_once("expected ") {
+        Some((_, expected)) if expected.starts_with("struct ") => {
+            InvalidField::wrong_type(field, "an object")
+        }
         Some((_, expected)) => InvalidField::wrong_type(field, expected),
         None => InvalidField::wrong_type(field, "a value that LiveKit's RoomConfiguration allows there"),
     }
 }
 
 /// Members of an egress request, without their underscores, that hold credentials or a stream's secret address; and
-/// those that send LiveKit somewhere.
-const FORBIDDEN: [(&[&str], &str); 2] = [
+/// those that send LiveKit somewhere, or to another room.
+const FORBIDDEN: [(&[&str], &str); 3] = [
     (
         &["s3", "gcp", "azure", "alioss", "storage", "stream", "streamoutputs"],
         "whoever holds the token could read the credentials or the stream's address",
@@ -160,6 +160,7 @@ const FORBIDDEN: [(&[&str], &str); 2] = [
         &["custombaseurl", "webhooks"],
         "LiveKit would go to an address of the client's, with what only LiveKit may know of the room",
     ),
+    (&["roomname"], "what is recorded is the room that the token opens"),
 ];
 
 #[cfg(test)]
@@ -167,6 +168,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::domain::Egress;
 
     fn livekit(value: Value) -> Value {
         serde_json::to_value(RoomConfig::parse(value).unwrap().unwrap().as_livekit()).unwrap()
@@ -286,12 +288,22 @@ mod tests {
     #[test]
     fn egress_without_a_secret_is_for_the_policy_to_judge() {
         let config = RoomConfig::parse(json!({"egress": {"tracks": {"filepath": "x"}}})).unwrap().unwrap();
-        assert_eq!(config.egress().collect::<Vec<_>>(), [Egress::Tracks]);
+        let tracks = EgressRequest { kind: Egress::Tracks, members: vec!["filepath"] };
+        assert_eq!(config.egress().collect::<Vec<_>>(), [tracks]);
         assert_eq!(config.settings().count(), 0);
         let other =
             RoomConfig::parse(json!({"metadata": "m", "agents": [{"agent_name": "a"}]})).unwrap().unwrap();
         assert_eq!(other.egress().count(), 0);
         assert_eq!(other.settings().collect::<Vec<_>>(), ["room_config.metadata"]);
-        assert_eq!(other.agents().collect::<Vec<_>>(), [("a", None)]);
+        let agent = AgentDispatch { index: 0, name: "a", deployment: None, members: Vec::new() };
+        assert_eq!(other.agents().collect::<Vec<_>>(), [agent]);
+    }
+
+    #[test]
+    fn an_agent_keeps_its_index_in_the_request() {
+        let config = json!({"agents": [null, {}, {"agent_name": "a"}, {"agentName": ""}, {"metadata": "m"}]});
+        let config = RoomConfig::parse(config).unwrap().unwrap();
+        assert_eq!(config.agents().map(|agent| agent.index).collect::<Vec<_>>(), [2, 4]);
+        assert_eq!(refused(json!({"agents": [null, 5]})), "room_config.agents[1] must be an object");
     }
 }

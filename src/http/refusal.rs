@@ -1,5 +1,6 @@
 //! Every refusal and failure, as the client sees it. The only place that knows a status code.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::http::StatusCode;
@@ -71,7 +72,7 @@ pub(super) struct Problem<'a> {
     pub(super) detail: String,
     pub(super) code: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    field: Option<&'a str>,
+    field: Option<Cow<'a, str>>,
     request_id: &'a str,
 }
 
@@ -181,17 +182,20 @@ impl Refusal {
     }
 
     /// The field that is to blame, if one is.
-    fn field(&self) -> Option<&str> {
+    fn field(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::BadRequest(BadRequest::Field(invalid))
             | Self::Denied(Denial::Invalid(invalid))
-            | Self::Mint(MintError::NotForAgora(invalid)) => Some(&invalid.field),
+            | Self::Mint(MintError::NotForAgora(invalid)) => Some(invalid.field.as_str().into()),
             Self::Denied(Denial::FieldNotAllowed { field, .. } | Denial::EgressNotAllowed { field, .. }) => {
-                Some(field)
+                Some((*field).into())
             }
-            Self::Denied(Denial::RoomNotAllowed) => Some("room_name"),
-            Self::Denied(Denial::AgentNotAllowed { .. }) => Some("room_config.agents"),
-            Self::Mint(MintError::TooLarge { largest, .. }) => largest.first().map(|(field, _)| *field),
+            Self::Denied(Denial::MemberNotAllowed { field, .. }) => Some(field.as_str().into()),
+            Self::Denied(Denial::RoomNotAllowed) => Some("room_name".into()),
+            Self::Denied(Denial::AgentNotAllowed { problem, .. }) => Some(problem.field().into()),
+            Self::Mint(MintError::TooLarge { largest, .. }) => {
+                largest.first().map(|(field, _)| (*field).into())
+            }
             _ => None,
         }
     }
@@ -232,7 +236,9 @@ fn denied(denial: &Denial) -> Shown {
         Denial::NoRule => ("no_rule", "No rule allows this"),
         Denial::NoRoom { .. } => ("room_not_allowed", "No room is open to you"),
         Denial::RoomNotAllowed => ("room_not_allowed", "This room is not open to you"),
-        Denial::FieldNotAllowed { .. } => ("field_not_allowed", "A field may not be set"),
+        Denial::FieldNotAllowed { .. } | Denial::MemberNotAllowed { .. } => {
+            ("field_not_allowed", "A field may not be set")
+        }
         Denial::AgentNotAllowed { .. } => ("agent_not_allowed", "An agent may not be dispatched"),
         Denial::EgressNotAllowed { .. } => ("egress_not_allowed", "Egress may not be set up"),
         Denial::TtlTooLong { .. } => ("ttl_too_long", "The token may not last that long"),

@@ -32,6 +32,7 @@ pub(crate) fn mistake(
     rules.iter().enumerate().find_map(|(position, rule)| {
         let earlier = &rules[..position];
         let Mistake { key, problem } = impossible(rule, callers)
+            .or_else(|| unreachable_entry(rule))
             .or_else(|| rule.when.on(&Source::SandboxId).and_then(|is| never_asked_through(is, sandboxes)))
             .or_else(|| earlier.iter().find_map(|other| clash(rule, other)))
             .or_else(|| {
@@ -115,6 +116,24 @@ fn may_meet(caller: &CallerConfig, source: &Source, condition: &Condition) -> bo
         (Source::Issuer | Source::Subject, _) => condition.may_hold_for_a_string(),
         _ => true,
     }
+}
+
+/// An entry of `agents` or `egress` that an earlier one decides before.
+fn unreachable_entry(rule: &Rule) -> Option<Mistake> {
+    let agents = rule.agents.iter().enumerate().find_map(|(position, entry)| {
+        let earlier = rule.agents[..position].iter().find(|earlier| earlier.covers_all_of(entry))?;
+        let problem =
+            format!("has an unreachable entry in agents: {entry} comes after {earlier}, which covers it");
+        Some(Mistake::new("agents", problem))
+    });
+    let egress = || {
+        rule.egress.iter().enumerate().find_map(|(position, entry)| {
+            let mut earlier = rule.egress[..position].iter();
+            earlier.find(|earlier| earlier.kind() == entry.kind())?;
+            Some(Mistake::new("egress", format!("lists {} twice in egress", entry.kind().name())))
+        })
+    };
+    agents.or_else(egress)
 }
 
 /// Why no sandbox that can be asked through is what a rule says it is.

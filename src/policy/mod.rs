@@ -3,13 +3,17 @@
 
 mod agents;
 pub(crate) mod check;
+mod compound;
 mod condition;
+mod egress;
 mod identities;
+mod members;
 mod pattern;
 mod rule;
 mod source;
 mod template;
 
+pub use compound::AgentProblem;
 pub use condition::{Condition, Conditions};
 pub use identities::notes as identity_notes;
 pub use pattern::RoomPattern;
@@ -50,11 +54,25 @@ pub enum Denial {
         /// The rule's name.
         rule: String,
     },
-    /// The rule that decides doesn't let the client dispatch this agent, or in this deployment.
+    /// The rule that decides doesn't let the client set this member of an agent's dispatch or of egress.
     #[error(
-        "The field room_config.agents dispatches an agent, or a deployment of it, that rule {rule:?} doesn't list in agents."
+        "The field {field} may not be set by the client: rule {rule:?} doesn't list {member:?} in client_may_set of {list}."
     )]
+    MemberNotAllowed {
+        /// The member's path in the request.
+        field: String,
+        /// Its name in `client_may_set`.
+        member: &'static str,
+        /// The entry of the rule that would list it.
+        list: &'static str,
+        /// The rule's name.
+        rule: String,
+    },
+    /// The rule that decides doesn't let the client dispatch these agents.
+    #[error("The field {problem} of rule {rule:?}.")]
     AgentNotAllowed {
+        /// Which agent, and why not.
+        problem: AgentProblem,
         /// The rule's name.
         rule: String,
     },
@@ -257,21 +275,15 @@ fn must_be_allowed(rule: &Rule, offer: &Offer, request: &PassRequest) -> Result<
         (request.metadata.is_some() && request.metadata != offer.metadata, Metadata::FIELD),
         (request.attributes.as_ref().is_some_and(others), Attributes::FIELD),
     ];
-    let config = request.room_config.iter();
     let mut paths = set
         .into_iter()
         .filter_map(|(given, field)| given.then_some(field))
-        .chain(config.clone().flat_map(RoomConfig::settings));
-    let rule_name = || rule.name.clone();
+        .chain(request.room_config.iter().flat_map(RoomConfig::settings));
     if let Some(field) = paths.find(|path| !rule.lets_client_set(path)) {
-        return Err(Denial::FieldNotAllowed { field, rule: rule_name() });
+        return Err(Denial::FieldNotAllowed { field, rule: rule.name.clone() });
     }
-    let allowed = |(name, deployment)| rule.agents.iter().any(|agent| agent.covers(name, deployment));
-    if !config.clone().flat_map(RoomConfig::agents).all(allowed) {
-        return Err(Denial::AgentNotAllowed { rule: rule_name() });
-    }
-    match config.flat_map(RoomConfig::egress).find(|egress| !rule.egress.contains(egress)) {
-        Some(egress) => Err(Denial::EgressNotAllowed { field: egress.path(), rule: rule_name() }),
+    match &request.room_config {
+        Some(config) => compound::agents(rule, config).and_then(|()| compound::egress(rule, config)),
         None => Ok(()),
     }
 }
@@ -403,7 +415,7 @@ mod tests {
         let rules = OPEN.to_owned()
             + r#"
             agents = ["notetaker", { name = "support", deployments = ["blue"] }]
-            egress = ["tracks"]
+            egress = [{ kind = "tracks", client_may_set = ["filepath"] }]
         "#;
         let rules = rules.replace("grants.can_publish = false", "");
         let decide = |config: serde_json::Value| {
@@ -418,11 +430,12 @@ mod tests {
         assert_eq!(agent("notetaker", "").unwrap(), "open");
         assert_eq!(agent("support", "").unwrap(), "open");
         assert_eq!(agent("support", "blue").unwrap(), "open");
-        let denied = Err(Denial::AgentNotAllowed { rule: "open".into() });
-        assert_eq!(agent("support", "green"), denied);
-        assert_eq!(agent("notetaker", "blue"), denied);
-        assert_eq!(agent("other", ""), denied);
-        assert_eq!(decide(json!({"agents": [{"metadata": "no name: any agent"}]})), denied);
+        let denied = |problem| Err(Denial::AgentNotAllowed { problem, rule: "open".into() });
+        assert_eq!(agent("support", "green"), denied(AgentProblem::Deployment { index: 0 }));
+        assert_eq!(agent("notetaker", "blue"), denied(AgentProblem::Deployment { index: 0 }));
+        assert_eq!(agent("other", ""), denied(AgentProblem::Name { index: 0 }));
+        let nameless = json!({"agents": [{"metadata": "no name: any agent"}]});
+        assert_eq!(decide(nameless), denied(AgentProblem::Name { index: 0 }));
         assert_eq!(decide(json!({"egress": {"tracks": {"filepath": "x"}}})).unwrap(), "open");
         assert_eq!(
             decide(json!({"egress": {"tracks": {"filepath": "x"}, "room": {"layout": "grid"}}})),

@@ -7,11 +7,11 @@ use serde::de::{Deserializer, Error};
 
 use super::condition::Conditions;
 use super::template::{Template, Unfit};
-use super::{RoomPattern, agents};
+use super::{RoomPattern, agents, egress};
 use crate::auth::Caller;
 use crate::domain::{
-    Egress, Grants, Identity, InvalidField, Limits, LoginService, Metadata, ParticipantName, PassRequest,
-    Randomness, RoomName, Ttl,
+    Grants, Identity, InvalidField, Limits, LoginService, Metadata, ParticipantName, PassRequest, Randomness,
+    RoomName, Ttl,
 };
 
 /// `[[rule]]`: who may have what.
@@ -43,12 +43,13 @@ pub struct Rule {
     /// `client_may_set`: the fields, besides the room, that a request may set. None unless set.
     #[serde(default)]
     pub client_may_set: Vec<ClientField>,
-    /// `agents`: the agents that a request may dispatch, by name; "*" for any. None unless set.
+    /// `agents`: the agents that a request may dispatch, by name; "*" for any. The first entry that covers an agent
+    /// decides on it. None unless set.
     #[serde(default)]
     pub agents: Vec<agents::Allowed>,
     /// `egress`: what a request may have recorded. Nothing unless set.
     #[serde(default)]
-    pub egress: Vec<Egress>,
+    pub egress: Vec<egress::AllowedEgress>,
     /// `agora_logins`: the services of Agora's that a request may log in to, which is bound to no room: `rtm`, `chat`.
     /// A rule that doesn't say so is passed over where a login is asked for; one that says `[]` gives none.
     pub agora_logins: Option<Vec<LoginService>>,

@@ -103,8 +103,8 @@ participant_name = "{claims.name}"
 participant_metadata = "from {iss}"
 participant_attributes = { team = "{claims.team}", plan = "free" }
 client_may_set = ["participant_identity", "participant_name", "participant_metadata", "participant_attributes", "room_config"]
-agents = ["notetaker", { name = "support", deployments = ["blue", "green"] }]
-egress = ["room"]
+agents = ["notetaker", { name = "support", deployments = ["blue", "green"], client_may_set = ["metadata"], max = 2 }]
+egress = ["tracks", { kind = "room", client_may_set = ["file_outputs", "layout"] }]
 agora_logins = ["rtm", "chat"]
 max_ttl = "1h"
 within_credential = true
@@ -127,8 +127,8 @@ hidden = true
       may     can_publish, can_subscribe, can_publish_data, can_update_own_metadata, room_admin, room_list,
               room_record, hidden
       may set participant_identity, participant_name, participant_metadata, participant_attributes, room_config
-      agents  notetaker, support (blue, green)
-      egress  room_config.egress.room
+      agents  notetaker (max 1), support (deployments blue, green; may set metadata; max 2)
+      egress  tracks, room (may set file_outputs, layout)
       logins  rtm, chat
       for     10m, at most 1h where asked for, and no longer than what they showed
     "#);

@@ -5,6 +5,7 @@
 mod agora;
 mod built_in;
 mod commands;
+mod compound;
 mod cors;
 mod dialects;
 mod endpoint;

@@ -49,7 +49,8 @@ impl Thought {
     fn written(&self, position: usize) -> String {
         let identity = self.identity.map(|identity| format!("identity = {identity:?}\n")).unwrap_or_default();
         let when = if self.hosts_only { "when = { \"claims.role\" = \"host\" }\n" } else { "" };
-        let egress = if self.egress { "egress = [\"room\"]\n" } else { "" };
+        let egress =
+            if self.egress { "egress = [{ kind = \"room\", client_may_set = [\"layout\"] }]\n" } else { "" };
         format!(
             "[[rule]]\nname = \"{position}\"\ncallers = {:?}\nrooms = {:?}\nclient_may_set = {:?}\nagents = {:?}\n\
              ttl = \"{}s\"\nmax_ttl = \"{}s\"\nwithin_credential = {}\n{identity}{when}{egress}grants.room_admin = {}\n",

@@ -212,7 +212,7 @@ fn a_guest_has_the_guest_rooms_alone_and_never_a_members_identity() {
 fn an_agent_comes_for_those_who_pay() {
     let (paid, free) =
         (signed_in("ada", &json!({"plan": "pro"})), signed_in("bob", &json!({"plan": "free"})));
-    let with = |agent: &str| json!({"room_config": {"agents": [{"agent_name": agent, "metadata": "{}"}]}});
+    let with = |agent: &str| json!({"room_config": {"agents": [{"agent_name": agent}]}});
     for (caller, request, outcome) in [
         (&paid, &json!({}), format!("paid: user:ada:{SEVENS} as ada for 10m {{}}")),
         (&paid, &with("assistant"), format!("paid: user:ada:{SEVENS} as ada with assistant for 10m {{}}")),
@@ -221,6 +221,16 @@ fn an_agent_comes_for_those_who_pay() {
         (&free, &with("assistant"), "agent_not_allowed".into()),
         (&signed_in("cleo", &json!({})), &with("assistant"), "agent_not_allowed".into()),
         (&paid, &json!({"room_config": {"name": "preset"}}), "field_not_allowed".into()),
+        (
+            &paid,
+            &json!({"room_config": {"agents": [{"agent_name": "assistant", "metadata": "{}"}]}}),
+            "field_not_allowed".into(),
+        ),
+        (
+            &paid,
+            &json!({"room_config": {"agents": [{"agent_name": "assistant"}, {"agent_name": "assistant"}]}}),
+            "agent_not_allowed".into(),
+        ),
         (
             &paid,
             &json!({"room_config": {"agents": [{"agent_name": "assistant", "deployment": "canary"}]}}),
@@ -414,7 +424,7 @@ fn outcome_of(policy: &str, caller: &Caller, request: &Value) -> String {
     };
     let Pass { rule, room, identity, name, grants, ttl, room_config, .. } = &pass;
     let name = name.as_ref().map_or_else(String::new, |name| format!(" named {}", name.as_str()));
-    let agents: Vec<_> = room_config.iter().flat_map(RoomConfig::agents).map(|(agent, _)| agent).collect();
+    let agents: Vec<_> = room_config.iter().flat_map(RoomConfig::agents).map(|agent| agent.name).collect();
     let agents = if agents.is_empty() { String::new() } else { format!(" with {}", agents.join(", ")) };
     let grants = serde_json::to_value(grants).unwrap();
     format!("{rule}: {} as {}{name}{agents} for {ttl} {grants}", room.as_str(), identity.as_str())

@@ -1363,7 +1363,7 @@ async fn rule_15_agents_and_egress_are_for_the_callers_whose_rule_names_them() {
         when = { "claims.roles" = { contains = "host" } }
         rooms = ["*"]
         agents = ["notetaker"]
-        egress = ["room"]
+        egress = [{ kind = "room", client_may_set = ["layout"] }]
 
         [[rule]]
         name = "guests"

@@ -30,7 +30,7 @@ name = "open"
 callers = ["anyone"]
 rooms = ["*"]
 client_may_set = ["participant_identity", "participant_name", "participant_metadata", "participant_attributes", "room_config"]
-agents = [{ name = "*", deployments = ["*"] }]
+agents = [{ name = "*", deployments = ["*"], client_may_set = ["metadata", "attributes", "restart_policy"], max = 8 }]
 "#;
 
 pub(crate) fn keys() -> Keys {

@@ -118,7 +118,6 @@ fn of_rule(rule: &Rule, dialects: &[Dialect]) -> Vec<(&'static str, String)> {
         rule.max_ttl.map_or_else(String::new, |max_ttl| format!(", at most {max_ttl} where asked for"));
     let credential = if rule.within_credential { ", and no longer than what they showed" } else { "" };
     let fields: Vec<_> = rule.client_may_set.iter().map(|field| field.path()).collect();
-    let egress: Vec<_> = rule.egress.iter().map(|egress| egress.path()).collect();
     let logins: Vec<_> = rule.agora_logins.iter().flatten().map(|service| service.as_str()).collect();
     let said = vec![
         ("who", who),
@@ -128,7 +127,7 @@ fn of_rule(rule: &Rule, dialects: &[Dialect]) -> Vec<(&'static str, String)> {
         ("may", may.join(", ")),
         ("may set", fields.join(", ")),
         ("agents", list(&rule.agents)),
-        ("egress", egress.join(", ")),
+        ("egress", list(&rule.egress)),
         ("logins", logins.join(", ")),
         ("for", format!("{}{max_ttl}{credential}", lifetimes(rule, dialects))),
     ];

@@ -1,0 +1,112 @@
+//! Whether a rule allows the compound parts of a request: each agent and each egress, with every member that it sets.
+
+use std::collections::BTreeMap;
+
+use super::{Denial, Rule};
+use crate::domain::{AgentDispatch, Egress, RoomConfig};
+
+/// Why agents are refused. The text is read between "The field" and "of rule ..".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AgentProblem {
+    /// The rule doesn't list this agent.
+    #[error("room_config.agents[{index}] dispatches an agent that is not listed in agents")]
+    Name {
+        /// The agent's index in the request.
+        index: usize,
+    },
+    /// The rule lists the agent, and not in this deployment.
+    #[error(
+        "room_config.agents[{index}].deployment is not listed in deployments of this agent's entry in agents"
+    )]
+    Deployment {
+        /// The agent's index in the request.
+        index: usize,
+    },
+    /// The request dispatches the agent more often than the rule allows.
+    #[error("room_config.agents[{index}] repeats an agent: max is {max} in this agent's entry in agents")]
+    Repeated {
+        /// The index of the first that is too many.
+        index: usize,
+        /// How many are allowed.
+        max: usize,
+    },
+    /// The request dispatches more agents than any rule allows.
+    #[error(
+        "room_config.agents has {count} agents, and at most {} are allowed whatever is listed in agents",
+        AgentDispatch::MAX
+    )]
+    TooMany {
+        /// How many there are.
+        count: usize,
+    },
+}
+
+impl AgentProblem {
+    /// The path in the request.
+    #[must_use]
+    pub fn field(self) -> String {
+        match self {
+            Self::Name { index } | Self::Repeated { index, .. } => format!("room_config.agents[{index}]"),
+            Self::Deployment { index } => format!("room_config.agents[{index}].deployment"),
+            Self::TooMany { .. } => "room_config.agents".to_owned(),
+        }
+    }
+}
+
+/// Of the rule's `agents`, the first entry that covers an agent's name and deployment decides on it.
+pub(super) fn agents(rule: &Rule, config: &RoomConfig) -> Result<(), Denial> {
+    let denied = |problem| Denial::AgentNotAllowed { problem, rule: rule.name.clone() };
+    let count = config.agents().count();
+    if count > AgentDispatch::MAX {
+        return Err(denied(AgentProblem::TooMany { count }));
+    }
+    let mut dispatched = BTreeMap::new();
+    for agent in config.agents() {
+        let index = agent.index;
+        let covers =
+            |(_, entry): &(usize, &super::agents::Allowed)| entry.covers(agent.name, agent.deployment);
+        let Some((position, entry)) = rule.agents.iter().enumerate().find(covers) else {
+            let known = rule.agents.iter().any(|entry| entry.names(agent.name));
+            let problem =
+                if known { AgentProblem::Deployment { index } } else { AgentProblem::Name { index } };
+            return Err(denied(problem));
+        };
+        let times = dispatched.entry((position, agent.name)).or_insert(0);
+        *times += 1;
+        if *times > entry.max() {
+            return Err(denied(AgentProblem::Repeated { index, max: entry.max() }));
+        }
+        if let Some(member) = agent.members.into_iter().find(|member| !entry.lets_client_set(member)) {
+            return Err(Denial::MemberNotAllowed {
+                field: format!("room_config.agents[{index}].{member}"),
+                member,
+                list: "this agent's entry in agents",
+                rule: rule.name.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The rule's `egress` lists each kind, with the members that the request sets.
+pub(super) fn egress(rule: &Rule, config: &RoomConfig) -> Result<(), Denial> {
+    for asked in config.egress() {
+        let rule_name = || rule.name.clone();
+        let Some(entry) = rule.egress.iter().find(|entry| entry.kind() == asked.kind) else {
+            return Err(Denial::EgressNotAllowed { field: asked.kind.path(), rule: rule_name() });
+        };
+        if let Some(member) = asked.members.into_iter().find(|member| !entry.lets_client_set(member)) {
+            return Err(Denial::MemberNotAllowed {
+                field: format!("{}.{member}", asked.kind.path()),
+                member,
+                list: match asked.kind {
+                    Egress::Room => "the room entry in egress",
+                    Egress::Participant => "the participant entry in egress",
+                    Egress::Tracks => "the tracks entry in egress",
+                },
+                rule: rule_name(),
+            });
+        }
+    }
+    Ok(())
+}
