@@ -1,5 +1,7 @@
-//! What API Gateway has verified before the function is called. It stands in the event's request context, which only
-//! the gateway writes: no header can pretend to be it.
+//! What API Gateway has verified before the function is called. It is in the event's request context, which only the
+//! gateway writes: no header can imitate it.
+//!
+//! Each `via` has one documented format and is read by it alone. No type is guessed from a value's text.
 
 use std::time::UNIX_EPOCH;
 
@@ -25,8 +27,8 @@ impl Via {
             Self::Jwt => match context {
                 RequestContext::ApiGatewayV2(context) => {
                     let jwt = context.authorizer.as_ref()?.jwt.as_ref()?;
-                    let claims = jwt.claims.iter().map(|(name, value)| (name.clone(), read(name, value)));
-                    of_claims(claims.collect())
+                    let claims = jwt.claims.iter().map(|(name, text)| (name.clone(), of_jwt(name, text)));
+                    of_claims(claims.collect(), digits)
                 }
                 _ => None,
             },
@@ -35,7 +37,7 @@ impl Via {
                     Value::Object(claims) => {
                         let claims =
                             claims.iter().map(|(name, value)| (name.clone(), of_cognito(name, value)));
-                        of_claims(claims.collect())
+                        of_claims(claims.collect(), date)
                     }
                     _ => None,
                 },
@@ -52,9 +54,9 @@ impl Via {
                     return None;
                 }
                 let claims: Map<_, _> =
-                    fields.iter().map(|(name, value)| (name.clone(), unstringified(name, value))).collect();
+                    fields.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
                 let subject = text(&claims, "sub").or_else(|| text(&claims, "principalId"))?;
-                Some(Vouched { issuer: None, subject, expires: end(&claims).ok()?, claims })
+                Some(Vouched { issuer: None, subject, expires: end(&claims, digits).ok()?, claims })
             }
             Self::Iam => {
                 let (arn, account) = match context {
@@ -77,25 +79,27 @@ impl Via {
 }
 
 /// Nobody, where it can't be said when their word ends.
-fn of_claims(claims: Map<String, Value>) -> Option<Vouched> {
-    let expires = end(&claims).ok()?;
+fn of_claims(claims: Map<String, Value>, time: fn(&str) -> Option<u64>) -> Option<Vouched> {
+    let expires = end(&claims, time).ok()?;
     Some(Vouched { issuer: text(&claims, "iss"), subject: text(&claims, "sub")?, claims, expires })
 }
 
 /// An end that can't be read.
 struct NotATime;
 
-/// When their word ends, if it says when.
-fn end(claims: &Map<String, Value>) -> Result<Option<u64>, NotATime> {
+/// When their word ends, if it says when. A number is in seconds; a text is as the authorizer writes times.
+fn end(claims: &Map<String, Value>, time: fn(&str) -> Option<u64>) -> Result<Option<u64>, NotATime> {
     match claims.get("exp") {
         None | Some(Value::Null) => Ok(None),
-        Some(Value::String(time)) => number(time).or_else(|| date(time)).map(Some).ok_or(NotATime),
-        Some(time) => seconds(time).map(Some).ok_or(NotATime),
+        Some(Value::String(text)) => time(text).map(Some).ok_or(NotATime),
+        Some(number) => seconds(number).map(Some).ok_or(NotATime),
     }
 }
 
-fn number(text: &str) -> Option<u64> {
-    seconds(&text.parse::<f64>().ok()?.into())
+/// Seconds since 1970, in digits alone.
+fn digits(text: &str) -> Option<u64> {
+    let digits = Some(text).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;
+    seconds(&digits.parse::<u64>().ok()?.into())
 }
 
 /// A Cognito authorizer writes times as `Wed May 18 12:31:07 UTC 2022`.
@@ -110,36 +114,25 @@ fn text(claims: &Map<String, Value>, name: &str) -> Option<String> {
     claims.get(name)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
-fn unstringified(name: &str, value: &Value) -> Value {
-    match value {
-        Value::String(text) => read(name, text),
-        other => other.clone(),
+/// An HTTP API writes every claim as text, and a list as its items between brackets: `[admin user]`. An item may hold
+/// spaces, and a text may look like a list, so only Cognito's groups are read as one: their names never hold a space.
+fn of_jwt(name: &str, text: &str) -> Value {
+    let list =
+        Some(text).filter(|_| name == GROUPS).and_then(|text| text.strip_prefix('[')?.strip_suffix(']'));
+    match list {
+        Some(items) => items.split(' ').filter(|item| !item.is_empty()).map(Value::from).collect(),
+        None => text.into(),
     }
 }
 
-/// A Cognito authorizer writes the groups as text with commas, `admin,user`, even where there is one alone.
+/// A Cognito authorizer writes every claim as text, and the groups with commas between them: `admin,user`. Names of
+/// groups may hold commas, so with one in it the text may be a single group or several.
 fn of_cognito(name: &str, value: &Value) -> Value {
     match value {
-        Value::String(groups) if name == GROUPS && !groups.starts_with('[') => {
-            groups.split(',').map(Value::from).collect()
+        Value::String(group) if name == GROUPS && !group.is_empty() && !group.contains(',') => {
+            vec![group.as_str()].into()
         }
-        _ => unstringified(name, value),
-    }
-}
-
-/// An HTTP API writes a claim that is a list as text, `[admin user]`, and a Lambda authorizer may write JSON; anything
-/// else is text as it is. So is a list with a space in it, which may stand in an item's own name, `[not admin]`: but for
-/// Cognito's groups, whose names never hold one.
-fn read(name: &str, text: &str) -> Value {
-    let Some(inside) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) else {
-        return text.into();
-    };
-    match serde_json::from_str(text) {
-        Ok(list @ Value::Array(_)) => list,
-        _ if name == GROUPS || !inside.contains(' ') => {
-            inside.split(' ').filter(|item| !item.is_empty()).map(Value::from).collect()
-        }
-        _ => text.into(),
+        other => other.clone(),
     }
 }
 

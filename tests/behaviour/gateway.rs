@@ -18,7 +18,7 @@ fn behind(via: &str, rule: &str) -> String {
 /// Each authorizer with one of its rules.
 fn authorizers() -> [(&'static str, String); 4] {
     let of_tokens = "identity = \"{iss}|{sub}\"\nwithin_credential = true\nwhen = { \"claims.cognito:groups\" = { contains = \"admin\" }, \"claims.email_verified\" = \"true\" }";
-    let of_function = "identity = \"{sub}\"\nwhen = { \"claims.role\" = \"host\", \"claims.rooms\" = { contains = \"standup\" } }";
+    let of_function = "identity = \"{sub}\"\nwhen = { \"claims.role\" = \"host\" }";
     let of_iam = "identity = \"{sub}\"\nwhen = { \"claims.account\" = \"123456789012\" }";
     [("jwt", of_tokens), ("cognito", of_tokens), ("lambda", of_function), ("iam", of_iam)]
         .map(|(via, rule)| (via, behind(via, rule)))
@@ -81,6 +81,7 @@ const VOUCHED: [(&str, &str, &str); 7] = [
     ("rest-api-iam", "iam", ROLE),
     ("function-url-iam", "iam", ROLE),
 ];
+const GROUPS: &str = "cognito:groups";
 const COGNITO_USER: &str = "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_aBcDeFgHi|b3c4d5e6-1234-4abc-9def-0123456789ab";
 const ROLE: &str = "arn:aws:sts::123456789012:assumed-role/backend/session";
 
@@ -172,7 +173,6 @@ async fn rule_14_an_authorizer_that_does_not_say_who_it_is_says_nothing() {
         ("http-api-jwt", "jwt", jwt(json!({}))),
         ("http-api-jwt", "jwt", jwt(json!({"iss": "i", "cognito:groups": "[admin]"}))),
         ("http-api-jwt", "jwt", jwt(json!({"iss": "i", "sub": "", "cognito:groups": "[admin]"}))),
-        ("http-api-jwt", "jwt", jwt(json!({"iss": "i", "sub": "[ada]", "cognito:groups": "[admin]"}))),
         ("http-api-jwt", "jwt", jwt(json!({"iss": "i", "sub": "ada", "exp": "tomorrow"}))),
         ("http-api-jwt", "jwt", jwt(json!({"iss": "i", "sub": "ada", "exp": ""}))),
         ("rest-api-cognito", "cognito", json!({"claims": null})),
@@ -220,52 +220,126 @@ async fn rule_14_an_authorizer_that_does_not_say_who_it_is_says_nothing() {
     }
 }
 
+/// Where an authorizer of each kind of event has its claims.
+const JWT_CLAIMS: &str = "/requestContext/authorizer/jwt/claims";
+const COGNITO_CLAIMS: &str = "/requestContext/authorizer/claims";
+const HTTP_API_FIELDS: &str = "/requestContext/authorizer/lambda";
+const REST_API_FIELDS: &str = "/requestContext/authorizer";
+
+/// Asserts that a rule with this condition matches the claim as it's written, or that nothing is minted.
+async fn assert_holds(event: &str, claims: &str, claim: (&str, Value), condition: &str, holds: bool) {
+    let via = VOUCHED.iter().find(|(name, ..)| *name == event).unwrap().1;
+    let (name, written) = claim;
+    let config = behind(via, &format!("when = {{ 'claims.\"{name}\"' = {condition} }}"));
+    let mut event = vouched(event);
+    event.pointer_mut(claims).unwrap()[name] = written.clone();
+    let answer = invoke(&config, &event).await;
+    let what = format!("{via}: {name} = {written}, {condition}: {answer}");
+    assert_eq!(answer["statusCode"], if holds { 201 } else { 403 }, "{what}");
+    assert!(holds || body(&answer)["code"] == "no_rule" && !answer.to_string().contains("eyJ"), "{what}");
+}
+
+const CONTAINS_ADMIN: &str = "{ contains = \"admin\" }";
+
 #[tokio::test]
-async fn rule_14_a_claim_that_is_a_list_is_read_as_the_gateway_writes_it() {
-    for (event, claims, written, admin) in [
-        ("http-api-jwt", "/requestContext/authorizer/jwt/claims", "[admin user]", true),
-        ("http-api-jwt", "/requestContext/authorizer/jwt/claims", "[admin]", true),
-        ("http-api-jwt", "/requestContext/authorizer/jwt/claims", "[\"admin\",\"user\"]", true),
-        ("http-api-jwt", "/requestContext/authorizer/jwt/claims", "admin", false),
-        ("http-api-jwt", "/requestContext/authorizer/jwt/claims", "admin,user", false),
-        ("http-api-jwt", "/requestContext/authorizer/jwt/claims", "[administrator user]", false),
-        ("http-api-jwt", "/requestContext/authorizer/jwt/claims", "[not,admin user]", false),
-        ("http-api-jwt", "/requestContext/authorizer/jwt/claims", "[admin user", false),
-        ("http-api-jwt", "/requestContext/authorizer/jwt/claims", "[]", false),
-        ("http-api-jwt", "/requestContext/authorizer/jwt/claims", "", false),
-        ("rest-api-cognito", "/requestContext/authorizer/claims", "admin,user", true),
-        ("rest-api-cognito", "/requestContext/authorizer/claims", "admin", true),
-        ("rest-api-cognito", "/requestContext/authorizer/claims", "[admin user]", true),
-        ("rest-api-cognito", "/requestContext/authorizer/claims", "administrator,user", false),
-        ("rest-api-cognito", "/requestContext/authorizer/claims", "admin user", false),
-        ("rest-api-cognito", "/requestContext/authorizer/claims", "", false),
-    ] {
-        let via = VOUCHED.iter().find(|(name, ..)| *name == event).unwrap().1;
-        let config = authorizers().into_iter().find(|(name, _)| *name == via).unwrap().1;
-        let mut event = vouched(event);
-        event.pointer_mut(claims).unwrap()["cognito:groups"] = json!(written);
-        let answer = invoke(&config, &event).await;
-        assert_eq!(answer["statusCode"], if admin { 201 } else { 403 }, "{via}: {written:?}: {answer}");
-    }
-    // A list of another claim may be of one item that holds a space: it isn't guessed at.
-    let config = behind("jwt", "when = { \"claims.roles\" = { contains = \"admin\" } }");
+async fn an_http_apis_jwt_authorizer_has_lists_of_cognitos_groups_alone_and_everything_else_is_text() {
     for (written, admin) in [
+        ("[admin user]", true),
+        ("[user admin]", true),
         ("[admin]", true),
-        ("[\"admin\",\"user\"]", true),
-        ("[not admin]", false),
-        ("[admin user]", false),
-        ("[ admin]", false),
+        // The single group called ["admin"], and a claim that is this text.
+        ("[[\"admin\"]]", false),
+        ("[\"admin\"]", false),
+        ("[\"admin\",\"user\"]", false),
+        ("[[admin]]", false),
+        ("[x,admin]", false),
+        ("admin", false),
+        ("admin,user", false),
+        ("[administrator user]", false),
+        ("[not,admin user]", false),
+        ("[admin user", false),
+        ("[]", false),
+        ("", false),
     ] {
-        let mut event = vouched("http-api-jwt");
-        event["requestContext"]["authorizer"]["jwt"]["claims"]["roles"] = json!(written);
-        let answer = invoke(&config, &event).await;
-        assert_eq!(answer["statusCode"], if admin { 201 } else { 403 }, "{written:?}: {answer}");
+        assert_holds("http-api-jwt", JWT_CLAIMS, (GROUPS, json!(written)), CONTAINS_ADMIN, admin).await;
     }
-    // Only the groups are a list by their name: another claim with commas is a text.
-    let config = behind("cognito", "when = { \"claims.nickname\" = { contains = \"admin\" } }");
-    let mut event = vouched("rest-api-cognito");
-    event["requestContext"]["authorizer"]["claims"]["nickname"] = json!("admin,user");
-    assert_eq!(invoke(&config, &event).await["statusCode"], 403);
+    let quoted = "{ contains = '\"admin\"' }";
+    assert_holds("http-api-jwt", JWT_CLAIMS, (GROUPS, json!("[\"admin\"]")), quoted, true).await;
+    let nested = "{ contains = '[\"admin\"]' }";
+    assert_holds("http-api-jwt", JWT_CLAIMS, (GROUPS, json!("[[\"admin\"]]")), nested, true).await;
+    for written in
+        ["[admin]", "[\"admin\"]", "[\"admin\",\"user\"]", "[not admin]", "[admin user]", "[ admin]", "admin"]
+    {
+        let claim = ("roles", json!(written));
+        assert_holds("http-api-jwt", JWT_CLAIMS, claim.clone(), CONTAINS_ADMIN, false).await;
+        assert_holds("http-api-jwt", JWT_CLAIMS, claim, &format!("'{written}'"), true).await;
+    }
+    for (written, condition) in [("3", "3"), ("true", "true")] {
+        assert_holds("http-api-jwt", JWT_CLAIMS, ("level", json!(written)), condition, false).await;
+    }
+}
+
+#[tokio::test]
+async fn a_rest_apis_cognito_authorizer_has_a_list_of_one_group_and_everything_else_is_text() {
+    for (written, admin) in [
+        ("admin", true),
+        // A group called "x,admin", or two groups.
+        ("x,admin", false),
+        ("admin,user", false),
+        ("admin,", false),
+        ("[admin user]", false),
+        ("[admin]", false),
+        ("[\"admin\"]", false),
+        ("[\"admin\",\"user\"]", false),
+        ("admin user", false),
+        ("administrator", false),
+        ("", false),
+    ] {
+        assert_holds("rest-api-cognito", COGNITO_CLAIMS, (GROUPS, json!(written)), CONTAINS_ADMIN, admin)
+            .await;
+    }
+    let both = ("cognito:groups", json!("x,admin"));
+    assert_holds("rest-api-cognito", COGNITO_CLAIMS, both.clone(), "\"x,admin\"", true).await;
+    assert_holds("rest-api-cognito", COGNITO_CLAIMS, both, "{ contains = \"x,admin\" }", false).await;
+    for written in ["admin", "admin,user", "[admin]", "[\"admin\"]"] {
+        let claim = ("nickname", json!(written));
+        assert_holds("rest-api-cognito", COGNITO_CLAIMS, claim.clone(), CONTAINS_ADMIN, false).await;
+        assert_holds("rest-api-cognito", COGNITO_CLAIMS, claim, &format!("'{written}'"), true).await;
+    }
+}
+
+#[tokio::test]
+async fn a_lambda_authorizers_values_keep_the_types_that_the_event_has() {
+    for (event, fields) in [("http-api-lambda", HTTP_API_FIELDS), ("rest-api-lambda", REST_API_FIELDS)] {
+        for name in ["roles", GROUPS] {
+            for written in
+                ["admin", "[admin]", "[admin user]", "[\"admin\"]", "[\"admin\",\"user\"]", "admin,user"]
+            {
+                let claim = (name, json!(written));
+                assert_holds(event, fields, claim.clone(), CONTAINS_ADMIN, false).await;
+                assert_holds(event, fields, claim, &format!("'{written}'"), true).await;
+            }
+        }
+        assert_holds(event, fields, ("level", json!("2")), "2", false).await;
+        assert_holds(event, fields, ("level", json!("2")), "\"2\"", true).await;
+        assert_holds(event, fields, ("paid", json!("true")), "true", false).await;
+    }
+    let event = "http-api-lambda";
+    assert_holds(event, HTTP_API_FIELDS, ("roles", json!(["admin", "user"])), CONTAINS_ADMIN, true).await;
+    assert_holds(event, HTTP_API_FIELDS, ("roles", json!([["admin"]])), CONTAINS_ADMIN, false).await;
+    assert_holds(event, HTTP_API_FIELDS, ("level", json!(2)), "2", true).await;
+    assert_holds(event, HTTP_API_FIELDS, ("level", json!(2)), "\"2\"", false).await;
+    assert_holds(event, HTTP_API_FIELDS, ("paid", json!(true)), "true", true).await;
+}
+
+#[tokio::test]
+async fn a_subject_in_brackets_is_the_text_that_it_is() {
+    let config = behind("jwt", "identity = \"{sub}\"");
+    for subject in ["[ada]", "[\"ada\"]", "[ada eve]"] {
+        let mut event = vouched("http-api-jwt");
+        event.pointer_mut(JWT_CLAIMS).unwrap()["sub"] = json!(subject);
+        assert_eq!(pass(&config, &event).await["sub"], subject);
+    }
 }
 
 #[tokio::test]
@@ -276,14 +350,17 @@ async fn rule_12_a_pass_ends_no_later_than_the_token_that_the_gateway_verified()
     let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let month = months[iso[5..7].parse::<usize>().unwrap() - 1];
     let date = format!("Mon {month} {} {} UTC {}", &iso[8..10], &iso[11..19], &iso[..4]);
-    let [(_, jwt), (_, cognito), ..] = authorizers();
+    let [(_, jwt), (_, cognito), (_, lambda), _] = authorizers();
+    let lambda = lambda + "\nwithin_credential = true";
     for (config, event, claims, exp) in [
-        (&jwt, "http-api-jwt", "/requestContext/authorizer/jwt/claims", seconds.to_string()),
-        (&cognito, "rest-api-cognito", "/requestContext/authorizer/claims", seconds.to_string()),
-        (&cognito, "rest-api-cognito", "/requestContext/authorizer/claims", date),
+        (&jwt, "http-api-jwt", JWT_CLAIMS, json!(seconds.to_string())),
+        (&cognito, "rest-api-cognito", COGNITO_CLAIMS, json!(date)),
+        (&lambda, "http-api-lambda", HTTP_API_FIELDS, json!(seconds)),
+        (&lambda, "http-api-lambda", HTTP_API_FIELDS, json!(seconds.to_string())),
+        (&lambda, "rest-api-lambda", REST_API_FIELDS, json!(seconds.to_string())),
     ] {
         let mut event = vouched(event);
-        event.pointer_mut(claims).unwrap()["exp"] = json!(exp);
+        event.pointer_mut(claims).unwrap()["exp"] = exp.clone();
         let ends = pass(config, &event).await["exp"].as_u64().unwrap();
         assert!((seconds - 10..=seconds + 1).contains(&ends), "{exp}: {ends}");
     }
