@@ -1,14 +1,16 @@
 //! What API Gateway has verified before the function is called. It is in the event's request context, which only the
 //! gateway writes: no header can imitate it.
 //!
-//! Each `via` has one documented format and is read by it alone. No type is guessed from a value's text.
+//! Each `via` has one documented format and is read by it alone. No type is guessed from a value's text. A context that
+//! can't be used is refused like a wrong token: it never makes its bearer anonymous.
 
+use std::collections::HashMap;
 use std::time::UNIX_EPOCH;
 
 use lambda_http::request::RequestContext;
 use serde_json::{Map, Value};
 
-use super::jwt::seconds;
+use super::jwt::{has_passed, seconds};
 use super::via::Via;
 
 /// Who the gateway says it is.
@@ -20,79 +22,130 @@ pub(super) struct Vouched {
     pub(super) expires: Option<u64>,
 }
 
-impl Via {
-    /// What this authorizer has written into the event, if it has, and if it says who it is.
-    pub(super) fn vouched(self, context: &RequestContext) -> Option<Vouched> {
-        match self {
-            Self::Jwt => match context {
-                RequestContext::ApiGatewayV2(context) => {
-                    let jwt = context.authorizer.as_ref()?.jwt.as_ref()?;
-                    let claims = jwt.claims.iter().map(|(name, text)| (name.clone(), of_jwt(name, text)));
-                    of_claims(claims.collect(), digits)
-                }
-                _ => None,
-            },
-            Self::Cognito => match context {
-                RequestContext::ApiGatewayV1(context) => match context.authorizer.fields.get("claims")? {
-                    Value::Object(claims) => {
-                        let claims =
-                            claims.iter().map(|(name, value)| (name.clone(), of_cognito(name, value)));
-                        of_claims(claims.collect(), date)
-                    }
-                    _ => None,
-                },
-                _ => None,
-            },
-            Self::Lambda => {
-                let fields = match context {
-                    RequestContext::ApiGatewayV1(context) => &context.authorizer.fields,
-                    RequestContext::ApiGatewayV2(context) => &context.authorizer.as_ref()?.fields,
-                    _ => return None,
-                };
-                // A Cognito authorizer's claims stand in the same place; they aren't a Lambda authorizer's word.
-                if fields.contains_key("claims") {
-                    return None;
-                }
-                let claims: Map<_, _> =
-                    fields.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-                let subject = text(&claims, "sub").or_else(|| text(&claims, "principalId"))?;
-                Some(Vouched { issuer: None, subject, expires: end(&claims, digits).ok()?, claims })
+/// Why an authorizer's context can't be used. For the log alone.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the {via} authorizer's {problem}")]
+pub(super) struct BadContext {
+    via: Via,
+    problem: &'static str,
+}
+
+/// What an authorizer has written into the event.
+#[derive(Debug)]
+pub(super) enum Authorizer<'a> {
+    Jwt(&'a HashMap<String, String>),
+    Cognito(&'a Value),
+    Lambda(&'a HashMap<String, Value>),
+    Iam { arn: Option<&'a str>, account: Option<&'a str> },
+}
+
+impl<'a> Authorizer<'a> {
+    /// The authorizer of the request's route. None where the route is open: then the event has no authorizer, or an
+    /// empty one.
+    pub(super) fn of(context: &'a RequestContext) -> Option<Self> {
+        match context {
+            RequestContext::ApiGatewayV2(context) => {
+                let authorizer = context.authorizer.as_ref()?;
+                let jwt = authorizer.jwt.as_ref().map(|jwt| &jwt.claims).filter(|claims| !claims.is_empty());
+                let iam = authorizer.iam.as_ref().and_then(|iam| {
+                    let members =
+                        [&iam.user_arn, &iam.account_id, &iam.caller_id, &iam.user_id, &iam.access_key];
+                    Self::signed(members.map(Option::as_ref))
+                });
+                let lambda = Some(&authorizer.fields).filter(|fields| !fields.is_empty());
+                jwt.map(Self::Jwt).or(iam).or(lambda.map(Self::Lambda))
             }
-            Self::Iam => {
-                let (arn, account) = match context {
-                    RequestContext::ApiGatewayV2(context) => {
-                        let iam = context.authorizer.as_ref()?.iam.as_ref()?;
-                        (iam.user_arn.clone()?, iam.account_id.clone())
-                    }
-                    RequestContext::ApiGatewayV1(context) => {
-                        (context.identity.user_arn.clone()?, context.identity.account_id.clone())
-                    }
-                    _ => return None,
-                };
+            RequestContext::ApiGatewayV1(context) => {
+                let fields = &context.authorizer.fields;
+                // These two are there and null where the route is open, in the events of an HTTP API in this format.
+                let claims = fields.get(CLAIMS).filter(|claims| !matches!(claims, Value::Null));
                 let claims =
-                    account.into_iter().map(|account| ("account".to_owned(), account.into())).collect();
-                Some(Vouched { issuer: None, subject: arn, claims, expires: None })
-                    .filter(|it| !it.subject.is_empty())
+                    claims.filter(|claims| claims.as_object().is_none_or(|claims| !claims.is_empty()));
+                let is_lambda = fields.keys().any(|name| name != CLAIMS && name != "scopes");
+                let signer = &context.identity;
+                let members =
+                    [&signer.user_arn, &signer.account_id, &signer.caller, &signer.user, &signer.access_key];
+                claims
+                    .map(Self::Cognito)
+                    .or(is_lambda.then_some(Self::Lambda(fields)))
+                    .or_else(|| Self::signed(members.map(Option::as_ref)))
             }
+            _ => None,
         }
     }
-}
 
-/// Nobody, where it can't be said when their word ends.
-fn of_claims(claims: Map<String, Value>, time: fn(&str) -> Option<u64>) -> Option<Vouched> {
-    let expires = end(&claims, time).ok()?;
-    Some(Vouched { issuer: text(&claims, "iss"), subject: text(&claims, "sub")?, claims, expires })
-}
+    /// A signed request, where any of its members says so. The first two are the ARN and the account.
+    fn signed(members: [Option<&'a String>; 5]) -> Option<Self> {
+        let members = members.map(|member| member.map(String::as_str).filter(|text| !text.is_empty()));
+        let [arn, account, ..] = members;
+        members.iter().any(Option::is_some).then_some(Self::Iam { arn, account })
+    }
 
-/// An end that can't be read.
-struct NotATime;
+    /// Which callers it's for.
+    pub(super) fn via(&self) -> Via {
+        match self {
+            Self::Jwt(_) => Via::Jwt,
+            Self::Cognito(_) => Via::Cognito,
+            Self::Lambda(_) => Via::Lambda,
+            Self::Iam { .. } => Via::Iam,
+        }
+    }
 
-/// When their word ends, if it says when. A number is in seconds; a text is as the authorizer writes times.
-fn end(claims: &Map<String, Value>, time: fn(&str) -> Option<u64>) -> Result<Option<u64>, NotATime> {
-    match claims.get("exp") {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => time(text).map(Some).ok_or(NotATime),
-        Some(number) => seconds(number).map(Some).ok_or(NotATime),
+    /// Who it says is calling. `now` is in seconds since 1970.
+    ///
+    /// # Errors
+    /// Where it has no subject, or its `exp` has passed or can't be read.
+    pub(super) fn vouched(&self, now: u64) -> Result<Vouched, BadContext> {
+        let claims = self.claims()?;
+        let subject = match self {
+            Self::Lambda(_) => text(&claims, "sub").or_else(|| text(&claims, "principalId")),
+            Self::Iam { arn, .. } => arn.map(str::to_owned),
+            Self::Jwt(_) | Self::Cognito(_) => text(&claims, "sub"),
+        };
+        let subject = subject.ok_or_else(|| self.bad("context has no subject"))?;
+        let issuer = Some("iss").filter(|_| self.via().has_issuer()).and_then(|name| text(&claims, name));
+        let expires = match claims.get("exp") {
+            None | Some(Value::Null) => None,
+            Some(time) => Some(self.time(time).ok_or_else(|| self.bad("exp isn't a time"))?),
+        };
+        // The gateway caches an authorizer's results, so one may have expired meanwhile.
+        if expires.is_some_and(|expires| has_passed(expires, now)) {
+            return Err(self.bad("exp has passed"));
+        }
+        Ok(Vouched { issuer, subject, claims, expires })
+    }
+
+    /// Its claims, each of the type that this authorizer's format gives it.
+    fn claims(&self) -> Result<Map<String, Value>, BadContext> {
+        Ok(match self {
+            Self::Jwt(claims) => {
+                claims.iter().map(|(name, text)| (name.clone(), of_jwt(name, text))).collect()
+            }
+            Self::Cognito(claims) => {
+                let claims = claims.as_object().ok_or_else(|| self.bad("claims aren't an object"))?;
+                claims.iter().map(|(name, value)| (name.clone(), of_cognito(name, value))).collect()
+            }
+            Self::Lambda(fields) => {
+                fields.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
+            }
+            Self::Iam { account, .. } => {
+                account.iter().map(|account| ("account".to_owned(), (*account).into())).collect()
+            }
+        })
+    }
+
+    /// A time as this authorizer writes it.
+    fn time(&self, value: &Value) -> Option<u64> {
+        match (self, value) {
+            (Self::Cognito(_), Value::String(text)) => date(text),
+            (_, Value::String(text)) => digits(text),
+            (Self::Lambda(_), number) => seconds(number),
+            _ => None,
+        }
+    }
+
+    fn bad(&self, problem: &'static str) -> BadContext {
+        BadContext { via: self.via(), problem }
     }
 }
 
@@ -136,6 +189,7 @@ fn of_cognito(name: &str, value: &Value) -> Value {
     }
 }
 
+const CLAIMS: &str = "claims";
 const GROUPS: &str = "cognito:groups";
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];

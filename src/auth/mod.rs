@@ -1,7 +1,7 @@
 //! Who is asking: the head of a request to a [`Caller`]. Knows nothing of bodies and rooms.
 //!
-//! Callers are tried in the order they're written. A credential that is presented and wrong ends it at once: it never
-//! makes somebody a weaker kind of caller.
+//! Callers are tried in the order they're written. A credential that is presented and wrong ends it at once, and one that
+//! no configured caller can use is refused at the end: neither makes its bearer a weaker kind of caller.
 
 mod caller;
 mod config;
@@ -28,7 +28,7 @@ pub use via::Via;
 
 use credentials::Credential;
 use fetch::Fetcher;
-use gateway::Vouched;
+use gateway::{Authorizer, Vouched};
 use jwks::{KeySet, NoKey};
 use jwt::Unverified;
 
@@ -108,12 +108,17 @@ impl Callers {
         if self.configured.is_empty() {
             return Err(AuthError::NoCallers);
         }
-        let gateway = head.extensions.get::<RequestContext>();
+        let authorizer = head.extensions.get::<RequestContext>().and_then(Authorizer::of);
+        let authorizer = authorizer.filter(|_| self.has_gateway_caller());
         let credential = credentials::presented(&head.headers)?;
         for (caller, _) in &self.configured {
             match (&caller.kind, &credential) {
                 (CallerKind::Gateway(via), _) => {
-                    if let Some(vouched) = gateway.and_then(|context| via.vouched(context)) {
+                    if let Some(authorizer) =
+                        authorizer.as_ref().filter(|authorizer| authorizer.via() == *via)
+                    {
+                        let vouched = authorizer.vouched(now);
+                        let vouched = vouched.map_err(|error| AuthError::refused(error.to_string()))?;
                         return Ok(by_gateway(&caller.name, vouched));
                     }
                 }
@@ -132,28 +137,17 @@ impl Callers {
                         Presented::Unreadable(mistake) => Err(KeysError::from(mistake.clone()).into()),
                     };
                 }
-                (CallerKind::Anonymous, shown)
-                    if !shown.as_ref().is_some_and(|shown| self.expects(shown)) =>
-                {
+                (CallerKind::Anonymous, None) if authorizer.is_none() => {
                     return Ok(Caller::anonymous(&caller.name));
                 }
                 _ => {}
             }
         }
-        match credential {
-            None => Err(AuthError::NoCredential),
-            Some(_) => Err(AuthError::refused("no configured caller presents such a credential")),
-        }
+        Err(unusable(authorizer.as_ref(), credential.as_ref()))
     }
 
-    /// Whether a configured caller could have meant this, right or wrong: a bearer may be a token or a key, and behind a
-    /// gateway it's what an authorizer should have judged.
-    fn expects(&self, credential: &Credential<'_>) -> bool {
-        self.configured.iter().any(|(caller, _)| match caller.kind {
-            CallerKind::ApiKey => true,
-            CallerKind::Jwt(_) | CallerKind::Gateway(_) => !matches!(credential, Credential::ApiKey(_)),
-            CallerKind::Anonymous => false,
-        })
+    fn has_gateway_caller(&self) -> bool {
+        self.configured.iter().any(|(caller, _)| matches!(caller.kind, CallerKind::Gateway(_)))
     }
 
     /// The caller whose issuer the token names. Where several callers have one issuer, the first that it's good for.
@@ -211,6 +205,24 @@ fn have_one_key_set(one: &CallerConfig, other: &CallerConfig) -> bool {
             (&one.issuer, &one.keys, &one.algorithms) == (&other.issuer, &other.keys, &other.algorithms)
         }
         _ => false,
+    }
+}
+
+/// Why no configured caller is taken for this.
+fn unusable(authorizer: Option<&Authorizer<'_>>, credential: Option<&Credential<'_>>) -> AuthError {
+    match (authorizer, credential) {
+        (Some(authorizer), _) => AuthError::Refused(format!(
+            "no configured caller accepts the gateway's {} authorizer",
+            authorizer.via()
+        )),
+        (None, Some(Credential::Bearer("") | Credential::ApiKey(""))) => {
+            AuthError::refused("the credential is empty")
+        }
+        (None, Some(Credential::ApiKey(_))) => {
+            AuthError::refused("an API key was presented, and no api-key caller is configured")
+        }
+        (None, Some(_)) => AuthError::refused("no configured caller accepts this credential type"),
+        (None, None) => AuthError::NoCredential,
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use crate::lambda_events::invoke_on;
+use crate::log::logged;
 use crate::support::{claims, service};
 
 /// The service behind one authorizer. Its only rule gives what only the authorizer's word can fill in.
@@ -34,26 +35,36 @@ async fn pass(config: &str, event: &Value) -> Value {
     claims(body(&answer)["participant_token"].as_str().unwrap())
 }
 
-/// Asserts a 401 that asks for a credential, or says that the one shown is wrong; and that nothing was minted.
+/// Asserts a 401 for an event without a usable credential, and that nothing was minted.
 async fn assert_stranger(config: &str, event: &Value, what: &str) {
-    let answer = invoke(config, event).await;
-    assert_eq!(answer["statusCode"], 401, "{what}: {answer}");
     let shown = ["headers", "multiValueHeaders"].iter().any(|headers| {
         let headers = event[*headers].as_object();
         headers.is_some_and(|headers| headers.keys().any(|name| name.eq_ignore_ascii_case("authorization")))
     });
     let signed = event["headers"].to_string().contains("AWS4-HMAC-SHA256");
-    let (code, challenge) = if shown && !signed {
-        ("invalid_credential", "Bearer error=\"invalid_token\"")
-    } else {
-        ("no_credential", "Bearer")
-    };
+    let code = if shown && !signed { "invalid_credential" } else { "no_credential" };
+    assert_refused(config, event, code, what).await;
+}
+
+/// Asserts a 401 of this code, and that nothing was minted.
+async fn assert_refused(config: &str, event: &Value, code: &str, what: &str) {
+    let answer = invoke(config, event).await;
+    assert_eq!(answer["statusCode"], 401, "{what}: {answer}");
     assert_eq!(body(&answer)["code"], code, "{what}");
+    let challenge = if code == "invalid_credential" { "Bearer error=\"invalid_token\"" } else { "Bearer" };
     let headers = &answer["headers"];
     let challenged =
         headers.get("www-authenticate").or_else(|| answer["multiValueHeaders"]["www-authenticate"].get(0));
     assert_eq!(challenged, Some(&json!(challenge)), "{what}");
     assert!(!answer.to_string().contains("eyJ"), "{what}: nothing was minted");
+}
+
+/// The same configuration, and anonymous callers who may have everything.
+fn and_anonymous(config: &str) -> String {
+    format!(
+        "{config}\n[[caller]]\nname = \"anyone\"\nkind = \"anonymous\"\n\
+         [[rule]]\nname = \"guests\"\ncallers = [\"anyone\"]\nrooms = [\"*\"]\n"
+    )
 }
 
 fn body(answer: &Value) -> Value {
@@ -81,6 +92,7 @@ const VOUCHED: [(&str, &str, &str); 7] = [
     ("rest-api-iam", "iam", ROLE),
     ("function-url-iam", "iam", ROLE),
 ];
+const COGNITO_TIME: &str = "Tue Oct 02 07:06:40 UTC 2096";
 const GROUPS: &str = "cognito:groups";
 const COGNITO_USER: &str = "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_aBcDeFgHi|b3c4d5e6-1234-4abc-9def-0123456789ab";
 const ROLE: &str = "arn:aws:sts::123456789012:assumed-role/backend/session";
@@ -97,7 +109,10 @@ async fn rule_14_each_authorizers_word_is_taken_by_its_own_callers_alone() {
                     "{event}"
                 );
             } else {
-                assert_stranger(&config, &vouched(event), &format!("{event} via {via}")).await;
+                for config in [&config, &and_anonymous(&config)] {
+                    let what = format!("{event} via {via}");
+                    assert_refused(config, &vouched(event), "invalid_credential", &what).await;
+                }
             }
         }
     }
@@ -152,71 +167,173 @@ async fn rule_14_without_an_authorizers_word_nobody_is_known_whatever_the_reques
     }
 }
 
-#[tokio::test]
-async fn rule_14_an_authorizer_that_does_not_say_who_it_is_says_nothing() {
-    let configs = authorizers();
-    let config = |via: &str| &configs.iter().find(|(name, _)| *name == via).unwrap().1;
-    for (event, via, _) in VOUCHED {
-        if event == "rest-api-iam" {
-            continue;
-        }
-        for authorizer in [json!(null), json!({})] {
-            let mut stranger = vouched(event);
-            stranger["requestContext"]["authorizer"] = authorizer;
-            assert_stranger(config(via), &stranger, &format!("{event} without an authorizer")).await;
+/// An event without what its client presents, so that nothing but the gateway's word is left.
+fn with_nothing_shown(mut event: Value) -> Value {
+    for headers in ["headers", "multiValueHeaders"] {
+        if let Some(headers) = event[headers].as_object_mut() {
+            headers.retain(|name, _| !name.eq_ignore_ascii_case("authorization"));
         }
     }
+    event
+}
+
+#[tokio::test]
+async fn an_open_routes_request_is_anonymous_whatever_gateway_callers_there_are() {
+    let empty = |event: &str| match event {
+        "rest-api-cognito" => vec![json!({"claims": null, "scopes": null}), json!({"claims": {}})],
+        "http-api-jwt" => {
+            vec![json!({"jwt": null}), json!({"jwt": {"claims": null}}), json!({"jwt": {"claims": {}}})]
+        }
+        "http-api-lambda" => vec![json!({"lambda": null}), json!({"lambda": {}})],
+        "http-api-iam" | "function-url-iam" => vec![json!({"iam": null})],
+        _ => vec![],
+    };
+    for (event, ..) in VOUCHED {
+        for authorizer in [vec![json!(null), json!({})], empty(event)].concat() {
+            let mut open = with_nothing_shown(vouched(event));
+            open["requestContext"]["authorizer"] = authorizer.clone();
+            if event == "rest-api-iam" {
+                for member in ["accessKey", "accountId", "caller", "user", "userArn"] {
+                    open["requestContext"]["identity"][member] = json!(null);
+                }
+            }
+            for (via, config) in authorizers() {
+                let what = format!("{event} via {via}: {authorizer}");
+                assert_refused(&config, &open, "no_credential", &what).await;
+                let guest = pass(&and_anonymous(&config), &open).await;
+                assert!(guest["sub"].as_str().unwrap().starts_with("user-"), "{what}: {guest}");
+            }
+        }
+    }
+    for source in ["http-api", "http-api-stage", "rest-api", "function-url", "alb", "alb-multi-value-headers"]
+    {
+        for (via, config) in authorizers() {
+            let mut event = read(&format!("events/{source}"));
+            event["body"] = json!("{}");
+            let guest = pass(&and_anonymous(&config), &event).await;
+            assert!(guest["sub"].as_str().unwrap().starts_with("user-"), "{source} via {via}: {guest}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_authorizers_context_that_cannot_be_used_is_refused_and_never_anonymous() {
     let jwt = |claims: Value| json!({"jwt": {"claims": claims, "scopes": null}});
-    for (event, via, authorizer) in [
-        ("http-api-jwt", "jwt", json!({"jwt": null})),
-        ("http-api-jwt", "jwt", json!({"jwt": {"claims": null}})),
-        ("http-api-jwt", "jwt", jwt(json!({}))),
-        ("http-api-jwt", "jwt", jwt(json!({"iss": "i", "cognito:groups": "[admin]"}))),
-        ("http-api-jwt", "jwt", jwt(json!({"iss": "i", "sub": "", "cognito:groups": "[admin]"}))),
-        ("http-api-jwt", "jwt", jwt(json!({"iss": "i", "sub": "ada", "exp": "tomorrow"}))),
-        ("http-api-jwt", "jwt", jwt(json!({"iss": "i", "sub": "ada", "exp": ""}))),
-        ("rest-api-cognito", "cognito", json!({"claims": null})),
-        ("rest-api-cognito", "cognito", json!({"claims": {}})),
-        ("rest-api-cognito", "cognito", json!({"claims": "{\"sub\":\"ada\"}"})),
-        ("rest-api-cognito", "cognito", json!({"claims": {"sub": ""}})),
-        ("rest-api-cognito", "cognito", json!({"sub": "ada", "iss": "i"})),
+    let exp = |exp: Value| json!({"iss": "i", "sub": "ada", "cognito:groups": "[admin]", "email_verified": "true", "exp": exp});
+    let cognito = |exp: Value| json!({"claims": {"iss": "i", "sub": "ada", "cognito:groups": "admin", "email_verified": "true", "exp": exp}});
+    let lambda = |exp: Value| json!({"sub": "ada", "role": "host", "exp": exp});
+    let no_subject = "context has no subject";
+    let no_time = "exp isn't a time";
+    let mut unusable = vec![
+        ("http-api-jwt", "jwt", jwt(json!({"iss": "i", "cognito:groups": "[admin]"})), no_subject),
+        ("http-api-jwt", "jwt", jwt(json!({"iss": "i", "sub": "", "cognito:groups": "[admin]"})), no_subject),
+        ("rest-api-cognito", "cognito", json!({"claims": "{\"sub\":\"ada\"}"}), "claims aren't an object"),
+        ("rest-api-cognito", "cognito", json!({"claims": ["ada"]}), "claims aren't an object"),
+        ("rest-api-cognito", "cognito", json!({"claims": {"sub": ""}}), no_subject),
+        ("rest-api-cognito", "cognito", json!({"sub": "ada", "iss": "i"}), "no configured caller accepts"),
+        ("http-api-lambda", "lambda", json!({"lambda": {"role": "host"}}), no_subject),
+        ("http-api-lambda", "lambda", json!({"lambda": {"sub": null}}), no_subject),
+        ("http-api-lambda", "lambda", json!({"lambda": {"sub": ""}}), no_subject),
+        ("http-api-lambda", "lambda", json!({"lambda": {"sub": 5}}), no_subject),
+        ("rest-api-lambda", "lambda", json!({"principalId": ""}), no_subject),
+        ("rest-api-lambda", "lambda", json!({"role": "host", "integrationLatency": 12}), no_subject),
+        ("rest-api-lambda", "lambda", json!({"integrationLatency": 12}), no_subject),
+        ("rest-api-lambda", "lambda", json!({"lambda": {"sub": "ada", "role": "host"}}), no_subject),
         (
-            "rest-api-cognito",
-            "cognito",
-            json!({"claims": {"sub": "ada", "exp": "Tue Foo 02 07:06:40 UTC 2096"}}),
+            "rest-api-lambda",
+            "lambda",
+            json!({"principalId": "ada", "role": "host", "claims": "x"}),
+            "no configured caller accepts",
         ),
-        (
-            "rest-api-cognito",
-            "cognito",
-            json!({"claims": {"sub": "ada", "exp": "Tue Oct 02 07:06:40 CET 2096"}}),
-        ),
-        ("http-api-lambda", "lambda", json!({"lambda": null})),
-        ("http-api-lambda", "lambda", json!({"lambda": {}})),
-        ("http-api-lambda", "lambda", json!({"lambda": {"role": "host"}})),
-        ("http-api-lambda", "lambda", json!({"lambda": {"sub": ""}})),
-        ("http-api-lambda", "lambda", json!({"lambda": {"sub": 5}})),
-        ("http-api-lambda", "lambda", json!({"lambda": {"sub": "ada", "claims": {}}})),
-        ("http-api-lambda", "lambda", json!({"sub": "ada", "role": "host"})),
-        ("rest-api-lambda", "lambda", json!({"principalId": ""})),
-        ("rest-api-lambda", "lambda", json!({"role": "host", "integrationLatency": 12})),
-        ("rest-api-lambda", "lambda", json!({"lambda": {"sub": "ada", "role": "host"}})),
-        ("http-api-iam", "iam", json!({"iam": null})),
-        ("http-api-iam", "iam", json!({"iam": {"accountId": "123456789012"}})),
-        ("http-api-iam", "iam", json!({"iam": {"accountId": "123456789012", "userArn": ""}})),
-        (
-            "http-api-iam",
-            "iam",
-            json!({"iam": {"accountId": "123456789012", "userArn": null, "userId": "x"}}),
-        ),
+        ("http-api-iam", "iam", json!({"iam": {"accountId": "123456789012"}}), no_subject),
+        ("http-api-iam", "iam", json!({"iam": {"accountId": "123456789012", "userArn": ""}}), no_subject),
+        ("http-api-iam", "iam", json!({"iam": {"userArn": null, "userId": "x"}}), no_subject),
+    ];
+    for time in [
+        "tomorrow",
+        "",
+        " ",
+        "-1",
+        "+4000000000",
+        "4e9",
+        "4000000000.0",
+        "0x10",
+        "[4000000000]",
+        "99999999999999999999",
+        COGNITO_TIME,
     ] {
-        let mut stranger = vouched(event);
-        stranger["requestContext"]["authorizer"] = authorizer.clone();
-        assert_stranger(config(via), &stranger, &authorizer.to_string()).await;
+        unusable.push(("http-api-jwt", "jwt", jwt(exp(json!(time))), no_time));
+        unusable.push(("http-api-lambda", "lambda", json!({"lambda": lambda(json!(time))}), no_time));
+        unusable.push(("rest-api-lambda", "lambda", lambda(json!(time)), no_time));
+    }
+    for time in [json!(-1), json!(true), json!([4_000_000_000_u64]), json!({})] {
+        unusable.push(("http-api-lambda", "lambda", json!({"lambda": lambda(time)}), no_time));
+    }
+    for time in ["tomorrow", "", "4000000000", "Tue Foo 02 07:06:40 UTC 2096", "Tue Oct 02 07:06:40 CET 2096"]
+    {
+        unusable.push(("rest-api-cognito", "cognito", cognito(json!(time)), no_time));
+    }
+    unusable.push(("rest-api-cognito", "cognito", cognito(json!(4_000_000_000_u64)), no_time));
+    for (event, via, authorizer, cause) in unusable {
+        let mut unusable = vouched(event);
+        unusable["requestContext"]["authorizer"] = authorizer.clone();
+        assert_cause(via, &unusable, cause).await;
     }
     for arn in [json!(null), json!("")] {
-        let mut stranger = vouched("rest-api-iam");
-        stranger["requestContext"]["identity"]["userArn"] = arn;
-        assert_stranger(config("iam"), &stranger, "a REST API's identity without an ARN").await;
+        let mut unusable = vouched("rest-api-iam");
+        unusable["requestContext"]["identity"]["userArn"] = arn;
+        assert_cause("iam", &unusable, no_subject).await;
+    }
+    // With time and subject as they should be, the same claims are accepted.
+    for (event, via, authorizer) in [
+        ("http-api-jwt", "jwt", jwt(exp(json!("4000000000")))),
+        ("rest-api-cognito", "cognito", cognito(json!(COGNITO_TIME))),
+        ("http-api-lambda", "lambda", json!({"lambda": lambda(json!(4_000_000_000_u64))})),
+        ("rest-api-lambda", "lambda", lambda(json!("4000000000"))),
+    ] {
+        let mut usable = vouched(event);
+        usable["requestContext"]["authorizer"] = authorizer;
+        pass(&config_of(via), &usable).await;
+    }
+}
+
+fn config_of(via: &str) -> String {
+    authorizers().into_iter().find(|(name, _)| *name == via).unwrap().1
+}
+
+/// Asserts a 401 and its cause, with anonymous callers and without, and whether the client presents something or not.
+async fn assert_cause(via: &str, event: &Value, cause: &str) {
+    let config = config_of(via);
+    for config in [&config, &and_anonymous(&config)] {
+        for event in [event, &with_nothing_shown(event.clone())] {
+            let what = event["requestContext"].to_string();
+            let log = logged(assert_refused(config, event, "invalid_credential", &what)).await;
+            assert!(log.contains(cause), "{what}: {cause} is not in {log}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_expired_context_of_any_authorizer_is_refused_with_the_leeway_of_tokens() {
+    let now = SystemTime::now();
+    for (ago, accepted) in [(0, true), (50, true), (70, false), (86_400, false)] {
+        let exp = now - Duration::from_secs(ago);
+        let seconds = exp.duration_since(UNIX_EPOCH).unwrap().as_secs();
+        for (event, via, claims, exp) in [
+            ("http-api-jwt", "jwt", JWT_CLAIMS, json!(seconds.to_string())),
+            ("rest-api-cognito", "cognito", COGNITO_CLAIMS, json!(cognito_time(exp))),
+            ("http-api-lambda", "lambda", HTTP_API_FIELDS, json!(seconds)),
+            ("http-api-lambda", "lambda", HTTP_API_FIELDS, json!(seconds.to_string())),
+            ("rest-api-lambda", "lambda", REST_API_FIELDS, json!(seconds.to_string())),
+        ] {
+            let mut event = vouched(event);
+            event.pointer_mut(claims).unwrap()["exp"] = exp;
+            if accepted {
+                pass(&config_of(via).replace("within_credential = true", ""), &event).await;
+            } else {
+                assert_cause(via, &event, "exp has passed").await;
+            }
+        }
     }
 }
 
@@ -346,10 +463,7 @@ async fn a_subject_in_brackets_is_the_text_that_it_is() {
 async fn rule_12_a_pass_ends_no_later_than_the_token_that_the_gateway_verified() {
     let soon = SystemTime::now() + Duration::from_secs(100);
     let seconds = soon.duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let iso = humantime::format_rfc3339_seconds(soon).to_string();
-    let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let month = months[iso[5..7].parse::<usize>().unwrap() - 1];
-    let date = format!("Mon {month} {} {} UTC {}", &iso[8..10], &iso[11..19], &iso[..4]);
+    let date = cognito_time(soon);
     let [(_, jwt), (_, cognito), (_, lambda), _] = authorizers();
     let lambda = lambda + "\nwithin_credential = true";
     for (config, event, claims, exp) in [
@@ -364,6 +478,14 @@ async fn rule_12_a_pass_ends_no_later_than_the_token_that_the_gateway_verified()
         let ends = pass(config, &event).await["exp"].as_u64().unwrap();
         assert!((seconds - 10..=seconds + 1).contains(&ends), "{exp}: {ends}");
     }
+}
+
+/// A time as a Cognito authorizer writes it.
+fn cognito_time(time: SystemTime) -> String {
+    let iso = humantime::format_rfc3339_seconds(time).to_string();
+    let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let month = months[iso[5..7].parse::<usize>().unwrap() - 1];
+    format!("Mon {month} {} {} UTC {}", &iso[8..10], &iso[11..19], &iso[..4])
 }
 
 #[tokio::test]

@@ -348,8 +348,8 @@ async fn a_token_without_its_scheme_is_a_cause_in_the_document() {
     let config = "[[caller]]\nname = 'app'\nkind = 'jwt'\nissuer = 'https://i'\naudience = 'a'\nalgorithms = ['RS256']\n";
     let api_key = "[[caller]]\nname = 'backend'\nkind = 'api-key'\n";
     for (more, credential, cause_logged) in [
-        ("", "eyJh.eyJp.c2ln", "no configured caller presents such a credential"),
-        ("", "Bearer undefined", "no configured caller presents such a credential"),
+        ("", "eyJh.eyJp.c2ln", "no configured caller accepts this credential type"),
+        ("", "Bearer undefined", "no configured caller accepts this credential type"),
         (api_key, "Bearer undefined", "unknown or expired API key"),
     ] {
         let callers = Callers::new(Config::parse(&format!("{config}{more}"), "x.toml").unwrap().callers);

@@ -1089,40 +1089,49 @@ async fn rule_7_a_wrong_credential_never_makes_somebody_a_weaker_caller() {
     let keys = service(&format!("{keyed}{anyone}{}", rule("\"backend\", \"anyone\"")));
     let both = service(&format!("{app}{keyed}{anyone}{}", rule("\"app\", \"backend\", \"anyone\"")));
 
+    let gateway = "[[caller]]\nname = \"gateway\"\nkind = \"gateway\"\nvia = \"jwt\"\n";
+    let behind = service(&format!("{gateway}{anyone}{}", rule("\"gateway\", \"anyone\"")));
+    let nobody_else = service(&format!("{anyone}{}", rule("\"anyone\"")));
+    let all = [&tokens, &keys, &both, &behind, &nobody_else];
+
     let mut ended = issuer.claims();
     ended["exp"] = 1.into();
     let ended = format!("Bearer {}", key.token(&ended));
-    for (header, value, by) in [
-        ("authorization", ended.as_str(), vec![&tokens, &keys, &both]),
-        ("authorization", "Bearer x.y.z", vec![&tokens, &keys, &both]),
-        ("authorization", "Bearer undefined", vec![&tokens, &keys, &both]),
-        ("authorization", "Bearer ", vec![&tokens, &keys, &both]),
-        ("authorization", "Bearer", vec![&tokens, &keys, &both]),
-        ("authorization", "Bearer\tx.y.z", vec![&tokens, &keys, &both]),
-        ("authorization", "ApiKey rpk_x", vec![&keys, &both]),
-        ("authorization", "ApiKey x.y.z", vec![&keys, &both]),
-        ("x-api-key", "rpk_x", vec![&keys, &both]),
-        ("x-api-key", "", vec![&keys, &both]),
-        ("authorization", "x.y.z", vec![&tokens, &keys, &both]),
-        ("authorization", "bearer:x.y.z", vec![&tokens, &keys, &both]),
-        ("authorization", "Bearer,x.y.z", vec![&tokens, &keys, &both]),
-        ("authorization", "JWT x.y.z", vec![&tokens, &keys, &both]),
-        ("authorization", "Api-Key rpk_x", vec![&tokens, &keys, &both]),
-        ("authorization", " Bearer x.y.z", vec![&tokens, &keys, &both]),
-        ("authorization", "\tApiKey x", vec![&keys, &both]),
-        ("authorization", "Negotiate abc,Bearer x.y.z", vec![&tokens, &keys, &both]),
-        ("authorization", "Digest a=b, bearer x.y.z", vec![&tokens, &keys, &both]),
-        ("authorization", "AWS4-HMAC-SHA256 Credential=a, Bearer", vec![&tokens, &keys, &both]),
-        ("authorization", "Negotiate a ,\tApiKey wrong", vec![&tokens, &keys, &both]),
-        ("authorization", "\"Bearer x.y.z\"", vec![&tokens, &keys, &both]),
-        ("authorization", "Basic a, Bearer x.y.z", vec![&tokens, &keys, &both]),
-        ("authorization", "?Bearer x.y.z", vec![&tokens, &keys, &both]),
+    for (header, value) in [
+        ("authorization", ended.as_str()),
+        ("authorization", "Bearer x.y.z"),
+        ("authorization", "Bearer undefined"),
+        ("authorization", "Bearer "),
+        ("authorization", "Bearer"),
+        ("authorization", "Bearer\tx.y.z"),
+        ("authorization", "ApiKey rpk_x"),
+        ("authorization", "ApiKey x.y.z"),
+        ("authorization", "ApiKey "),
+        ("authorization", "ApiKey"),
+        ("x-api-key", "rpk_x"),
+        ("x-api-key", "x.y.z"),
+        ("x-api-key", " "),
+        ("x-api-key", ""),
+        ("authorization", "x.y.z"),
+        ("authorization", "bearer:x.y.z"),
+        ("authorization", "Bearer,x.y.z"),
+        ("authorization", "JWT x.y.z"),
+        ("authorization", "Api-Key rpk_x"),
+        ("authorization", " Bearer x.y.z"),
+        ("authorization", "\tApiKey x"),
+        ("authorization", "Negotiate abc,Bearer x.y.z"),
+        ("authorization", "Digest a=b, bearer x.y.z"),
+        ("authorization", "AWS4-HMAC-SHA256 Credential=a, Bearer"),
+        ("authorization", "Negotiate a ,\tApiKey wrong"),
+        ("authorization", "\"Bearer x.y.z\""),
+        ("authorization", "Basic a, Bearer x.y.z"),
+        ("authorization", "?Bearer x.y.z"),
     ] {
-        for service in by {
+        for service in all {
             assert_invalid(&ask(service, &[(header, value)]).await, &format!("{header}: {value}"));
         }
     }
-    for service in [&tokens, &keys, &both] {
+    for service in all {
         assert_welcome(&ask(service, &[]).await, "nothing shown");
         for others in
             ["Basic x", "Digest username=\"a\", uri=\"/\"", "AWS4-HMAC-SHA256 Credential=a, Signature=b", ""]
@@ -1130,16 +1139,22 @@ async fn rule_7_a_wrong_credential_never_makes_somebody_a_weaker_caller() {
             assert_welcome(&ask(service, &[("authorization", others)]).await, others);
         }
     }
-    let nobody_else = service(&format!("{anyone}{}", rule("\"anyone\"")));
-    for (service, header, value) in [
-        (&nobody_else, "authorization", "Bearer x.y.z"),
-        (&nobody_else, "authorization", "Bearer undefined"),
-        (&nobody_else, "x-api-key", "rpk_x"),
-        (&tokens, "x-api-key", "rpk_x"),
-        (&tokens, "authorization", "ApiKey rpk_x"),
+    for (header, value, cause) in [
+        ("x-api-key", "rpk_x", "an API key was presented, and no api-key caller is configured"),
+        ("authorization", "ApiKey rpk_x", "an API key was presented, and no api-key caller is configured"),
+        ("x-api-key", "", "the credential is empty"),
+        ("authorization", "ApiKey", "the credential is empty"),
+        ("authorization", "Bearer ", "the credential is empty"),
+        ("authorization", "Bearer undefined", "no configured caller accepts this credential type"),
+        ("authorization", "JWT x.y.z", "no configured caller accepts this credential type"),
     ] {
-        let answer = ask(service, &[(header, value)]).await;
-        assert_welcome(&answer, &format!("{header}: {value}, which no caller here could have meant"));
+        for service in [&tokens, &behind, &nobody_else] {
+            let log = logged(async {
+                ask(service, &[(header, value)]).await.refused(401, "invalid_credential");
+            })
+            .await;
+            assert!(log.contains(cause), "{header}: {value}: {log}");
+        }
     }
 }
 
