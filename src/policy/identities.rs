@@ -8,11 +8,10 @@ use crate::auth::{CallerConfig, CallerKind};
 
 /// Why callers of two authorities could get one identity by these rules, if they could: two rules, or one twice.
 pub(super) fn shared(rule: &Rule, other: &Rule, callers: &[CallerConfig]) -> Option<String> {
-    if apart(&rule.identity, &other.identity) {
-        return None;
-    }
     let mut pairs = pairs(rule, other, callers);
-    let (one, another) = pairs.find(|(one, other)| one.authority() != other.authority())?;
+    let (one, another) = pairs.find(|(one, another)| {
+        one.authority() != another.authority() && !apart((&rule.identity, one), (&other.identity, another))
+    })?;
     let with = if rule.name == other.name { String::new() } else { format!(", with rule {:?}", other.name) };
     let known = [one, another].into_iter().find(|caller| caller.kind != CallerKind::Anonymous)?;
     Some(format!(
@@ -51,11 +50,13 @@ fn alone(rule: &Rule) -> Option<String> {
 fn together(rule: &Rule, other: &Rule, callers: &[CallerConfig]) -> Option<String> {
     let (mine, theirs) = (&rule.identity, &other.identity);
     let same_people = mine == theirs && is_of_one_subject(mine);
-    if same_people || apart(mine, theirs) || mine.is_constant() && theirs.is_constant() {
+    if same_people || (mine.is_constant() && theirs.is_constant()) {
         return None;
     }
     let mut pairs = pairs(rule, other, callers);
-    let (one, _) = pairs.find(|(one, other)| one.authority() == other.authority())?;
+    let (one, _) = pairs.find(|(one, another)| {
+        one.authority() == another.authority() && !apart((mine, one), (theirs, another))
+    })?;
     Some(format!(
         "rules {:?} and {:?} could give two people of caller {:?} one identity, {theirs} and {mine}: begin each with a \
          text of its own",
@@ -80,13 +81,19 @@ fn is_of_one_subject(identity: &Template) -> bool {
 
 /// Whether the two never make the same text for two people: both are random, or they begin differently, or both hold
 /// the issuer at the same place. What is random in one alone can be seen in a room, and taken for the other's.
-fn apart(one: &Template, other: &Template) -> bool {
-    let beginning = |template: &Template| match template.parts().first() {
-        Some(Part::Literal(literal)) => literal.clone(),
-        _ => String::new(),
-    };
-    let (first, second) = (beginning(one), beginning(other));
+fn apart((one, caller): (&Template, &CallerConfig), (other, another): (&Template, &CallerConfig)) -> bool {
+    let (first, second) = (beginning(one, caller), beginning(other, another));
     (one.is_random() && other.is_random())
         || (!first.starts_with(&second) && !second.starts_with(&first))
         || (one == other && one.parts().contains(&Part::Caller(Source::Issuer)))
+}
+
+/// What every text of a template begins with: literals, and the issuer where the caller has only one.
+fn beginning(template: &Template, caller: &CallerConfig) -> String {
+    let known = |part: &Part| match (part, &caller.kind) {
+        (Part::Literal(literal), _) => Some(literal.clone()),
+        (Part::Caller(Source::Issuer), CallerKind::Jwt(issuer)) => Some(issuer.issuer.clone()),
+        _ => None,
+    };
+    template.parts().iter().map_while(known).collect()
 }

@@ -18,9 +18,9 @@ fn behind(via: &str, rule: &str) -> String {
 
 /// Each authorizer with one of its rules.
 fn authorizers() -> [(&'static str, String); 4] {
-    let of_tokens = "identity = \"{iss}|{sub}\"\nwithin_credential = true\nwhen = { \"claims.cognito:groups\" = { contains = \"admin\" }, \"claims.email_verified\" = \"true\" }";
-    let of_function = "identity = \"{sub}\"\nwhen = { \"claims.role\" = \"host\" }";
-    let of_iam = "identity = \"{sub}\"\nwhen = { \"claims.account\" = \"123456789012\" }";
+    let of_tokens = "identity = \"app:{iss}|{sub}\"\nwithin_credential = true\nwhen = { \"claims.cognito:groups\" = { contains = \"admin\" }, \"claims.email_verified\" = \"true\" }";
+    let of_function = "identity = \"app:{sub}\"\nwhen = { \"claims.role\" = \"host\" }";
+    let of_iam = "identity = \"app:{sub}\"\nwhen = { \"claims.account\" = \"123456789012\" }";
     [("jwt", of_tokens), ("cognito", of_tokens), ("lambda", of_function), ("iam", of_iam)]
         .map(|(via, rule)| (via, behind(via, rule)))
 }
@@ -86,16 +86,16 @@ fn vouched(name: &str) -> Value {
 const VOUCHED: [(&str, &str, &str); 7] = [
     ("http-api-jwt", "jwt", COGNITO_USER),
     ("rest-api-cognito", "cognito", COGNITO_USER),
-    ("http-api-lambda", "lambda", "ada"),
-    ("rest-api-lambda", "lambda", "ada"),
+    ("http-api-lambda", "lambda", "app:ada"),
+    ("rest-api-lambda", "lambda", "app:ada"),
     ("http-api-iam", "iam", ROLE),
     ("rest-api-iam", "iam", ROLE),
     ("function-url-iam", "iam", ROLE),
 ];
 const COGNITO_TIME: &str = "Tue Oct 02 07:06:40 UTC 2096";
 const GROUPS: &str = "cognito:groups";
-const COGNITO_USER: &str = "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_aBcDeFgHi|b3c4d5e6-1234-4abc-9def-0123456789ab";
-const ROLE: &str = "arn:aws:sts::123456789012:assumed-role/backend/session";
+const COGNITO_USER: &str = "app:https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_aBcDeFgHi|b3c4d5e6-1234-4abc-9def-0123456789ab";
+const ROLE: &str = "app:arn:aws:sts::123456789012:assumed-role/backend/session";
 
 #[tokio::test]
 async fn rule_14_each_authorizers_word_is_taken_by_its_own_callers_alone() {
