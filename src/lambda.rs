@@ -13,7 +13,7 @@ use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderName, HeaderValue, Uri};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use lambda_http::request::{LambdaRequest, RequestContext};
+use lambda_http::request::LambdaRequest;
 use lambda_http::tower::{Service, ServiceExt};
 use lambda_http::{Adapter, LambdaEvent, RequestExt};
 use serde::Serialize;
@@ -46,7 +46,7 @@ pub async fn answer(
 
 /// A request as it comes from AWS, to one as it comes from anywhere. What the event says besides stays in its extensions.
 fn into_http(event: lambda_http::Request) -> Request {
-    let path = served_path(&event).to_owned();
+    let path = event.raw_http_path().to_owned();
     let id = event.lambda_context_ref().map(|context| RequestId(context.request_id.clone()));
     let (mut head, body) = event.into_parts();
     let path_and_query = match head.uri.query() {
@@ -62,24 +62,12 @@ fn into_http(event: lambda_http::Request) -> Request {
     Request::from_parts(head, Body::from(body.to_vec()))
 }
 
-/// The path as the client of the stage sees it. HTTP APIs put the stage in front of the path, REST APIs don't.
-fn served_path(event: &lambda_http::Request) -> &str {
-    let path = event.raw_http_path();
-    match event.request_context_ref() {
-        Some(RequestContext::ApiGatewayV2(context)) => {
-            let stage = context.stage.as_deref().unwrap_or_default();
-            let below = path.strip_prefix('/').and_then(|path| path.strip_prefix(stage));
-            below.filter(|below| below.starts_with('/')).unwrap_or(path)
-        }
-        _ => path,
-    }
-}
-
 /// The event as the library can read it, if it's an HTTP request's.
 fn readable(event: Value) -> Option<LambdaRequest> {
     let Value::Object(mut event) = event else { return None };
     let percent = if path_is_decoded(&event) { Percent::Itself } else { Percent::Encodes };
-    // No part of an answer depends on the host, and a URL is made of it.
+    remove_stage(&mut event);
+    // Apart from the stage, no part of an answer depends on the host, and a URL is made of it.
     if let Some(Value::Object(context)) = event.get_mut("requestContext") {
         context.remove("domainName");
     }
@@ -104,6 +92,30 @@ fn readable(event: Value) -> Option<LambdaRequest> {
         return None;
     }
     serde_json::from_value(Value::Object(event)).ok()
+}
+
+/// An HTTP API puts a named stage in front of the path, on its own domain alone. There the path is what follows it.
+/// Everywhere else the path stays as it is: with anything removed, two paths would be one route here, and an authorizer
+/// in front may guard only one of them.
+fn remove_stage(event: &mut Map<String, Value>) {
+    let context =
+        |member: &str| event.get("requestContext").and_then(|context| context.get(member)?.as_str());
+    let is_own_domain = context("domainName").is_some_and(is_api_gateways);
+    let stage = context("stage").filter(|stage| is_own_domain && !stage.is_empty() && *stage != "$default");
+    let Some(prefix) = stage.map(|stage| format!("/{stage}")) else { return };
+    let Some(Value::String(path)) = event.get_mut("rawPath") else { return };
+    match path.strip_prefix(&prefix) {
+        Some("") => "/".clone_into(path),
+        Some(below) if below.starts_with('/') => *path = below.to_owned(),
+        _ => {}
+    }
+}
+
+/// Whether it's a domain that API Gateway gives an API, as `abcdef1234.execute-api.eu-central-1.amazonaws.com`.
+fn is_api_gateways(domain: &str) -> bool {
+    let domain = domain.to_ascii_lowercase();
+    let own = domain.strip_suffix(".cn").unwrap_or(&domain).strip_suffix(".amazonaws.com");
+    own.is_some_and(|own| matches!(own.split('.').collect::<Vec<_>>()[..], [_, "execute-api", _]))
 }
 
 /// Headers as HTTP has them: what can't stand in a value becomes a question mark, so that nothing is read into it, and

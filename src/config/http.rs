@@ -7,7 +7,7 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields, default)]
 pub struct Http {
     /// `base_path`: what stands in front of every path, for a proxy or a custom domain that passes its prefix on.
-    /// Nothing unless set. A gateway's stage is taken off without it.
+    /// Nothing unless set. The named stage of an HTTP API, on API Gateway's own domain, is removed without it.
     pub base_path: BasePath,
 }
 

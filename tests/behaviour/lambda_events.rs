@@ -113,25 +113,6 @@ async fn deployed_as_it_comes_every_event_is_refused() {
 }
 
 #[tokio::test]
-async fn a_stage_is_taken_off_once_and_only_where_the_gateway_put_it() {
-    for (stage, raw_path, status) in [
-        ("$default", "/getToken", 201),
-        ("prod", "/prod/getToken", 201),
-        ("prod", "/getToken", 201),
-        ("api", "/api/api/token", 201),
-        ("prod", "/prod/prod/getToken", 404),
-        ("prod", "/production/getToken", 404),
-        ("getToken", "/getToken", 201),
-    ] {
-        let mut event: Value = serde_json::from_str(&event("http-api")).unwrap();
-        event["rawPath"] = json!(raw_path);
-        event["requestContext"]["stage"] = json!(stage);
-        let answer = invoke(OPEN, &event.to_string()).await;
-        assert_eq!(answer["statusCode"], status, "stage {stage}, path {raw_path}");
-    }
-}
-
-#[tokio::test]
 async fn a_base_path_is_answered_behind_a_stage_too() {
     let config = format!("[http]\nbase_path = \"/calls\"\n{OPEN}");
     let mut event: Value = serde_json::from_str(&event("http-api-stage")).unwrap();

@@ -17,6 +17,7 @@ mod lambda_events;
 mod local_files;
 mod log;
 mod oracle;
+mod paths;
 mod policies;
 mod secrets;
 mod security;
