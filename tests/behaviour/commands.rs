@@ -170,6 +170,20 @@ fn check_notes_who_may_be_another_with_a_single_caller_too_unless_it_is_a_server
 }
 
 #[test]
+fn check_notes_that_an_open_route_behind_a_gateway_is_anonymous() {
+    let note = "Note: caller \"members\" is known by the gateway's authorizer, and caller \"anyone\" is anonymous: a request on a \
+                route without that authorizer counts as \"anyone\"\n";
+    let gateway = "[[caller]]\nname = 'members'\nkind = 'gateway'\nvia = 'jwt'\n";
+    let anonymous = "[[caller]]\nname = 'anyone'\nkind = 'anonymous'\n";
+    for (callers, noted) in
+        [(format!("{gateway}{anonymous}"), true), (gateway.into(), false), (anonymous.into(), false)]
+    {
+        let (says, _, code) = run(&["check"], &callers);
+        assert_eq!((says.contains(note), code), (noted, 0), "{says}");
+    }
+}
+
+#[test]
 fn check_notes_an_identity_that_everybody_has() {
     let note = "Note: rule \"r\" gives every caller one identity, \"kiosk\": a second participant with it disconnects the first\n";
     for (identity, noted) in [("kiosk", true), ("kiosk-{random}", false), ("kiosk-{sub}", false)] {

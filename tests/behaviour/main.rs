@@ -23,3 +23,4 @@ mod secrets;
 mod security;
 mod serve;
 mod support;
+mod template;

@@ -227,6 +227,17 @@ fn notes(config: &Config) -> Vec<String> {
         notes.extend(useless_to(rule, &dialects));
     }
     notes.extend(identity_notes(rules, callers));
+    let named = |is: fn(&CallerKind) -> bool| {
+        callers.iter().find(|caller| is(&caller.kind)).map(|caller| &caller.name)
+    };
+    if let (Some(vouched), Some(anonymous)) =
+        (named(|kind| matches!(kind, CallerKind::Gateway(_))), named(|kind| *kind == CallerKind::Anonymous))
+    {
+        notes.push(format!(
+            "caller {vouched:?} is known by the gateway's authorizer, and caller {anonymous:?} is anonymous: a request on a route \
+             without that authorizer counts as {anonymous:?}"
+        ));
+    }
     for caller in
         callers.iter().filter(|caller| !rules.iter().any(|rule| rule.callers.contains(&caller.name)))
     {

@@ -1,0 +1,174 @@
+//! The template's promises: what stands in front of the function, and what may go wrong in its parameters.
+
+use axum::Router;
+use axum::http::Method;
+use roompass::config::Dialect;
+use roompass::dialect::{agora, routes};
+
+use crate::support::{OPEN, request, send, service};
+
+const TEMPLATE: &str = include_str!("../../template.yaml");
+
+/// The lines below a key, which are deeper than it.
+fn block<'a>(text: &'a str, key: &str) -> &'a str {
+    let start = text.find(&format!("\n{key}:")).unwrap_or_else(|| panic!("{key} is in the template")) + 1;
+    let indent = key.len() - key.trim_start().len();
+    let rest = &text[start..];
+    let deeper = |line: &str| line.trim().is_empty() || line.len() - line.trim_start().len() > indent;
+    let size: usize = rest
+        .split_inclusive('\n')
+        .enumerate()
+        .take_while(|(at, line)| *at == 0 || deeper(line))
+        .map(|(_, line)| line.len())
+        .sum();
+    &rest[..size]
+}
+
+/// The value that stands behind a key, on its line.
+fn value<'a>(block: &'a str, key: &str) -> Option<&'a str> {
+    block.lines().find_map(|line| line.trim().strip_prefix(key)?.strip_prefix(": "))
+}
+
+/// The routes of a deployment that has `JwtIssuer`, each with whether it has the authorizer. SAM makes `$default`.
+fn gateways_routes() -> Vec<(&'static str, &'static str, bool)> {
+    let resources = block(TEMPLATE, "Resources");
+    let keys = resources.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    let names = keys.filter_map(|line| line.strip_suffix(':'));
+    let written = names
+        .map(|name| block(resources, name))
+        .filter(|block| value(block, "Type") == Some("AWS::ApiGatewayV2::Route"));
+    let routes = written.map(|block| {
+        assert_eq!(value(block, "Condition"), Some("HasJwtIssuer"), "{block}");
+        let (method, path) = value(block, "RouteKey").unwrap().split_once(' ').unwrap();
+        let guarded =
+            value(block, "AuthorizationType") == Some("JWT") && value(block, "AuthorizerId").is_some();
+        (method, path, guarded)
+    });
+    routes.chain([("ANY", "$default", false)]).collect()
+}
+
+/// The route that the gateway takes: a full match before a greedy one, and that before `$default`; a method before `ANY`.
+fn taken(
+    routes: &[(&'static str, &'static str, bool)],
+    method: &Method,
+    path: &str,
+) -> (&'static str, &'static str, bool) {
+    let rank = |route: &&(&str, &str, bool)| {
+        let by_path = match route.1 {
+            "/{proxy+}" => usize::from(path.len() > 1) * 2,
+            "$default" => 1,
+            exact => usize::from(exact == path) * 3,
+        };
+        let by_method = if route.0 == method.as_str() { 2 } else { usize::from(route.0 == "ANY") };
+        if by_path == 0 || by_method == 0 { (0, 0) } else { (by_path, by_method) }
+    };
+    let best = routes.iter().max_by_key(rank).unwrap();
+    assert!(rank(&best) > (0, 0), "no route is for {method} {path}");
+    *best
+}
+
+/// Each dialect's routes that issue tokens, with something in place of their parameters.
+fn token_routes() -> Vec<String> {
+    let dialects = DIALECTS.iter().flat_map(|dialect| routes(*dialect)).map(|route| route.path.to_owned());
+    let filled = |path: &str| {
+        path.split('/')
+            .map(|part| if part.starts_with('{') { "7" } else { part })
+            .collect::<Vec<_>>()
+            .join("/")
+    };
+    dialects.chain(agora::ROUTES.iter().map(|route| filled(route.path))).collect()
+}
+
+#[test]
+fn where_a_jwt_issuer_is_set_every_spelling_of_every_token_route_is_behind_the_authorizer() {
+    let gateway = gateways_routes();
+    assert!(gateway.contains(&("ANY", "/{proxy+}", true)), "{gateway:?}");
+    for path in token_routes() {
+        let upper = path.to_uppercase();
+        let encoded = path.replacen("/a", "/%61", 1).replacen("/g", "/%67", 1);
+        for spelling in [
+            path.clone(),
+            format!("/$default{path}"),
+            format!("/prod{path}"),
+            format!("/calls{path}"),
+            format!("/{path}"),
+            format!("{path}/"),
+            format!("{path};a"),
+            format!("/.{path}"),
+            format!("/x/..{path}"),
+            upper,
+            encoded,
+        ] {
+            for method in [
+                Method::GET,
+                Method::HEAD,
+                Method::POST,
+                Method::PUT,
+                Method::PATCH,
+                Method::DELETE,
+                Method::TRACE,
+            ] {
+                let (_, route, guarded) = taken(&gateway, &method, &spelling);
+                assert!(guarded, "{method} {spelling} goes to {route}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_open_route_of_the_gateway_issues_a_token() {
+    let open = everything();
+    let gateway = gateways_routes();
+    let mut unguarded: Vec<_> =
+        gateway.iter().filter(|route| !route.2).map(|route| (route.0, route.1)).collect();
+    unguarded.sort_unstable();
+    assert_eq!(
+        unguarded,
+        [("ANY", "$default"), ("GET", "/agora/ping"), ("GET", "/healthz"), ("OPTIONS", "/{proxy+}")]
+    );
+    let of_options = token_routes().into_iter().map(|path| (Method::OPTIONS, path));
+    let others = [
+        (Method::GET, "/healthz", 200),
+        (Method::GET, "/agora/ping", 200),
+        (Method::GET, "/", 404),
+        (Method::POST, "/", 404),
+        (Method::POST, "/?room_name=standup", 404),
+    ];
+    for (method, path) in
+        of_options.chain(others.iter().map(|(method, path, _)| (method.clone(), (*path).to_owned())))
+    {
+        assert!(!taken(&gateway, &method, path.split('?').next().unwrap()).2, "{method} {path} is open");
+        for preflight in [false, true] {
+            let mut headers = vec![("content-type", "application/json")];
+            if preflight {
+                headers.extend([
+                    ("origin", "https://app.example.com"),
+                    ("access-control-request-method", "POST"),
+                ]);
+            }
+            let answer =
+                send(&open, request(method.clone(), &path, &headers, "{\"room_name\":\"standup\"}")).await;
+            let body = String::from_utf8_lossy(&answer.body);
+            assert!(!body.contains("eyJ") && !body.contains("007"), "{method} {path}: {body}");
+            if let Some((.., status)) = others.iter().find(|(_, other, _)| *other == path) {
+                assert_eq!(answer.status.as_u16(), *status, "{method} {path}");
+            }
+        }
+    }
+}
+
+/// Every dialect, open to anybody.
+fn everything() -> Router {
+    let dialects = DIALECTS.map(Dialect::as_str);
+    let cors = "[cors]\norigins = [\"https://app.example.com\"]\n";
+    service(&format!("dialects = {dialects:?}\nsandbox.ids = [\"s\"]\n{cors}{OPEN}"))
+}
+
+const DIALECTS: [Dialect; 6] = [
+    Dialect::Standard,
+    Dialect::Sandbox,
+    Dialect::TokenServer,
+    Dialect::Quickstart,
+    Dialect::Openvidu,
+    Dialect::Agora,
+];
