@@ -2,6 +2,7 @@
 
 use axum::Router;
 use axum::http::Method;
+use regex::Regex;
 use roompass::config::Dialect;
 use roompass::dialect::{agora, routes};
 
@@ -153,6 +154,105 @@ async fn no_open_route_of_the_gateway_issues_a_token() {
             if let Some((.., status)) = others.iter().find(|(_, other, _)| *other == path) {
                 assert_eq!(answer.status.as_u16(), *status, "{method} {path}");
             }
+        }
+    }
+}
+
+/// What CloudFormation asks of a parameter's value: a match from end to end.
+fn accepts(parameter: &str, given: &str) -> bool {
+    let parameter = block(block(TEMPLATE, "Parameters"), &format!("  {parameter}"));
+    let pattern = value(parameter, "AllowedPattern").unwrap();
+    assert!(value(parameter, "ConstraintDescription").is_some_and(|text| text.starts_with("must be")));
+    Regex::new(&format!("^(?:{pattern})$")).unwrap().is_match(given)
+}
+
+#[test]
+fn the_secrets_arn_is_whole_and_of_one_secret() {
+    for arn in [
+        "arn:aws:secretsmanager:eu-central-1:123456789012:secret:roompass-AbCd12",
+        "arn:aws:secretsmanager:eu-central-1:123456789012:secret:prod/room_pass+=.@-x-AbCd12",
+        "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:roompass-AbCd12",
+        "arn:aws-us-gov:secretsmanager:us-gov-west-1:123456789012:secret:a-000000",
+    ] {
+        assert!(accepts("SecretArn", arn), "{arn}");
+    }
+    for arn in [
+        "",
+        "*",
+        "roompass",
+        "arn:aws:secretsmanager:eu-central-1:123456789012:secret:*",
+        "arn:aws:secretsmanager:eu-central-1:123456789012:secret:prod/*",
+        "arn:aws:secretsmanager:eu-central-1:123456789012:secret:roompass-*",
+        "arn:aws:secretsmanager:eu-central-1:123456789012:secret:roompass-??????",
+        "arn:aws:secretsmanager:eu-central-1:123456789012:secret:roompass*-AbCd12",
+        "arn:aws:secretsmanager:eu-central-1:123456789012:secret:roompass",
+        "arn:aws:secretsmanager:eu-central-1:123456789012:secret:-AbCd12",
+        "arn:aws:secretsmanager:eu-central-1:123456789012:secret:",
+        "arn:aws:secretsmanager:*:123456789012:secret:roompass-AbCd12",
+        "arn:aws:secretsmanager:eu-central-1:*:secret:roompass-AbCd12",
+        "arn:aws:secretsmanager:eu-central-1:123456789012:secret:roompass-AbCd12 ",
+        "arn:aws:secretsmanager:eu-central-1:123456789012:secret:${aws:username}-AbCd12",
+        "arn:aws:secretsmanager:eu-central-1:123456789012:secret:roompass-AbCd12\n",
+        "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+    ] {
+        assert!(!accepts("SecretArn", arn), "{arn:?}");
+    }
+}
+
+#[test]
+fn the_secret_keys_arn_is_of_one_key_or_empty() {
+    for arn in [
+        "",
+        "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+        "arn:aws-cn:kms:cn-north-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+        "arn:aws:kms:eu-central-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab",
+    ] {
+        assert!(accepts("SecretKeyArn", arn), "{arn}");
+    }
+    for arn in [
+        "*",
+        " ",
+        "1234abcd-12ab-34cd-56ef-1234567890ab",
+        "alias/roompass",
+        "arn:aws:kms:eu-central-1:123456789012:alias/roompass",
+        "arn:aws:kms:eu-central-1:123456789012:key/*",
+        "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-*",
+        "arn:aws:kms:eu-central-1:123456789012:key/????????-12ab-34cd-56ef-1234567890ab",
+        "arn:aws:kms:*:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+        "arn:aws:kms:eu-central-1:*:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+        "arn:aws:kms:eu-central-1:123456789012:key/",
+        "arn:aws:kms:eu-central-1:123456789012:*",
+        "arn:aws:secretsmanager:eu-central-1:123456789012:secret:roompass-AbCd12",
+    ] {
+        assert!(!accepts("SecretKeyArn", arn), "{arn:?}");
+    }
+}
+
+#[test]
+fn the_function_may_read_one_secret_and_use_its_key_through_secrets_manager_alone() {
+    let policies = block(TEMPLATE, "      Policies");
+    let statements: Vec<_> = policies.split("Sid: ").skip(1).collect();
+    let [read, decrypt] = statements[..] else { panic!("{} statements", statements.len()) };
+    for (statement, action, resource) in [
+        (read, "secretsmanager:GetSecretValue", "!Ref SecretArn"),
+        (decrypt, "kms:Decrypt", "!Ref SecretKeyArn"),
+    ] {
+        assert_eq!(value(statement, "Effect"), Some("Allow"));
+        assert_eq!(value(statement, "Action"), Some(action));
+        assert_eq!(value(statement, "Resource"), Some(resource));
+    }
+    let via = "!Sub secretsmanager.${AWS::Region}.${AWS::URLSuffix}";
+    assert!(decrypt.contains("Condition:") && decrypt.contains("StringEquals:"), "{decrypt}");
+    assert_eq!(value(decrypt, "kms:ViaService"), Some(via));
+}
+
+#[test]
+fn logs_outlive_the_stack() {
+    for group in ["  FunctionLogs", "  AccessLogs"] {
+        let group = block(block(TEMPLATE, "Resources"), group);
+        assert_eq!(value(group, "Type"), Some("AWS::Logs::LogGroup"));
+        for policy in ["DeletionPolicy", "UpdateReplacePolicy"] {
+            assert_eq!(value(group, policy), Some("Retain"), "{policy} of {group}");
         }
     }
 }
