@@ -42,7 +42,7 @@ fn spellings() -> Vec<String> {
         "/$default/prod",
         "/x",
     ];
-    let prefixed = prefixes
+    let below = prefixes
         .iter()
         .flat_map(|prefix| ["/getToken", "/api/token", "/", ""].map(|route| format!("{prefix}{route}")));
     let spelled = [
@@ -79,7 +79,7 @@ fn spellings() -> Vec<String> {
         "",
         "/token",
     ];
-    prefixed.chain(spelled.map(str::to_owned)).collect()
+    below.chain(spelled.map(str::to_owned)).collect()
 }
 
 /// The path that the gateway decides by: without the stage, where it has put one there.

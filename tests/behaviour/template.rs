@@ -158,7 +158,7 @@ async fn no_open_route_of_the_gateway_issues_a_token() {
     }
 }
 
-/// What CloudFormation asks of a parameter's value: a match from end to end.
+/// What `CloudFormation` asks of a parameter's value: a match from end to end.
 fn accepts(parameter: &str, given: &str) -> bool {
     let parameter = block(block(TEMPLATE, "Parameters"), &format!("  {parameter}"));
     let pattern = value(parameter, "AllowedPattern").unwrap();
