@@ -55,6 +55,9 @@ mod domain {
     pub enum RoomConfig {}
 }
 
+#[path = "src/escape.rs"]
+mod escape;
+
 #[path = "src/policy"]
 mod policy {
     mod agents;
@@ -74,7 +77,7 @@ mod policy {
 fn main() -> std::io::Result<()> {
     println!("cargo::rerun-if-changed={FILE}");
     if let Err(mistake) = config::Config::parse(&std::fs::read_to_string(FILE)?, FILE) {
-        println!("cargo::error={mistake}");
+        println!("cargo::error={}", escape::escaped(&mistake.to_string()));
     }
     Ok(())
 }

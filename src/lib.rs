@@ -19,6 +19,7 @@
 //! | [`domain`] | the words the stages share, each built only by a `parse` that enforces its limits |
 //! | [`config`] | `roompass.toml` and the environment |
 //! | [`inspect`] | what is inside any token, for people: nothing here decides by it |
+//! | [`escape`] | text from outside, safe to print |
 //! | [`json`] | JSON in which no member appears twice |
 //! | [`log`] | the log, for people and for machines |
 //! | `refreshing` | the one cache: a value that is fetched, refreshed, used while refreshing fails, and expires |
@@ -31,6 +32,7 @@ pub mod auth;
 pub mod config;
 pub mod dialect;
 pub mod domain;
+pub mod escape;
 pub mod http;
 pub mod inspect;
 pub mod json;

@@ -1,44 +1,46 @@
 //! The log, on standard output: a line a request. Only this program's own events are written below the level of a
 //! warning, whatever level is asked for, so that no library's debugging shows what it carries.
 
-use std::io::{self, IsTerminal};
+mod lines;
+
+use std::io::{self, IsTerminal, Write};
 use std::panic;
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
-use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+
+pub use lines::Lines;
 
 /// How lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// For people.
     Text,
+    /// For people at a terminal.
+    Coloured,
     /// One JSON object a line.
     Json,
+}
+
+impl Format {
+    /// Text for people, coloured where standard output is a terminal.
+    #[must_use]
+    pub fn for_people() -> Self {
+        if io::stdout().is_terminal() { Self::Coloured } else { Self::Text }
+    }
 }
 
 /// Starts the log of this process. A panic is logged by its place alone, since its message may hold what was being
 /// worked on.
 pub fn start(format: Format, level: LevelFilter) {
     let ours_alone = Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("roompass", level);
-    let registry = tracing_subscriber::registry().with(ours_alone);
-    match format {
-        Format::Text => registry
-            .with(fmt::layer().compact().with_target(false).with_ansi(io::stdout().is_terminal()))
-            .init(),
-        Format::Json => registry
-            .with(
-                fmt::layer()
-                    .json()
-                    .flatten_event(true)
-                    .with_current_span(false)
-                    .with_span_list(false)
-                    .with_target(false),
-            )
-            .init(),
-    }
+    let lines = Lines::new(format, |line: &str| {
+        // A log that cannot be written is no reason to stop serving.
+        let _ = io::stdout().lock().write_all(line.as_bytes());
+    });
+    tracing_subscriber::registry().with(ours_alone).with(lines).init();
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
         tracing::error!(place, "panicked");

@@ -12,7 +12,7 @@ use roompass::{http, lambda, log};
 async fn main() -> ExitCode {
     let variable = |name: &str| std::env::var(name).ok();
     let format = match variable("AWS_LAMBDA_LOG_FORMAT") {
-        Some(format) if format.eq_ignore_ascii_case("text") => log::Format::Text,
+        Some(format) if format.eq_ignore_ascii_case("text") => log::Format::for_people(),
         _ => log::Format::Json,
     };
     log::start(format, log::level(variable));

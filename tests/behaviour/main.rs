@@ -11,6 +11,7 @@ mod dialects;
 mod endpoint;
 mod gateway;
 mod hostile;
+mod hostile_text;
 mod inspect;
 mod issuer;
 mod lambda_events;

@@ -105,6 +105,11 @@ impl Serving {
         granted.unwrap_or_default().to_owned()
     }
 
+    /// The next line that it writes.
+    pub(crate) fn next_line(&mut self) -> String {
+        line(&mut self.output)
+    }
+
     pub(crate) fn end(mut self, signal: &str) -> i32 {
         let kill = format!("kill -{signal} {}", self.program.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());

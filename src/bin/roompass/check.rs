@@ -12,7 +12,7 @@ use roompass::keys::Deployment;
 use roompass::policy::{RoomPattern, Rule, Source, Template, identity_notes};
 
 use crate::development::{self, Policy};
-use crate::screen::wrapped;
+use crate::screen::Page;
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -24,35 +24,43 @@ pub(crate) struct Options {
 ///
 /// # Errors
 /// At the first mistake.
-pub(crate) fn run(options: Options) -> Result<String, ConfigError> {
+pub(crate) fn run(options: Options) -> Result<Page, ConfigError> {
     let mut environment = Environment::of_this_process(Deployment::Local)?;
     if let Some(file) = options.file {
         environment.config = ConfigSource::Argument(file);
     }
     let (config, policy) = development::load(&environment)?;
     let Config { callers, rules, dialects, .. } = &config;
-    let mut text = match policy {
-        Policy::Configured => String::new(),
-        Policy::Development => {
-            "Sound. In Lambda it lets nobody in: no [[caller]] is configured. `cargo run` lets \
-                                anyone in meanwhile, by this:\n\n"
-                .to_owned()
-        }
-    };
+    let mut page = Page::default();
+    if policy == Policy::Development {
+        page.line(
+            "Sound. In Lambda it lets nobody in: no [[caller]] is configured. `cargo run` lets anyone in meanwhile, by \
+             this:",
+        );
+        page.line("");
+    }
     if *dialects != [Dialect::Standard] {
         let served =
             dialects.iter().map(|dialect| [dialect.as_str().to_owned(), answers_at(*dialect, &config)]);
-        text += &(table(["dialect", "answers at"], served.collect()) + "\n");
+        page.table(["dialect", "answers at"], served.collect());
+        page.line("");
     }
     let known = callers.iter().map(|caller| [caller.name.clone(), known_by(caller)]);
-    text += &table(["caller", "known by"], known.collect());
-    text.extend(
-        rules.iter().map(|rule| format!("\nRULE {}\n{}", rule.name, block(&of_rule(rule, dialects)))),
-    );
-    if policy == Policy::Configured {
-        text.extend(notes(&config).iter().map(|note| format!("\nNote: {note}\n")));
+    page.table(["caller", "known by"], known.collect());
+    for rule in rules {
+        page.line("");
+        page.line(format!("RULE {}", rule.name));
+        for (part, said) in of_rule(rule, dialects) {
+            page.wrapped(&format!("  {part:7} "), &said);
+        }
     }
-    Ok(text)
+    if policy == Policy::Configured {
+        for note in notes(&config) {
+            page.line("");
+            page.line(format!("Note: {note}"));
+        }
+    }
+    Ok(page)
 }
 
 /// Where a dialect answers, and what is its own.
@@ -290,19 +298,4 @@ fn can_leave_the_room_out(dialect: Dialect) -> bool {
 fn fits_a_generated_room(pattern: &RoomPattern) -> bool {
     let generated = RoomName::generated(operating_system_randomness);
     pattern.matches(generated.as_str(), &Caller::anonymous("anyone")) == Ok(true)
-}
-
-fn table<const COLUMNS: usize>(heads: [&str; COLUMNS], rows: Vec<[String; COLUMNS]>) -> String {
-    let rows: Vec<_> = std::iter::once(heads.map(str::to_uppercase)).chain(rows).collect();
-    let widths: [usize; COLUMNS] =
-        std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
-    rows.iter().fold(String::new(), |text, row| {
-        let cells: Vec<_> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        text + cells.join("  ").trim_end() + "\n"
-    })
-}
-
-/// A part a line, or more where it would be wider than the screen.
-fn block(parts: &[(&str, String)]) -> String {
-    parts.iter().map(|(name, said)| wrapped(&format!("  {name:7} "), said) + "\n").collect()
 }

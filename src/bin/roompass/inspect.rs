@@ -7,6 +7,8 @@ use clap::Args;
 use roompass::inspect::{Agora, Inspected, Jwt, Name, Permission, Privilege, Service, Unreadable, read};
 use serde_json::{Map, Value, json};
 
+use crate::screen::Page;
+
 #[derive(Args)]
 pub(crate) struct Options {
     /// The token, or an answer with tokens in it, as curl or `curl -i` shows it; - reads it from standard input, which
@@ -35,24 +37,33 @@ pub(crate) enum InspectError {
 ///
 /// # Errors
 /// Where it's none, or not a whole one.
-pub(crate) fn run(options: &Options) -> Result<String, InspectError> {
+pub(crate) fn run(options: &Options) -> Result<Page, InspectError> {
     let token = if options.token == "-" { from_input()? } else { options.token.clone() };
     let at = options.at.unwrap_or_else(SystemTime::now);
     let at = at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let says = |inspected: &Inspected| match (inspected, options.json) {
-        (Inspected::Jwt(jwt), false) => of_jwt(jwt, at).join("\n"),
-        (Inspected::Agora(token), false) => of_agora(token, at).join("\n"),
-        (Inspected::Jwt(jwt), true) => format!("{:#}", jwt_as_json(jwt, at)),
-        (Inspected::Agora(token), true) => format!("{:#}", agora_as_json(token, at)),
-    };
     let body = without_head(&token);
     let inspected = match serde_json::from_str(body) {
         Ok(Value::Object(answer)) => in_answer(&answer)?,
         Ok(Value::String(token)) => vec![read(&token)?],
         _ => vec![read(body)?],
     };
-    let said: Vec<_> = inspected.iter().map(says).collect();
-    Ok(harmless(&said.join("\n\n")) + "\n")
+    let mut page = Page::default();
+    for (position, inspected) in inspected.iter().enumerate() {
+        if position > 0 {
+            page.line("");
+        }
+        match (inspected, options.json) {
+            (Inspected::Jwt(jwt), false) => {
+                page.lines(of_jwt(jwt, at));
+                page.line("its claims");
+                page.json(&Value::Object(jwt.claims.clone()));
+            }
+            (Inspected::Agora(token), false) => page.lines(of_agora(token, at)),
+            (Inspected::Jwt(jwt), true) => page.json(&jwt_as_json(jwt, at)),
+            (Inspected::Agora(token), true) => page.json(&agora_as_json(token, at)),
+        }
+    }
+    Ok(page)
 }
 
 /// What follows the head of an answer, or of several, as `curl -i` shows them.
@@ -96,7 +107,6 @@ fn of_jwt(jwt: &Jwt, at: u64) -> Vec<String> {
         (None, true) => line("ends", "unclear: its exp is no whole number"),
         (None, false) => line("ends", "never: it has no exp"),
     });
-    lines.push(format!("its claims\n{:#}", Value::Object(jwt.claims.clone())));
     lines
 }
 
@@ -182,9 +192,8 @@ fn agora_as_json(token: &Agora, at: u64) -> Value {
     })
 }
 
-/// One line, whatever the value.
 fn line(label: &str, value: &str) -> String {
-    format!("{label:<13}{}", value.replace('\n', "\\n"))
+    format!("{label:<13}{value}")
 }
 
 fn channel(name: &Name) -> String {
@@ -264,15 +273,6 @@ fn moment(seconds: u64) -> String {
         return format!("{seconds} seconds after 1970");
     }
     humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string()
-}
-
-/// What a token holds is a stranger's text, and a terminal obeys some of it. In JSON it's the same text as before.
-fn harmless(text: &str) -> String {
-    let reorders =
-        |char| matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let obeyed = |char: char| reorders(char) || (char.is_control() && char != '\n');
-    let shown = |char| if obeyed(char) { format!("\\u{:04x}", u32::from(char)) } else { char.to_string() };
-    text.chars().map(shown).collect()
 }
 
 const NOT_CHECKED: &str = "not checked: anybody may have written this";

@@ -12,12 +12,14 @@ mod try_it;
 
 use std::convert::Infallible;
 use std::fmt::Display;
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use roompass::domain::operating_system_randomness;
+use roompass::escape::escaped;
 use roompass::keys::api_key::{ApiKeyHash, new_key};
+
+use screen::Page;
 
 /// Hands people their pass into a realtime room.
 #[derive(Parser)]
@@ -47,13 +49,13 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| as_escaped(error).exit());
     match cli.command {
-        None => done(serve::run(&cli.serve).map(|()| String::new())),
-        Some(Command::Serve(options)) => done(serve::run(&options).map(|()| String::new())),
+        None => done(serve::run(&cli.serve).map(|()| Page::default())),
+        Some(Command::Serve(options)) => done(serve::run(&options).map(|()| Page::default())),
         Some(Command::Check(options)) => done(check::run(options)),
         Some(Command::Explain(options)) => match explain::run(&options) {
-            Ok(explained) => printed(&explained.text, ExitCode::from(explained.code)),
+            Ok(explained) => printed(&explained.page, ExitCode::from(explained.code)),
             Err(error) => done(Err(error)),
         },
         Some(Command::Inspect(options)) => done(inspect::run(&options)),
@@ -61,29 +63,33 @@ fn main() -> ExitCode {
     }
 }
 
-fn api_key(name: &str) -> String {
+/// The same mistake as it is with escaped arguments, since its text shows them.
+fn as_escaped(error: clap::Error) -> clap::Error {
+    let arguments = std::env::args_os().map(|argument| escaped(&argument.to_string_lossy()).into_owned());
+    Cli::try_parse_from(arguments).err().unwrap_or(error)
+}
+
+fn api_key(name: &str) -> Page {
     let key = new_key(operating_system_randomness);
-    format!(
-        "{key}\nKeep it where it's used; it isn't kept here. In the secret, under ROOMPASS_API_KEYS, store\n{}: \"{}\"\n",
-        serde_json::Value::from(name),
-        ApiKeyHash::of(&key)
-    )
+    let mut page = Page::default();
+    page.line(&key);
+    page.line("Keep it where it's used; it isn't kept here. In the secret, under ROOMPASS_API_KEYS, store");
+    page.line(format!("{}: \"{}\"", serde_json::Value::from(name), ApiKeyHash::of(&key)));
+    page
 }
 
 /// What was asked for on standard output, or one line on standard error.
-fn done(done: Result<String, impl Display>) -> ExitCode {
+fn done(done: Result<Page, impl Display>) -> ExitCode {
     match done {
-        Ok(text) => printed(&text, ExitCode::SUCCESS),
+        Ok(page) => printed(&page, ExitCode::SUCCESS),
         Err(error) => {
-            eprintln!("roompass: {error}");
+            screen::complain(error);
             ExitCode::FAILURE
         }
     }
 }
 
-fn printed(text: &str, code: ExitCode) -> ExitCode {
-    match io::stdout().write_all(text.as_bytes()) {
-        // Whoever reads it may have read enough, and closed it.
-        Ok(()) | Err(_) => code,
-    }
+fn printed(page: &Page, code: ExitCode) -> ExitCode {
+    page.print();
+    code
 }

@@ -18,6 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::development::{self, Policy};
 use crate::host;
+use crate::screen::Page;
 use crate::somebody::{self, NotSomebody};
 use crate::try_it;
 
@@ -80,7 +81,7 @@ pub(crate) enum ServeError {
 
 pub(crate) fn run(options: &Options) -> Result<(), ServeError> {
     let format = match options.log {
-        LogFormat::Text => log::Format::Text,
+        LogFormat::Text => log::Format::for_people(),
         LogFormat::Json => log::Format::Json,
     };
     log::start(format, log::level(|name| std::env::var(name).ok()));
@@ -209,32 +210,43 @@ struct Notes {
 impl Notes {
     fn print(&self) {
         let Self { url, keys, .. } = self;
-        println!("Roompass {} listens on {url}", env!("CARGO_PKG_VERSION"));
+        let mut page = Page::default();
+        page.line(format!("Roompass {} listens on {url}", env!("CARGO_PKG_VERSION")));
         match &self.paths {
             Some(paths) => {
-                println!("  POST {paths} answers a LiveKit token, GET /healthz says whether it can");
+                page.line(format!(
+                    "  POST {paths} answers a LiveKit token, GET /healthz says whether it can"
+                ));
             }
-            None => println!("  GET /healthz says whether it can answer tokens"),
+            None => page.line("  GET /healthz says whether it can answer tokens"),
         }
         if self.dialects != [Dialect::Standard] {
             let names: Vec<_> = self.dialects.iter().map(|dialect| dialect.as_str()).collect();
-            println!("  dialects: {} (docs/migrate.md has each one's routes)", names.join(", "));
+            page.line(format!("  dialects: {} (docs/migrate.md has each one's routes)", names.join(", ")));
         }
         if let (Ok(livekit), Some(_)) = (keys.livekit(), &self.paths) {
-            println!("  tokens are for {}, signed with the key {}", livekit.server.as_str(), livekit.api_key);
+            page.line(format!(
+                "  tokens are for {}, signed with the key {}",
+                livekit.server.as_str(),
+                livekit.api_key
+            ));
         }
         if let Ok(agora) = keys.agora() {
-            println!("  Agora's are for the app {}", agora.app_id);
+            page.line(format!("  Agora's are for the app {}", agora.app_id));
         }
-        println!("  web pages that may read the answers: {} ([cors] origins)", self.pages);
+        page.line(format!("  web pages that may read the answers: {} ([cors] origins)", self.pages));
         for warning in &self.warnings {
-            println!("Warning: {warning}");
+            page.line(format!("Warning: {warning}"));
         }
         match &self.try_it {
-            Ok(curl) => println!("Try it:\n  {curl}"),
-            Err(why) => println!("{why}"),
+            Ok(curl) => {
+                page.line("Try it:");
+                page.line(format!("  {curl}"));
+            }
+            Err(why) => page.line(why),
         }
-        println!("Ctrl-C ends it.");
+        page.line("Ctrl-C ends it.");
+        page.print();
     }
 
     fn log(&self) {

@@ -14,7 +14,8 @@ use roompass::mint;
 use roompass::policy::{Denial, Explanation, PassedOver, Policy};
 use serde_json::{Map, Value, json};
 
-use super::{Shown, passed_over, passed_over_as_json, refusal_as_json, refusal_as_lines};
+use super::{Shown, passed_over_as_json, refusal_as_json, say_passed_over, say_refusal};
+use crate::screen::Page;
 
 pub(super) fn shown(
     wanted: Vec<Wanted>,
@@ -23,7 +24,7 @@ pub(super) fn shown(
     version: TokenVersion,
     now: u64,
 ) -> Shown {
-    let (mut lines, mut services) = (Vec::new(), Vec::new());
+    let (mut page, mut services) = (Page::default(), Vec::new());
     let mut refusals = Vec::new();
     for (member, wanted) in wanted {
         let login = wanted.as_ref().parts().1.map(|login| login.service.as_str());
@@ -37,17 +38,17 @@ pub(super) fn shown(
         let at_service =
             at_service.zip(login).map(|(explained, name)| Part::of_login(member, name, explained));
         for part in channel.into_iter().chain(at_service) {
-            lines.extend(part.lines(&minted));
+            part.say(&mut page, &minted);
             services.push(part.as_json(&minted));
         }
         refusals.extend(minted.err());
     }
     if !refusals.is_empty() && services.len() > 1 {
-        lines.push("in all       refused: one request gets all that it asks for, or nothing".to_owned());
+        page.line("in all       refused: one request gets all that it asks for, or nothing");
     }
     let members = Map::from_iter([("services".to_owned(), Value::Array(services))]);
     // The server answers with the first.
-    Shown { lines, members, refusal: refusals.into_iter().next() }
+    Shown { page, members, refusal: refusals.into_iter().next() }
 }
 
 /// The token, as the server would answer it.
@@ -105,28 +106,31 @@ impl<'a> Part<'a> {
         Self { member, service, passed_over, decision }
     }
 
-    fn lines(&self, minted: &Result<Agora, Refusal>) -> Vec<String> {
+    fn say(&self, page: &mut Page, minted: &Result<Agora, Refusal>) {
         let Self { member, service, .. } = self;
         let version = minted.as_ref().map_or_else(|_| String::new(), |token| format!(" {}", token.version));
-        let mut lines = vec![format!("token        {member}: Agora's{version}, for {service}")];
-        lines.extend(passed_over(self.passed_over));
+        page.line(format!("token        {member}: Agora's{version}, for {service}"));
+        say_passed_over(page, self.passed_over);
         match &self.decision {
-            Err(denial) => lines.extend(refusal_as_lines(&(*denial).clone().into())),
+            Err(denial) => say_refusal(page, &(*denial).clone().into()),
             Ok(Given { rule, channel, user }) => {
-                lines.push(format!("decided by   {rule}"));
-                lines.extend(channel.map(|channel| format!("channel      {channel}")));
-                lines.push(format!("user         {user}"));
+                page.line(format!("decided by   {rule}"));
+                if let Some(channel) = channel {
+                    page.line(format!("channel      {channel}"));
+                }
+                page.line(format!("user         {user}"));
                 match minted {
                     Ok(token) => {
-                        lines.push(format!("may          {}", self.privileges(token).join(", ")));
-                        lines.extend(lifetime(token).map(|ttl| format!("for          {ttl}")));
+                        page.line(format!("may          {}", self.privileges(token).join(", ")));
+                        if let Some(ttl) = lifetime(token) {
+                            page.line(format!("for          {ttl}"));
+                        }
                     }
                     Err(Refusal::Denied(_)) => {}
-                    Err(refusal) => lines.extend(refusal_as_lines(refusal)),
+                    Err(refusal) => say_refusal(page, refusal),
                 }
             }
         }
-        lines
     }
 
     fn as_json(&self, minted: &Result<Agora, Refusal>) -> Value {

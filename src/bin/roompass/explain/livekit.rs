@@ -5,26 +5,28 @@ use roompass::mint;
 use roompass::policy::Explanation;
 use serde_json::{Map, Value};
 
-use super::{Shown, passed_over, passed_over_as_json, refusal_as_lines};
-use crate::screen::wrapped;
+use super::{Shown, passed_over_as_json, say_passed_over, say_refusal};
+use crate::screen::Page;
 
 pub(super) fn shown(explanation: Explanation<Pass>, limits: &Limits, now: u64) -> Shown {
-    let mut lines: Vec<_> = passed_over(&explanation.passed_over).collect();
+    let mut page = Page::default();
+    say_passed_over(&mut page, &explanation.passed_over);
     let mut members = Map::from_iter([passed_over_as_json(&explanation.passed_over)]);
     let pass = match explanation.decision {
         Ok(pass) => pass,
         Err(denial) => {
             let refusal = denial.into();
-            lines.extend(refusal_as_lines(&refusal));
-            return Shown { lines, members, refusal: Some(refusal) };
+            say_refusal(&mut page, &refusal);
+            return Shown { page, members, refusal: Some(refusal) };
         }
     };
-    lines.push(format!("decided by   {}", pass.rule));
+    page.line(format!("decided by   {}", pass.rule));
     members.insert("rule".into(), pass.rule.clone().into());
     match mint::livekit_claims(&pass, API_KEY, limits, now) {
         Ok(claims) => {
-            lines.extend(of_pass(&pass));
-            lines.push(format!("the token says, besides nbf and exp\n{claims:#}"));
+            say_pass(&mut page, &pass);
+            page.line("the token says, besides nbf and exp");
+            page.json(&claims);
             let grants = pass.grants.spelled_out().into_iter();
             let grants = grants.map(|(name, value, _)| (name.to_owned(), value.into())).collect();
             members.extend([
@@ -32,28 +34,25 @@ pub(super) fn shown(explanation: Explanation<Pass>, limits: &Limits, now: u64) -
                 ("grants".to_owned(), Value::Object(grants)),
                 ("claims".to_owned(), claims),
             ]);
-            Shown { lines, members, refusal: None }
+            Shown { page, members, refusal: None }
         }
         Err(error) => {
             let refusal = error.into();
-            lines.extend(refusal_as_lines(&refusal));
-            Shown { lines, members, refusal: Some(refusal) }
+            say_refusal(&mut page, &refusal);
+            Shown { page, members, refusal: Some(refusal) }
         }
     }
 }
 
-fn of_pass(pass: &Pass) -> Vec<String> {
-    let mut lines = vec![
-        format!("room         {}", pass.room.as_str()),
-        format!("identity     {}", pass.identity.as_str()),
-        format!("for          {}", pass.ttl),
-    ];
-    lines.extend(of_grants(&pass.grants));
-    lines
+fn say_pass(page: &mut Page, pass: &Pass) {
+    page.line(format!("room         {}", pass.room.as_str()));
+    page.line(format!("identity     {}", pass.identity.as_str()));
+    page.line(format!("for          {}", pass.ttl));
+    say_grants(page, &pass.grants);
 }
 
 /// The grants that aren't LiveKit's default, a line for each, and the defaults together.
-fn of_grants(grants: &Grants) -> Vec<String> {
+fn say_grants(page: &mut Page, grants: &Grants) {
     let all = grants.spelled_out();
     let (defaults, written): (Vec<_>, Vec<_>) = all.iter().partition(|(_, _, default)| *default);
     let group = |name: &'static str| name.split_once('.').map(|(group, _)| group);
@@ -70,10 +69,10 @@ fn of_grants(grants: &Grants) -> Vec<String> {
     not_given.dedup();
     let said = [("", given), ("not ", not_given)].into_iter().filter(|(_, names)| !names.is_empty());
     let said: Vec<_> = said.map(|(not, names)| format!("{not}{}", names.join(", "))).collect();
-    let mut lines: Vec<_> =
-        written.iter().map(|(name, value, _)| format!("grant        {name} = {value}")).collect();
-    lines.push(wrapped("defaults     ", &format!("LiveKit's for all else: {}", said.join("; "))));
-    lines
+    for (name, value, _) in &written {
+        page.line(format!("grant        {name} = {value}"));
+    }
+    page.wrapped("defaults     ", &format!("LiveKit's for all else: {}", said.join("; ")));
 }
 
 /// Stands for the key that would sign.

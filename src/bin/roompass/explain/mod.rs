@@ -16,6 +16,7 @@ use roompass::policy::{PassedOver, Policy as Rules};
 use serde_json::{Map, Value, json};
 
 use crate::development::{self, Policy};
+use crate::screen::Page;
 use crate::somebody::{self, NotSomebody};
 use asked::{Asked, NotAsked, Told};
 
@@ -56,13 +57,13 @@ pub(crate) enum ExplainError {
 
 /// A decision, as it's printed, and the code to end with: 0 for a pass, 3 where it's refused.
 pub(crate) struct Explained {
-    pub(crate) text: String,
+    pub(crate) page: Page,
     pub(crate) code: u8,
 }
 
 /// What there is to say, for people and for programs.
 struct Shown {
-    lines: Vec<String>,
+    page: Page,
     members: Map<String, Value>,
     refusal: Option<Refusal>,
 }
@@ -82,21 +83,19 @@ pub(crate) fn run(options: &Options) -> Result<Explained, ExplainError> {
     let now = wall_clock();
     let refused = options.caller.is_some().then(|| refused_anyway(&caller, &config.callers, now)).flatten();
     let rules = Rules::new(config.rules, config.limits.clone(), operating_system_randomness);
-    let mut shown = match asked {
+    let shown = match asked {
         Asked::LiveKit(request) => livekit::shown(rules.explain(&caller, *request, now), &config.limits, now),
         Asked::Agora(wanted) => agora::shown(wanted, &rules, &caller, config.agora.token_version, now),
     };
-    if let Some(why) = refused {
-        shown.lines.insert(0, format!("note         such a token is refused in any case: {why}"));
-        shown.members.insert("token_refused".into(), why.into());
-    }
     let code = if shown.refusal.is_some() { REFUSED } else { 0 };
-    let text = if options.json {
-        format!("{:#}\n", as_json(&caller, policy, shown))
+    let page = if options.json {
+        let mut page = Page::default();
+        page.json(&as_json(&caller, policy, refused, shown));
+        page
     } else {
-        as_text(&caller, policy, shown)
+        as_text(&caller, policy, refused.as_deref(), &shown)
     };
-    Ok(Explained { text, code })
+    Ok(Explained { page, code })
 }
 
 /// Why a token with the caller's claims isn't accepted, whatever the rules say.
@@ -115,9 +114,10 @@ fn caller(options: &Options, callers: &[CallerConfig], policy: Policy) -> Result
     })
 }
 
-fn as_json(caller: &Caller, policy: Policy, shown: Shown) -> Value {
+fn as_json(caller: &Caller, policy: Policy, token_refused: Option<String>, shown: Shown) -> Value {
     let mut answer = shown.members;
     answer.insert("caller".into(), caller.name.clone().into());
+    answer.extend(token_refused.map(|why| ("token_refused".to_owned(), why.into())));
     if policy == Policy::Development {
         answer.insert("policy".into(), "development".into());
     }
@@ -128,23 +128,27 @@ fn as_json(caller: &Caller, policy: Policy, shown: Shown) -> Value {
     Value::Object(answer)
 }
 
-fn as_text(caller: &Caller, policy: Policy, shown: Shown) -> String {
+fn as_text(caller: &Caller, policy: Policy, token_refused: Option<&str>, shown: &Shown) -> Page {
     let subject = caller.subject.as_ref().map_or_else(String::new, |subject| format!(", {subject}"));
-    let mut lines = Vec::new();
+    let mut page = Page::default();
     if policy == Policy::Development {
-        lines.push(
+        page.line(
             "policy       development, as `cargo run` has it: no [[caller]] is configured, so in Lambda every request \
-             is refused"
-                .to_owned(),
+             is refused",
         );
     }
-    lines.push(format!("caller       {}{subject}", caller.name));
-    lines.extend(shown.lines);
-    lines.join("\n") + "\n"
+    page.line(format!("caller       {}{subject}", caller.name));
+    if let Some(why) = token_refused {
+        page.line(format!("note         such a token is refused in any case: {why}"));
+    }
+    page.add(&shown.page);
+    page
 }
 
-fn passed_over(rules: &[(String, PassedOver)]) -> impl Iterator<Item = String> {
-    rules.iter().map(|(rule, why)| format!("passed over  {rule}: {why}"))
+fn say_passed_over(page: &mut Page, rules: &[(String, PassedOver)]) {
+    for (rule, why) in rules {
+        page.line(format!("passed over  {rule}: {why}"));
+    }
 }
 
 fn passed_over_as_json(rules: &[(String, PassedOver)]) -> (String, Value) {
@@ -152,8 +156,9 @@ fn passed_over_as_json(rules: &[(String, PassedOver)]) -> (String, Value) {
     ("passed_over".to_owned(), rules.collect())
 }
 
-fn refusal_as_lines(refusal: &Refusal) -> [String; 2] {
-    [format!("refused      {refusal}"), format!("code         {}", refusal.code())]
+fn say_refusal(page: &mut Page, refusal: &Refusal) {
+    page.line(format!("refused      {refusal}"));
+    page.line(format!("code         {}", refusal.code()));
 }
 
 fn refusal_as_json(refusal: &Refusal) -> [(String, Value); 3] {

@@ -1,0 +1,229 @@
+//! The one formatter of the log: each event is one line of text or JSON. Every field has a limit and is escaped, so that
+//! text from outside can neither control a terminal nor forge a line.
+
+use std::fmt::{self, Write};
+use std::time::SystemTime;
+
+use serde_json::Value;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::layer::{Context, Layer};
+
+use super::Format;
+use crate::escape::escaped;
+
+/// Writes each event as one line.
+#[derive(Debug)]
+pub struct Lines<W> {
+    format: Format,
+    write: W,
+}
+
+impl<W: Fn(&str)> Lines<W> {
+    /// Lines in this format. `write` takes each whole, with the newline at its end.
+    pub fn new(format: Format, write: W) -> Self {
+        Self { format, write }
+    }
+}
+
+impl<S: Subscriber, W: Fn(&str) + 'static> Layer<S> for Lines<W> {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let time = humantime::format_rfc3339_micros(SystemTime::now());
+        let level = *event.metadata().level();
+        (self.write)(&match self.format {
+            Format::Text => format!("{time} {level:>5} {}\n", fields.as_text()),
+            Format::Coloured => {
+                let (level, text) = (format!("{}{level:>5}", colour(level)), fields.as_text());
+                format!("{DIM}{time}{PLAIN} {level}{PLAIN} {text}\n")
+            }
+            Format::Json => {
+                format!("{{\"timestamp\":\"{time}\",\"level\":\"{level}\"{}}}\n", fields.as_members())
+            }
+        });
+    }
+}
+
+/// What an event says, each value within its limit.
+#[derive(Default)]
+struct Fields {
+    message: Option<String>,
+    others: Vec<(&'static str, Value)>,
+}
+
+impl Fields {
+    /// The message, then each field. Strings are quoted, so that none can look like a further field.
+    fn as_text(&self) -> String {
+        let message = escaped(self.message.as_deref().unwrap_or_default()).into_owned();
+        self.others.iter().fold(message, |text, (name, value)| text + " " + name + "=" + &json(value))
+    }
+
+    /// Members of a JSON object, each with a comma before it.
+    fn as_members(&self) -> String {
+        let message = self.message.as_deref().map(|message| ("message", Value::from(message)));
+        let all = message.iter().chain(&self.others);
+        all.fold(String::new(), |members, (name, value)| members + ",\"" + name + "\":" + &json(value))
+    }
+
+    fn add(&mut self, field: &Field, value: impl Into<Value>) {
+        self.others.push((field.name(), value.into()));
+    }
+
+    fn add_text(&mut self, field: &Field, text: fmt::Arguments<'_>) {
+        let mut limited = Limited::default();
+        let _ = limited.write_fmt(text);
+        match field.name() {
+            "message" => self.message = Some(limited.0),
+            _ => self.add(field, limited.0),
+        }
+    }
+}
+
+impl Visit for Fields {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.add(field, value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.add(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.add(field, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.add(field, value);
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.add_text(field, format_args!("{value}"));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.add_text(field, format_args!("{value:?}"));
+    }
+}
+
+/// A text up to [`MOST`] bytes; an ellipsis stands for the rest, which isn't even formatted.
+#[derive(Default)]
+struct Limited(String);
+
+impl Write for Limited {
+    fn write_str(&mut self, more: &str) -> fmt::Result {
+        let room = MOST - self.0.len();
+        if more.len() <= room {
+            self.0.push_str(more);
+            return Ok(());
+        }
+        self.0.push_str(&more[..more.floor_char_boundary(room)]);
+        self.0.push('…');
+        Err(fmt::Error)
+    }
+}
+
+/// A value as JSON that is safe to print.
+fn json(value: &Value) -> String {
+    escaped(&value.to_string()).into_owned()
+}
+
+fn colour(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "\u{1b}[31m",
+        Level::WARN => "\u{1b}[33m",
+        Level::INFO => "\u{1b}[32m",
+        Level::DEBUG => "\u{1b}[34m",
+        Level::TRACE => "\u{1b}[35m",
+    }
+}
+
+const DIM: &str = "\u{1b}[2m";
+const PLAIN: &str = "\u{1b}[0m";
+/// How much a line keeps of each field, in bytes before anything is escaped.
+const MOST: usize = 2_048;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use proptest::prelude::*;
+    use tracing::subscriber::with_default;
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::*;
+
+    /// What is written in a format while something is done.
+    fn written(format: Format, log: impl FnOnce()) -> String {
+        let written = Arc::new(Mutex::new(String::new()));
+        let kept = written.clone();
+        let lines = Lines::new(format, move |line: &str| kept.lock().unwrap().push_str(line));
+        with_default(tracing_subscriber::registry().with(lines), log);
+        std::mem::take(&mut written.lock().unwrap())
+    }
+
+    fn refuse(cause: &str) {
+        let absent: Option<&str> = None;
+        tracing::warn!(status = 401, cause, absent, shown = %cause, ok = false, ratio = 0.5, "refused");
+    }
+
+    #[test]
+    fn a_line_of_text_is_time_level_message_and_fields() {
+        let line = written(Format::Text, || refuse("a \"b\""));
+        let (time, rest) = line.split_once("  ").unwrap();
+        assert!(humantime::parse_rfc3339(time).is_ok() && time.len() == 27, "{time}");
+        assert_eq!(
+            rest,
+            "WARN refused status=401 cause=\"a \\\"b\\\"\" shown=\"a \\\"b\\\"\" ok=false ratio=0.5\n"
+        );
+        let coloured = written(Format::Coloured, || refuse("\u{1b}[2J"));
+        assert!(coloured.contains("\u{1b}[33m WARN\u{1b}[0m refused status=401 cause=\"\\u001b[2J\""));
+    }
+
+    #[test]
+    fn a_line_of_json_is_an_object_with_its_members_in_order() {
+        let line = written(Format::Json, || refuse("x"));
+        let (time, rest) = line.split_at(line.find(",\"level\"").unwrap());
+        assert!(time.starts_with("{\"timestamp\":\"20") && time.ends_with("Z\""), "{time}");
+        assert_eq!(
+            rest,
+            ",\"level\":\"WARN\",\"message\":\"refused\",\"status\":401,\"cause\":\"x\",\"shown\":\"x\",\"ok\":false,\"ratio\":0.5}\n"
+        );
+    }
+
+    #[test]
+    fn every_field_and_the_message_have_a_limit() {
+        let long = "é".repeat(50_000);
+        for format in [Format::Text, Format::Json] {
+            let line = written(format, || {
+                tracing::warn!(text = long, shown = %long, debugged = ?long, "{long}");
+            });
+            assert_eq!(line.matches('…').count(), 4, "{line}");
+            assert!(line.len() < 5 * MOST, "{}", line.len());
+            assert!(line.contains(&format!("\"{}…\"", "é".repeat(MOST / 2))), "{line}");
+        }
+        let exactly = "x".repeat(MOST);
+        assert!(written(Format::Json, || refuse(&exactly)).contains(&format!("\"{exactly}\"")));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_field_holds_a_line_is_one_line_and_json_holds_it_all(
+            text in proptest::collection::vec(any::<char>(), 0..100),
+        ) {
+            let text: String = text.into_iter().chain("\u{1b}\r\n\u{9b}\u{202e}\u{7f}\u{2028}\u{200b}".chars()).collect();
+            for format in [Format::Text, Format::Json] {
+                let line = written(format, || tracing::warn!(text, shown = %text, "{text}"));
+                let (line, end) = line.split_at(line.len() - 1);
+                prop_assert_eq!(end, "\n");
+                prop_assert!(matches!(escaped(line), std::borrow::Cow::Borrowed(_)), "{:?}", line);
+                if format == Format::Json {
+                    let read: Value = serde_json::from_str(line).unwrap();
+                    for member in ["text", "shown", "message"] {
+                        prop_assert_eq!(&read[member], &Value::from(text.as_str()));
+                    }
+                }
+            }
+        }
+    }
+}
