@@ -97,7 +97,7 @@ via = "lambda"
 name = "members"
 callers = ["app"]
 rooms = ["*"]
-identity = "{sub}"
+identity = "member:{sub}"
 client_may_set = ["participant_name"]
 "#;
 const WITH_ANONYMOUS: &str = r#"
@@ -145,7 +145,7 @@ async fn assert_served_at_the_exact_path_alone(
             if status == 201 {
                 let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
                 let subject = claims(body["participant_token"].as_str().unwrap())["sub"].clone();
-                assert_eq!(subject == "ada", known, "{what}");
+                assert_eq!(subject == "member:ada", known, "{what}");
             } else {
                 assert!(!answer.to_string().contains("eyJ"), "{what}: nothing was minted");
             }
