@@ -74,6 +74,9 @@ mod policy {
     pub use {pattern::*, rule::*};
 }
 
+#[path = "src/url.rs"]
+mod url;
+
 fn main() -> std::io::Result<()> {
     println!("cargo::rerun-if-changed={FILE}");
     if let Err(mistake) = config::Config::parse(&std::fs::read_to_string(FILE)?, FILE) {

@@ -23,6 +23,7 @@
 //! | [`json`] | JSON in which no member appears twice |
 //! | [`log`] | the log, for people and for machines |
 //! | `refreshing` | the one cache: a value that is fetched, refreshed, used while refreshing fails, and expires |
+//! | [`url`] | URLs, shown without what may be a secret |
 //!
 //! A stage never reaches back, and knows nothing of the stages beyond its neighbours. The head of a request is judged
 //! before its body is read, so that a stranger costs next to nothing. While an issuer is waited for, the keys that sign
@@ -42,3 +43,4 @@ pub mod log;
 pub mod mint;
 pub mod policy;
 mod refreshing;
+pub mod url;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use super::issuer::{Algorithm, Issuer, KeyPlace};
 use super::via::Via;
+use crate::url::has_userinfo;
 
 /// Somebody who may call.
 #[derive(Debug, Clone, PartialEq)]
@@ -164,6 +165,13 @@ fn kind(written: WrittenCaller) -> Result<CallerKind, InvalidCaller> {
                 OneOrMore::More(audiences) => audiences,
             };
             let algorithms = algorithms.ok_or_else(|| lacks("algorithms", "[\"RS256\"]"))?;
+            for (key, url) in [("issuer", Some(&issuer)), ("jwks_url", jwks_url.as_ref())] {
+                if url.is_some_and(|url| has_userinfo(url)) {
+                    let problem =
+                        format!("{key} must not contain a user name or password: remove all before the @");
+                    return Err(InvalidCaller::new(key, problem));
+                }
+            }
             let keys = KeyPlace::of(&issuer, jwks_url, secret, &algorithms)?;
             if issuer.is_empty() {
                 return Err(InvalidCaller::new("issuer", "issuer must not be empty"));

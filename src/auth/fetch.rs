@@ -12,6 +12,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
 use crate::refreshing::TimedOut;
+use crate::url;
 
 /// A client for one GET at a time.
 #[derive(Debug, Clone)]
@@ -52,7 +53,7 @@ impl Fetcher {
         let fetched = tokio::time::timeout(TIME, self.whole(place)).await;
         fetched
             .unwrap_or_else(|_| Err(TimedOut.into()))
-            .map_err(|FetchError(reason)| FetchError(format!("{place}: {reason}")))
+            .map_err(|FetchError(reason)| FetchError(format!("{}: {reason}", url::shown(&place.to_string()))))
     }
 
     async fn whole(&self, place: &Uri) -> Result<Vec<u8>, FetchError> {
@@ -90,5 +91,14 @@ mod tests {
         let (first, causes) = error.strip_prefix(&format!("{place}: ")).unwrap().split_once(": ").unwrap();
         assert_eq!(first, "client error (Connect)");
         assert!(causes.contains("Connection refused"), "{causes}");
+    }
+
+    #[tokio::test]
+    async fn a_failure_does_not_show_the_query() {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let place = format!("http://127.0.0.1:{port}/keys?token=canary").parse().unwrap();
+        let error = Fetcher::new().unwrap().get(&place).await.unwrap_err().to_string();
+        assert!(error.starts_with(&format!("http://127.0.0.1:{port}/keys?…: ")), "{error}");
+        assert!(!error.contains("canary"), "{error}");
     }
 }

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::config::InvalidCaller;
+use crate::url::has_userinfo;
 
 /// An issuer, and what its tokens must be.
 #[derive(Debug, Clone, PartialEq)]
@@ -164,7 +165,7 @@ fn unsafe_url(key: &'static str, what: &str) -> InvalidCaller {
 pub(super) fn safe(url: &str) -> Option<Uri> {
     let uri: Uri = url.parse().ok()?;
     let here = matches!(uri.host()?, "127.0.0.1" | "[::1]" | "localhost");
-    let plain = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
+    let plain = !has_userinfo(url);
     match uri.scheme_str()? {
         "https" if plain => Some(uri),
         "http" if plain && here => Some(uri),

@@ -19,6 +19,7 @@ use super::fetch::{FetchError, Fetcher};
 use super::issuer::{Algorithm, Issuer, KeyPlace, safe};
 use crate::json;
 use crate::refreshing::{Missing, Refresh, Refreshing, Schedule};
+use crate::url::has_userinfo;
 
 /// The cache for one issuer's key set.
 #[derive(Debug)]
@@ -122,7 +123,11 @@ fn discovered(issuer: &Issuer, found_at: &Uri, configuration: &[u8]) -> Result<U
     if configuration.get("issuer").and_then(Value::as_str) != Some(issuer.issuer.as_str()) {
         return Err(FetchError::new("the OpenID configuration is another issuer's"));
     }
-    let place = configuration.get("jwks_uri").and_then(Value::as_str).and_then(safe);
+    let place = configuration.get("jwks_uri").and_then(Value::as_str);
+    if place.is_some_and(has_userinfo) {
+        return Err(FetchError::new("the OpenID configuration's jwks_uri contains a user name or password"));
+    }
+    let place = place.and_then(safe);
     place
         .filter(|place| place.scheme() == Some(&Scheme::HTTPS) || found_at.scheme() == Some(&Scheme::HTTP))
         .ok_or_else(|| FetchError::new("the OpenID configuration has no https jwks_uri"))
@@ -254,5 +259,9 @@ mod tests {
             assert_eq!(keys_of(issuer, keys), Ok(keys.parse().unwrap()));
         }
         assert_eq!(keys_of("http://127.0.0.1:8080", "http://keys.example.com/keys"), refused);
+        for userinfo in ["https://user:canary@keys.example.com/keys", "https://canary@keys.example.com"] {
+            let error = "the OpenID configuration's jwks_uri contains a user name or password";
+            assert_eq!(keys_of("https://login.example.com", userinfo), Err(error.to_owned()));
+        }
     }
 }

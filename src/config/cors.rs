@@ -70,7 +70,7 @@ fn is_port(end: &[u8]) -> bool {
 /// A text that isn't an origin.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "must be \"*\" or scheme://host[:port] without a path, such as https://app.example.com, or http://localhost:* for any port there"
+    "must be \"*\" or scheme://host[:port] without a user name or a path, such as https://app.example.com, or http://localhost:* for any port there"
 )]
 pub struct InvalidOrigin;
 

@@ -12,6 +12,7 @@ use super::{Agora, Cors, Dialect, Http, KeyAges, Sandbox, dialects};
 use crate::auth::{self, CallerConfig, InvalidCaller, WrittenCaller};
 use crate::domain::Limits;
 use crate::policy::{self, Rule};
+use crate::url;
 
 /// `roompass.toml`.
 #[derive(Debug, Clone)]
@@ -54,7 +55,7 @@ pub enum ConfigError {
         text: String,
     },
     /// The file can't be read.
-    #[error("{named_by}{} can't be read: {reason}", .path.display())]
+    #[error("{named_by}{} can't be read: {reason}", url::shown(&.path.to_string_lossy()))]
     Unreadable {
         /// The variable that names it, and a colon; nothing where the command line does.
         named_by: &'static str,
@@ -164,7 +165,7 @@ fn no_toml(text: &str, file: &str, error: &toml::de::Error) -> ConfigError {
 fn unfit(text: &str, file: &str, error: &toml::de::Error) -> ConfigError {
     let mut mistake = at(text, file, &error.span().unwrap_or(0..0), error.message());
     if let ConfigError::At { message, text, .. } = &mut mistake {
-        *message = in_our_words(message, text);
+        *message = url::shown_in(&in_our_words(message, text));
     }
     mistake
 }
@@ -205,7 +206,7 @@ fn at(text: &str, file: &str, span: &Range<usize>, message: &str) -> ConfigError
         line: before.matches('\n').count() + 1,
         column: before[line_start..].chars().count() + 1,
         message: message.replace('\n', ", "),
-        text: shown(text[line_start..].lines().next().unwrap_or_default().trim(), message),
+        text: url::shown_in(&shown(text[line_start..].lines().next().unwrap_or_default().trim(), message)),
     }
 }
 
@@ -270,7 +271,7 @@ mod tests {
             ),
             (
                 "[cors]\norigins = [\"https://a/\"]",
-                "x.toml:2:11: must be \"*\" or scheme://host[:port] without a path, such as https://app.example.com, or http://localhost:* for any port there (in `origins = [\"https://a/\"]`)",
+                "x.toml:2:11: must be \"*\" or scheme://host[:port] without a user name or a path, such as https://app.example.com, or http://localhost:* for any port there (in `origins = [\"https://a/\"]`)",
             ),
             (
                 "[keys]\nrefresh_after = \"0s\"",

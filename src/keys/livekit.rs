@@ -6,6 +6,7 @@ use axum::http::Uri;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{Deployment, MalformedSecret};
+use crate::url::has_userinfo;
 
 /// A key pair and the server that trusts it, always from one version of the secret.
 #[derive(Debug, Clone)]
@@ -108,10 +109,12 @@ impl ServerUrl {
     pub fn parse(text: &str) -> Result<Self, MalformedSecret> {
         let url = text.parse::<Uri>().ok().filter(|url| url.host().is_some_and(|host| !host.is_empty()));
         let connects = |url: &Uri| matches!(url.scheme_str(), Some("ws" | "wss" | "http" | "https"));
-        let has_password =
-            |url: &Uri| url.authority().is_some_and(|authority| authority.as_str().contains('@'));
         match url {
-            Some(url) if connects(&url) && !has_password(&url) => Ok(Self(text.to_owned())),
+            _ if has_userinfo(text) => Err(MalformedSecret::new(
+                URL,
+                "must not contain a user name or password: remove all before the @",
+            )),
+            Some(url) if connects(&url) => Ok(Self(text.to_owned())),
             _ => Err(MalformedSecret::new(URL, "must be a URL such as wss://my-project.livekit.cloud")),
         }
     }

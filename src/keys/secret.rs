@@ -226,6 +226,10 @@ mod tests {
                 r#"{"LIVEKIT_URL": "canary"}"#,
                 "LIVEKIT_URL must be a URL such as wss://my-project.livekit.cloud",
             ),
+            (
+                r#"{"LIVEKIT_URL": "wss://user:canary@a"}"#,
+                "LIVEKIT_URL must not contain a user name or password: remove all before the @",
+            ),
             (r#"{"LIVEKIT_URL": "wss://a"}"#, "LIVEKIT_API_KEY is missing"),
             (r#"{"LIVEKIT_URL": "wss://a", "LIVEKIT_API_KEY": 5}"#, "LIVEKIT_API_KEY must be a string"),
             (r#"{"LIVEKIT_URL": "wss://a", "LIVEKIT_API_KEY": "k"}"#, "LIVEKIT_API_SECRET is missing"),

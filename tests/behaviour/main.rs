@@ -25,3 +25,4 @@ mod security;
 mod serve;
 mod support;
 mod template;
+mod urls;

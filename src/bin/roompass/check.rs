@@ -10,6 +10,7 @@ use roompass::domain::agora::TokenVersion;
 use roompass::domain::{RoomName, operating_system_randomness};
 use roompass::keys::Deployment;
 use roompass::policy::{RoomPattern, Rule, Source, Template, identity_notes};
+use roompass::url;
 
 use crate::development::{self, Policy};
 use crate::screen::Page;
@@ -99,8 +100,8 @@ fn known_by(caller: &CallerConfig) -> String {
             let algorithms: Vec<_> = issuer.algorithms.iter().map(|algorithm| algorithm.name()).collect();
             format!(
                 "a token of {} for {} ({})",
-                issuer.issuer,
-                issuer.audience.join(" or "),
+                url::shown(&issuer.issuer),
+                issuer.audience.iter().map(|audience| url::shown(audience)).collect::<Vec<_>>().join(" or "),
                 algorithms.join(", ")
             )
         }

@@ -9,6 +9,7 @@ use axum::http::uri::Authority;
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use roompass::url;
 use serde_json::json;
 
 /// Passes a request on that is for this machine by a name of its own or by an address, whatever the port: an address is
@@ -18,7 +19,7 @@ pub(crate) async fn of_this_machine(request: Request, next: Next) -> Response {
     if host.is_some_and(is_ours) {
         return next.run(request).await;
     }
-    tracing::warn!(status = 421, code = CODE, host, "refused");
+    tracing::warn!(status = 421, code = CODE, host = host.map(url::shown).as_deref(), "refused");
     let problem = json!({
         "type": format!("urn:roompass:problem:{CODE}"),
         "title": "This is for another host",

@@ -12,7 +12,7 @@ use roompass::config::{
 };
 use roompass::domain::operating_system_randomness;
 use roompass::keys::{CallerKeys, Deployment, Keys, LiveKitKeys, ServerUrl, SigningKeys};
-use roompass::{dialect, http, log};
+use roompass::{dialect, http, log, url};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -227,7 +227,7 @@ impl Notes {
         if let (Ok(livekit), Some(_)) = (keys.livekit(), &self.paths) {
             page.line(format!(
                 "  tokens are for {}, signed with the key {}",
-                livekit.server.as_str(),
+                url::shown(livekit.server.as_str()),
                 livekit.api_key
             ));
         }
@@ -256,7 +256,7 @@ impl Notes {
         let livekit = self.keys.livekit().ok();
         tracing::info!(
             address = %self.address,
-            server = livekit.map(|keys| keys.server.as_str()),
+            server = livekit.map(|keys| url::shown(keys.server.as_str())).as_deref(),
             key = livekit.map(|keys| keys.api_key.as_str()),
             agora_app = self.keys.agora().ok().map(|keys| keys.app_id.as_str()),
             pages = self.pages,

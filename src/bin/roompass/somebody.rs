@@ -3,15 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use roompass::auth::{Caller, CallerConfig, CallerKind};
-use roompass::json;
+use roompass::{json, url};
 use serde_json::{Map, Value};
 
 /// Why the file makes no caller.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotSomebody {
-    #[error("{} can't be read: {reason}", .file.display())]
+    #[error("{} can't be read: {reason}", url::shown(&.file.to_string_lossy()))]
     Unreadable { file: PathBuf, reason: std::io::Error },
-    #[error("{} {problem}", .file.display())]
+    #[error("{} {problem}", url::shown(&.file.to_string_lossy()))]
     Malformed { file: PathBuf, problem: String },
     #[error(
         "--caller is for somebody of a [[caller]], and none is configured: write one into roompass.toml, or set \

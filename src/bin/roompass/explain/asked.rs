@@ -11,6 +11,7 @@ use axum::{Extension, Router};
 use roompass::config::{Config, Dialect};
 use roompass::dialect::{self, Asking, BadRequest, Route, agora, sandbox, standard};
 use roompass::domain::PassRequest;
+use roompass::url;
 use tower::ServiceExt;
 
 /// A request, as far as it's told.
@@ -58,8 +59,8 @@ pub(super) fn read(told: &Told<'_>, config: &Config) -> Result<Asked, NotAsked> 
         None => return Err(NotAsked::Nowhere(served(config))),
     };
     let uri = Some(path).filter(|path| path.starts_with('/')).and_then(|path| path.parse::<Uri>().ok());
-    let uri = uri.ok_or_else(|| NotAsked::NoPath(path.to_owned()))?;
-    let no_place = || NotAsked::NotServed { path: path.to_owned(), served: served(config) };
+    let uri = uri.ok_or_else(|| NotAsked::NoPath(url::shown(path).into_owned()))?;
+    let no_place = || NotAsked::NotServed { path: url::shown(path).into_owned(), served: served(config) };
     match place(&uri, config)?.ok_or_else(no_place)? {
         Place::LiveKit(route) => {
             let mut headers = HeaderMap::new();
