@@ -17,20 +17,23 @@ use lambda_http::request::LambdaRequest;
 use lambda_http::tower::{Service, ServiceExt};
 use lambda_http::{Adapter, LambdaEvent, RequestExt};
 use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use crate::http::{RequestId, UnreadableEvent};
+use crate::json;
 
 /// The answer to an event of API Gateway's (HTTP and REST APIs), a Function URL's or a load balancer's, in that event's own
-/// shape. There always is one.
+/// shape. There always is one: the event is taken as text, since the runtime would fail the invocation for JSON that
+/// can't be held as a value, such as `"\ud800"`, `1e999` or 200 levels of nesting.
 ///
 /// # Errors
 /// Never.
 pub async fn answer(
     router: Router,
-    LambdaEvent { payload, context }: LambdaEvent<Value>,
+    LambdaEvent { payload, context }: LambdaEvent<Box<RawValue>>,
 ) -> Result<impl Serialize + use<>, Infallible> {
-    let (payload, unreadable) = match readable(payload) {
+    let (payload, unreadable) = match readable(&payload) {
         Some(event) => (event, None),
         None => (nothing(), Some(UnreadableEvent)),
     };
@@ -63,8 +66,8 @@ fn into_http(event: lambda_http::Request) -> Request {
 }
 
 /// The event as the library can read it, if it's an HTTP request's.
-fn readable(event: Value) -> Option<LambdaRequest> {
-    let Value::Object(mut event) = event else { return None };
+fn readable(event: &RawValue) -> Option<LambdaRequest> {
+    let mut event = json::object(event.get().as_bytes()).ok()?;
     let percent = if path_is_decoded(&event) { Percent::Itself } else { Percent::Encodes };
     remove_stage(&mut event);
     // Apart from the stage, no part of an answer depends on the host, and a URL is made of it.

@@ -17,22 +17,21 @@ use roompass::config::Config;
 use roompass::http::router;
 use roompass::inspect::{self, Inspected};
 use roompass_fuzz::{OPEN, SAME, keys, value, wait_for};
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
 fuzz_target!(|input: &[u8]| {
-    let event = match input {
+    let event: Option<Box<RawValue>> = match input {
         [b'{' | b'[' | b'"' | b'0'..=b'9', ..] => serde_json::from_slice(input).ok(),
-        [sample, rest @ ..] => changed(usize::from(*sample), &mut Unstructured::new(rest)).ok(),
+        [sample, rest @ ..] => changed(usize::from(*sample), &mut Unstructured::new(rest))
+            .ok()
+            .and_then(|event| to_raw_value(&event).ok()),
         [] => None,
     };
     let Some(event) = event else { return };
     let mut context = Context::default();
     context.request_id = "8476a536-e9f4-11e8-9739-2dfe598c3fcd".into();
-    let router = if event.get("requestContext").is_some_and(|context| context.get("authorizer").is_some()) {
-        VOUCHED.clone()
-    } else {
-        SERVICE.clone()
-    };
+    let router = if event.get().contains("\"authorizer\"") { VOUCHED.clone() } else { SERVICE.clone() };
     let Ok(answer) = wait_for(roompass::lambda::answer(router, LambdaEvent { payload: event, context }));
     must_be_whole(&serde_json::to_value(answer).expect("it's JSON"));
 });

@@ -63,7 +63,9 @@ impl fmt::Display for Origin {
 fn is_port(end: &[u8]) -> bool {
     match end.split_first() {
         None => true,
-        Some((colon, port)) => *colon == b':' && !port.is_empty() && port.iter().all(u8::is_ascii_digit),
+        Some((colon, port)) => {
+            *colon == b':' && (1..=5).contains(&port.len()) && port.iter().all(u8::is_ascii_digit)
+        }
     }
 }
 
@@ -174,6 +176,7 @@ mod tests {
             "http://localhost:5173.evil.example",
             "http://localhost:",
             "http://localhost:x",
+            "http://localhost:000080",
             "http://localhost@evil.example",
             "http://127.0.0.11",
             "http://evil.example:5173",

@@ -98,11 +98,6 @@ fn add(texts: &mut String, text: &str) {
     }
 }
 
-/// As much of it as the log keeps.
-fn short(text: &str) -> &str {
-    &text[..text.floor_char_boundary(MOST)]
-}
-
 fn given(text: &str) -> Option<&str> {
     Some(text).filter(|text| !text.is_empty())
 }
@@ -164,8 +159,7 @@ pub(super) async fn told(State(randomness): State<Randomness>, mut request: Requ
     let minted = response.extensions_mut().remove::<Minted>();
     let audit = minted.as_ref().map(|minted| minted.0.as_ref());
     let asked = response.extensions_mut().remove::<Arc<Asked>>().filter(|_| audit.is_none());
-    let of_asked =
-        |text: fn(&Asked) -> &String| asked.as_deref().and_then(|asked| given(text(asked))).map(short);
+    let of_asked = |text: fn(&Asked) -> &String| asked.as_deref().and_then(|asked| given(text(asked)));
     let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     // A macro, because a level is part of what the tracing library fixes at compile time.
     macro_rules! line {
@@ -174,7 +168,7 @@ pub(super) async fn told(State(randomness): State<Randomness>, mut request: Requ
                 $level,
                 status = response.status().as_u16(),
                 method = method.as_str(),
-                path = short(&path),
+                path,
                 code = refusal.as_ref().map(|refusal| refusal.code()),
                 cause = refusal.as_ref().map(ToString::to_string),
                 caller = audit.map(|audit| audit.caller.as_str()).or_else(|| of_asked(|asked| &asked.caller)),
@@ -225,5 +219,3 @@ fn tell(refusal: &Refusal, id: &RequestId, response: &mut Response) {
 
 /// The response header with an error's code, for dialects whose errors have no place for it.
 pub(super) const ERROR_CODE: HeaderName = HeaderName::from_static("x-error-code");
-/// How much the log keeps of a path, a subject or a room that was asked for, in bytes.
-const MOST: usize = 200;

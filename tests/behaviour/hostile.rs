@@ -288,3 +288,44 @@ proptest! {
         assert_answered(&runtime.block_on(invoke_on(open(), &event.to_string())), &event.to_string());
     }
 }
+
+#[tokio::test]
+async fn an_event_that_is_json_and_no_value_is_a_400_in_the_one_shape() {
+    let deep = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+    let sample = event("http-api");
+    let with = |member: &str| sample.replacen('{', &format!("{{{member},"), 1);
+    for event in [
+        with(r#""x":"\ud800""#),
+        with(r#""\udc00":1"#),
+        with(r#""x":"\ud800\u0041""#),
+        with(r#""x":1e999"#),
+        with(r#""x":-1e999"#),
+        with(&format!(r#""x":{}"#, "9".repeat(400))),
+        with(&format!(r#""x":{}"#, deep(200))),
+        with(&format!(r#""x":{}"#, deep(100_000))),
+        with(r#""rawPath":"/healthz""#),
+        r#""\ud800""#.to_owned(),
+        "1e999".to_owned(),
+        deep(1_000_000),
+        sample.replace("\\\"standup\\\"", r"\ud800"),
+    ] {
+        let answer = invoke_on(open(), &event).await;
+        let shown: String = event.chars().take(80).collect();
+        assert_eq!(answer["statusCode"], 400, "{shown}: {answer}");
+        let problem: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+        assert_eq!(problem["code"], "invalid_event", "{shown}");
+        assert_eq!(problem["request_id"], "8476a536-e9f4-11e8-9739-2dfe598c3fcd");
+        assert!(!answer.to_string().contains("eyJ"), "nothing was minted");
+    }
+}
+
+#[tokio::test]
+async fn a_body_with_a_surrogate_or_a_number_of_no_size_is_a_400_of_the_bodys() {
+    for body in [r#"{"room_name":"\ud800"}"#, r#"{"x":1e999}"#] {
+        let mut event = sample("http-api");
+        event["body"] = json!(body);
+        let answer = invoke_on(open(), &event.to_string()).await;
+        assert_eq!(answer["statusCode"], 400, "{answer}");
+        assert!(answer["body"].as_str().unwrap().contains("invalid_body"), "{answer}");
+    }
+}

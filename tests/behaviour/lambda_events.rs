@@ -5,7 +5,7 @@ use axum::Router;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use lambda_http::{Context, LambdaEvent};
-use serde_json::{Value, json};
+use serde_json::{Deserializer, Value, json};
 
 async fn invoke(config: &str, event: &str) -> Value {
     invoke_on(service(config), event).await
@@ -14,7 +14,8 @@ async fn invoke(config: &str, event: &str) -> Value {
 pub(crate) async fn invoke_on(service: Router, event: &str) -> Value {
     let mut context = Context::default();
     context.request_id = "8476a536-e9f4-11e8-9739-2dfe598c3fcd".into();
-    let payload = serde_json::from_str(event).unwrap();
+    // As the runtime reads it, which fails the invocation where it can't.
+    let payload = serde_path_to_error::deserialize(&mut Deserializer::from_slice(event.as_bytes())).unwrap();
     let Ok(answer) = roompass::lambda::answer(service, LambdaEvent { payload, context }).await;
     serde_json::to_value(answer).unwrap()
 }

@@ -17,6 +17,7 @@ mod issuer;
 mod lambda_events;
 mod local_files;
 mod log;
+mod long_text;
 mod oracle;
 mod paths;
 mod policies;
