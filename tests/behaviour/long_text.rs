@@ -20,11 +20,18 @@ fn answered(serving: &mut Serving, request: &str) -> (String, String) {
     let address = started.split_once("http://").unwrap().1;
     let address: String =
         address.chars().take_while(|char| char.is_ascii_digit() || ".:".contains(*char)).collect();
-    let mut connection = TcpStream::connect(address).unwrap();
-    connection.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer).unwrap();
-    (answer, serving.next_line())
+    // At once, since a program whose line doesn't fit a pipe answers once the line is read.
+    std::thread::scope(|scope| {
+        let answer = scope.spawn(move || {
+            let mut connection = TcpStream::connect(address).unwrap();
+            connection.write_all(request.as_bytes()).unwrap();
+            let mut answer = String::new();
+            connection.read_to_string(&mut answer).unwrap();
+            answer
+        });
+        let logged = serving.next_line();
+        (answer.join().unwrap(), logged)
+    })
 }
 
 #[test]
