@@ -6,7 +6,9 @@ import { readdirSync, writeFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { freePort, repo, run, start, until } from './lib/programs.mjs';
 import { verified } from './lib/tokens.mjs';
+import { testWith } from './lib/tools.mjs';
 
+const testInDocker = testWith('lambda-image');
 const x86 = ['--parameter-overrides', 'Architecture=x86_64'];
 // Without an account: no credentials, no profile, no region.
 const env = { ...process.env, SAM_CLI_TELEMETRY: '0', AWS_CONFIG_FILE: '/dev/null', AWS_SHARED_CREDENTIALS_FILE: '/dev/null' };
@@ -63,7 +65,7 @@ test('every sample event has its outcome', () => {
 });
 
 for (const [name, status] of Object.entries(outcomes)) {
-  test(`sam local invoke -e events/${name}.json answers ${status}`, async () => {
+  testInDocker(`sam local invoke -e events/${name}.json answers ${status}`, async () => {
     const answer = answerOf(await sam('local', 'invoke', 'TokenFunction', '-e', `events/${name}.json`, '--skip-pull-image', ...x86));
     assert.equal(answer.statusCode, status, JSON.stringify(answer));
     if (status === 201) {
@@ -76,7 +78,7 @@ for (const [name, status] of Object.entries(outcomes)) {
   });
 }
 
-test('sam local start-api lets in only whom the file names: 401, 403 and 201', async (t) => {
+testInDocker('sam local start-api lets in only whom the file names: 401, 403 and 201', async (t) => {
   const key = 'a key that only this test has';
   const hash = createHash('sha256').update(key).digest('hex');
   const ROOMPASS_CONFIG = `
@@ -108,7 +110,7 @@ test('sam local start-api lets in only whom the file names: 401, 403 and 201', a
   assert.ok(preflight.ok, `a preflight needs no credential: ${preflight.status}`);
 });
 
-test('deployed as it comes, without the file for local use, nobody is let in', async () => {
+testInDocker('deployed as it comes, without the file for local use, nobody is let in', async () => {
   const wiring = JSON.stringify({ TokenFunction: { LIVEKIT_URL: 'wss://x', LIVEKIT_API_KEY: 'k', LIVEKIT_API_SECRET: 'a secret that is long enough' } });
   const file = `${repo}/e2e/.tools/deployed.env.json`;
   writeFileSync(file, wiring);
@@ -129,7 +131,7 @@ async function startApi(t, ...args) {
   return url;
 }
 
-test('sam local start-api serves the endpoint', async (t) => {
+testInDocker('sam local start-api serves the endpoint', async (t) => {
   const url = await startApi(t);
 
   for (const path of ['/getToken', '/api/token']) {

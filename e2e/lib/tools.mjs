@@ -1,0 +1,15 @@
+// Tools that a machine may lack: the tests that need one are skipped there, and fail in CI.
+
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { e2e } from './programs.mjs';
+
+/** `test`, for tests that need a tool of e2e/setup's. */
+export function testWith(tool) {
+  const missing = `${e2e}/.tools/missing/${tool}`;
+  if (!existsSync(missing)) return test;
+  const reason = `${tool} is not available: ${readFileSync(missing, 'utf8').trim()}`;
+  if (process.env.CI) return (name) => test(name, () => assert.fail(reason));
+  return (name, body) => test(name, { skip: reason }, body);
+}
