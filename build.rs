@@ -34,6 +34,7 @@ mod config {
 mod domain {
     mod agent;
     pub mod agora;
+    mod ask;
     mod attributes;
     mod duration;
     mod egress;
@@ -41,13 +42,12 @@ mod domain {
     mod generated;
     mod grants;
     mod limits;
-    mod pass;
     mod text;
     mod ttl;
 
     pub use {
-        agent::*, attributes::*, duration::*, egress::*, field::*, generated::*, grants::*, limits::*,
-        pass::*, text::*, ttl::*,
+        agent::*, ask::*, attributes::*, duration::*, egress::*, field::*, generated::*, grants::*,
+        limits::*, text::*, ttl::*,
     };
 
     /// A request's, and there is none while building.

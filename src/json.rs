@@ -9,7 +9,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 use serde_json::{Map, Value};
 
 /// Why a text isn't the JSON object that was asked for. Says where, never what was there.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum JsonError {
     /// It doesn't parse, or a member appears twice, or it isn't UTF-8.
     #[error("is not valid JSON with unique member names (line {line}, column {column})")]

@@ -10,21 +10,23 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use arbitrary::Unstructured;
+use axum::http::HeaderMap;
 use libfuzzer_sys::fuzz_target;
 use roompass::auth::Caller;
-use roompass::config::Config;
-use roompass::dialect::agora::{Asking, ROUTES};
+use roompass::config::{Config, Dialect};
+use roompass::dialect::{Found, Received, Routes, Row};
 use roompass::domain::agora::TokenVersion;
-use roompass::domain::{AgoraToken, Limits, LoginRequest, PassRequest, Role, Ttl};
+use roompass::domain::{Ask, Limits, Pass, Provider, Role, Ttl};
 use roompass::inspect::{self, Agora, Inspected, Name, Service};
-use roompass::mint;
+use roompass::mint::{self, Settings};
 use roompass::policy::Policy;
-use roompass_fuzz::{APP_ID, OPEN, SAME, agora_keys, members};
+use roompass_fuzz::{APP_ID, OPEN, at, members, signing_keys};
 use serde_json::Value;
 
 fuzz_target!(|input: &[u8]| {
     let [route, options, rest @ ..] = input else { return };
-    let route = &ROUTES[usize::from(*route) % ROUTES.len()];
+    let all = Row::of(Dialect::Agora).routes;
+    let route = &all[usize::from(*route) % all.len()];
     let made = options & 1 != 0 && route.path.ends_with("getToken");
     let (address, body) = if made {
         let Ok(members) = members(&mut Unstructured::new(rest), &WORDS, 2) else { return };
@@ -35,16 +37,34 @@ fuzz_target!(|input: &[u8]| {
         (String::from_utf8_lossy(&rest[..end]).into_owned(), body.to_vec())
     };
     let (path, query) = address.split_once('?').unwrap_or((&address, ""));
-    let names = route.path.split(['{', '}']).skip(1).step_by(2).map(str::to_owned);
-    let path: HashMap<_, _> = names.zip(path.split('/').map(decoded)).collect();
+    let mut parts = path.split('/');
+    let part =
+        |name: &'static str| if name.starts_with('{') { parts.next().unwrap_or_default() } else { name };
+    let path = route.path.split('/').map(part).collect::<Vec<_>>().join("/");
+    // A part that is empty makes it the path of another route, or of none.
+    let Found::Token(row, route, parameters) = ROUTES.find(&route.method, &path) else { return };
+    if !parameters.are_readable() {
+        return;
+    }
     let version = if options & 2 == 0 { TokenVersion::V007 } else { TokenVersion::V006 };
     let limits = Limits::default();
-    match (route.read)(&Asking { path: &path, query, body: &body, limits: &limits }) {
-        Ok(wanted) => {
-            let asked = Asked::read(&path, query, &body);
-            assert!(!wanted.is_empty());
-            for (_, wanted) in wanted {
-                asked.must_be_given(wanted, version);
+    let received = Received {
+        headers: &HeaderMap::new(),
+        path: &parameters,
+        query,
+        body: &body,
+        limits: &limits,
+        sandboxes: &[],
+    };
+    match row.asks(route, &received) {
+        Ok(asks) => {
+            let names = route.path.split('/').zip(path.split('/')).filter(|(name, _)| name.starts_with('{'));
+            let path = names.map(|(name, part)| (name.trim_matches(['{', '}']).to_owned(), decoded(part)));
+            let asked = Asked::read(&path.collect(), query, &body);
+            assert!(!asks.is_empty());
+            let settings = Settings { limits, agora_version: version };
+            for of_one_token in asks.chunk_by(|(one, _), (other, _)| one == other) {
+                asked.must_be_given(of_one_token, &settings);
             }
         }
         Err(refused) => assert!(!refused.to_string().contains('\n')),
@@ -54,7 +74,7 @@ fuzz_target!(|input: &[u8]| {
 /// What was asked for, as another reader sees it.
 struct Asked {
     channel: String,
-    /// The user of the channel, and whoever logs in, where that is another.
+    /// The user of the channel, and the one that logs in, where that is another.
     users: Vec<String>,
     publishes: bool,
     seconds: Option<u64>,
@@ -86,26 +106,26 @@ impl Asked {
     }
 
     /// That a policy which is open to all gives exactly this, and the token says so.
-    fn must_be_given(&self, wanted: AgoraToken<PassRequest, LoginRequest>, version: TokenVersion) {
-        let caller = Caller::anonymous("anyone");
-        let given = wanted.try_map(
-            |request| {
-                let role = if self.publishes { Role::Publisher } else { Role::Subscriber };
-                assert_eq!(request.role, Some(role));
-                assert_eq!(request.room.as_ref().map(|room| room.as_str()), Some(&*self.channel));
-                self.must_last(request.ttl);
-                POLICY.decide(&caller, request, NOW)
-            },
-            |request| {
-                self.must_last(request.ttl);
-                POLICY.admit(&caller, request, NOW)
-            },
-        );
-        let given = given.expect("everything is open");
-        let token =
-            mint::agora(&given, version, &agora_keys(), NOW, SAME).expect("what was read can be signed");
+    fn must_be_given(&self, asks: &[(&str, Ask)], settings: &Settings) {
+        let passes: Vec<_> = asks.iter().map(|(_, ask)| self.pass(ask)).collect();
+        let token = mint::token(&passes, Provider::Agora, &signing_keys(), settings, &at(NOW));
+        let token = token.expect("what was read can be signed");
         let Ok(Inspected::Agora(token)) = inspect::read(token.expose()) else { panic!("it's no token") };
         self.must_be_said(&token);
+    }
+
+    fn pass(&self, ask: &Ask) -> Pass {
+        match ask {
+            Ask::Room(ask) => {
+                let role = if self.publishes { Role::Publisher } else { Role::Subscriber };
+                assert_eq!(ask.role, Some(role));
+                assert_eq!(ask.room.as_ref().map(|room| room.as_str()), Some(&*self.channel));
+                self.must_last(ask.ttl);
+            }
+            Ask::Login(ask) => self.must_last(ask.ttl),
+        }
+        let decision = POLICY.decide(&Caller::anonymous("anyone"), ask.clone(), &at(NOW));
+        decision.outcome.expect("everything is open")
     }
 
     fn must_last(&self, ttl: Option<Ttl>) {
@@ -137,10 +157,10 @@ impl Asked {
 
     fn is_the_user(&self, service: &Service) -> bool {
         let name = service.user.as_ref().expect("it has users");
-        let means_anybody =
+        let means_anyone =
             |user: &str| is_wildcard(user) || user.bytes().all(|byte| matches!(byte, b'0' | b' '));
         let user = if service.name() == "rtc" { self.users.first() } else { self.users.last() };
-        user.is_some_and(|user| is(name, user) && !means_anybody(user))
+        user.is_some_and(|user| is(name, user) && !means_anyone(user))
     }
 }
 
@@ -167,7 +187,8 @@ fn decoded(part: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = part.as_bytes();
     while let [first, after @ ..] = rest {
-        let digits = after.get(..2).and_then(|digits| str::from_utf8(digits).ok());
+        let digits = after.get(..2).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+        let digits = digits.and_then(|digits| str::from_utf8(digits).ok());
         match digits.filter(|_| *first == b'%').and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
             Some(byte) => {
                 bytes.push(byte);
@@ -184,8 +205,10 @@ fn decoded(part: &str) -> String {
 
 static POLICY: LazyLock<Policy> = LazyLock::new(|| {
     let config = Config::parse(OPEN, "open.toml").expect("it's sound");
-    Policy::new(config.rules, config.limits, SAME)
+    Policy::new(config.rules, config.limits)
 });
+
+static ROUTES: LazyLock<Routes> = LazyLock::new(|| Routes::new(&[Dialect::Agora], ""));
 
 const NOW: u64 = 1_700_000_000;
 const WORDS: [&str; 24] = [

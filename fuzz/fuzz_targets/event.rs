@@ -1,4 +1,4 @@
-//! A whole Lambda event, of which a client or anybody who may call the function has written any part: it's answered
+//! A whole Lambda event, any part of it written by a client or by anyone who may call the function: it's answered
 //! whole, never with a failure of ours, and what is minted opens one room for one person.
 //!
 //! The first byte chooses a sample event, which the rest changes; `{` and what isn't UTF-8 aside, it's the event's text.
@@ -16,7 +16,7 @@ use libfuzzer_sys::fuzz_target;
 use roompass::config::Config;
 use roompass::http::router;
 use roompass::inspect::{self, Inspected};
-use roompass_fuzz::{OPEN, SAME, keys, value, wait_for};
+use roompass_fuzz::{OPEN, keys, surroundings, value, wait_for};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
@@ -145,7 +145,7 @@ fn places(value: &Value, at: &str, found: &mut Vec<String>) {
 fn service(callers: &str) -> Router {
     let dialects = r#"["standard", "sandbox", "token-server", "quickstart", "openvidu", "agora"]"#;
     let text = format!("dialects = {dialects}\nsandbox.ids = [\"s\"]\ncors.origins = [\"*\"]\n{callers}");
-    router(Config::parse(&text, "fuzz.toml").expect("it's sound"), keys(), SAME)
+    router(Config::parse(&text, "fuzz.toml").expect("it's sound"), keys(), surroundings)
 }
 
 /// Open to all.

@@ -1,4 +1,4 @@
-//! Whatever stands in a request's headers, somebody is let in only by a token that was signed with the issuer's key and
+//! Whatever stands in a request's headers, a caller is known only by a token that was signed with the issuer's key and
 //! says what the configuration asks of it, or by a key that is kept. Whether the secret signed it is checked here by
 //! another implementation.
 //!
@@ -22,11 +22,10 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
 use libfuzzer_sys::fuzz_target;
-use roompass::auth::{AuthError, Caller, Callers};
+use roompass::auth::{ApiKeyHash, AuthError, Caller, CallerKeys, Callers};
 use roompass::config::Config;
-use roompass::keys::api_key::ApiKeyHash;
-use roompass::keys::{CallerKeys, Keys};
-use roompass_fuzz::{signing_keys, value, wait_for};
+use roompass::keys::Keys;
+use roompass_fuzz::{at, signing_keys, value, wait_for};
 use serde_json::{Map, Value, json};
 use sha2::Sha256;
 
@@ -46,7 +45,7 @@ fuzz_target!(|input: &[u8]| {
     let Ok(value) = HeaderValue::from_bytes(&value) else { return };
     let mut head = head();
     head.headers.insert(name, value.clone());
-    match wait_for(issuer.callers.identify(&head, &issuer.keys, NOW)) {
+    match wait_for(issuer.callers.identify(&head, &issuer.keys, &at(NOW))) {
         Ok(caller) => issuer.must_be_known(&caller, value.as_bytes(), shown),
         Err(AuthError::Refused(_) | AuthError::NoCredential) => assert!(!is_plainly_good(shown, *form, rest)),
         Err(other) => panic!("{other}"),
@@ -188,14 +187,14 @@ impl Issuer {
         let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).expect("a signature");
         let issuer = match caller.name.as_str() {
             "sharing" => {
-                assert_eq!(signature, hs256(SECRET.as_bytes(), signed), "nobody signed it with the secret");
+                assert_eq!(signature, hs256(SECRET.as_bytes(), signed), "it is not signed with the secret");
                 SHARING
             }
             "signing" => {
                 // An elliptic signature has a twin, which is as good: what must be as it was is what it's of.
                 assert!(
                     shown == Shown::ByKey || shown == Shown::ChangedByKey,
-                    "nobody signed it with the key"
+                    "it is not signed with the key"
                 );
                 let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, self.pair.public_key());
                 key.verify(signed.as_bytes(), &signature).expect("signed with the key");
@@ -227,7 +226,7 @@ fn must_fit(caller: &Caller, signed: &str, issuer: &str) {
     assert!(time("exp").expect("it ends") > now - 61.0, "it has ended");
     assert!(
         ["nbf", "iat"].into_iter().filter_map(time).all(|begins| begins < now + 61.0),
-        "it's yet to begin"
+        "it begins in the future"
     );
     assert_eq!(caller.subject.as_deref(), claims["sub"].as_str());
     assert!(caller.subject.as_ref().is_some_and(|subject| !subject.is_empty()));
@@ -290,7 +289,7 @@ static ISSUER: LazyLock<Issuer> = LazyLock::new(|| {
     let stored = json!({ "backend": ApiKeyHash::of(API_KEY).to_string() });
     let members = json!({ "SHARED": SECRET, "ROOMPASS_API_KEYS": stored });
     let members = members.as_object().expect("it's an object");
-    let keys = CallerKeys::read(members, &config.shared_secrets());
+    let keys = CallerKeys::read(members, &[], &config.shared_secrets());
     Issuer {
         callers: Callers::new(config.callers),
         keys: Keys::given(signing_keys(), keys),

@@ -12,15 +12,16 @@ use arbitrary::Unstructured;
 use axum::http::{HeaderMap, HeaderValue};
 use libfuzzer_sys::fuzz_target;
 use roompass::config::Dialect;
-use roompass::dialect::{Asking, routes};
-use roompass::domain::{Attributes, Limits, PassRequest, RoomConfig};
+use roompass::dialect::{PathParameters, Received, Row};
+use roompass::domain::{Ask, Attributes, Limits, RoomAsk, RoomConfig};
 use roompass_fuzz::{members, texts};
 use serde_json::{Map, Value};
 
 fuzz_target!(|input: &[u8]| {
     let [route, options, rest @ ..] = input else { return };
-    let all = DIALECTS.into_iter().flat_map(routes).collect::<Vec<_>>();
-    let route = all[usize::from(*route) % all.len()];
+    let rows = DIALECTS.into_iter().map(Row::of);
+    let all = rows.flat_map(|row| row.routes.iter().map(move |route| (row, route))).collect::<Vec<_>>();
+    let (row, route) = all[usize::from(*route) % all.len()];
     let limits = if options & 1 == 0 { Limits::default() } else { lowest() };
     let body = if options & 2 == 0 {
         rest.to_vec()
@@ -32,17 +33,26 @@ fuzz_target!(|input: &[u8]| {
     for id in [&["s"][..], &[], &["s", "s"], &["other"]][usize::from(options >> 2 & 3)] {
         headers.append("x-sandbox-id", HeaderValue::from_static(id));
     }
-    let asking = Asking { headers: &headers, body: &body, limits: &limits, sandboxes: &["s".to_owned()] };
-    match (route.read)(&asking) {
-        Ok(request) => {
+    let received = Received {
+        headers: &headers,
+        path: &PathParameters::default(),
+        query: "",
+        body: &body,
+        limits: &limits,
+        sandboxes: &["s".to_owned()],
+    };
+    match row.asks(route, &received) {
+        Ok(asks) => {
             assert!(!route.path.contains("sandbox") || options >> 2 & 3 == 0, "asked through no sandbox");
-            must_be_what_was_sent(route.path, &request, &body, &limits);
+            let [(_, Ask::Room(ask))] = &asks[..] else { panic!("one room is asked for: {asks:?}") };
+            assert_eq!(ask.usual_ttl, row.usual_ttl);
+            must_be_what_was_sent(route.path, ask, &body, &limits);
         }
         Err(refused) => assert!(!refused.to_string().is_empty()),
     }
 });
 
-fn must_be_what_was_sent(path: &str, request: &PassRequest, body: &[u8], limits: &Limits) {
+fn must_be_what_was_sent(path: &str, request: &RoomAsk, body: &[u8], limits: &Limits) {
     let said: Map<String, Value> = match body {
         [] => Map::new(),
         body => serde_json::from_slice(body).expect("what was read is a JSON object"),

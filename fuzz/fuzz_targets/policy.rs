@@ -1,4 +1,4 @@
-//! A policy file is a configuration, or a mistake told in one line that names its place. What is a configuration can be
+//! A policy file is a configuration, or a mistake, in one line that names its place. What is a configuration can be
 //! served and decided on, for any caller and any request, and nothing is given that the deciding rule doesn't say.
 //!
 //! The text goes to the first NUL; of what follows, a caller and a request are made.
@@ -7,16 +7,17 @@
 
 use arbitrary::{Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
-use roompass::auth::{Caller, CallerKind};
+use roompass::auth::{Caller, CallerKeys, CallerKind};
 use roompass::config::{Config, warnings};
 use roompass::dialect::standard;
 use roompass::domain::{
-    AgentDispatch, Identity, LoginRequest, LoginService, Pass, PassRequest, Role, RoomConfig, Ttl,
+    AgentDispatch, Ask, Identity, LoginAsk, LoginService, Pass, Provider, Role, RoomAsk, RoomConfig,
+    RoomPass, Ttl,
 };
 use roompass::http::router;
-use roompass::mint::{MintError, livekit};
+use roompass::mint::{self, MintError, Settings};
 use roompass::policy::{Policy, Rule};
-use roompass_fuzz::{API_SECRET, SAME, keys, members, signing_keys, value};
+use roompass_fuzz::{API_SECRET, SAME, at, keys, members, signing_keys, surroundings, value};
 use serde_json::Value;
 
 fuzz_target!(|input: &[u8]| {
@@ -42,37 +43,37 @@ fn must_name_its_place(mistake: &str, text: &str) {
 }
 
 fn must_decide(config: Config, bytes: &mut Unstructured<'_>) {
-    let _ = router(config.clone(), keys(), SAME);
-    let _ = warnings::of_callers(&config, &signing_keys());
-    let policy = Policy::new(config.rules.clone(), config.limits.clone(), SAME);
+    let _ = router(config.clone(), keys(), surroundings);
+    let _ = warnings::of_callers(&config, &CallerKeys::default());
+    let policy = Policy::new(config.rules.clone(), config.limits.clone());
+    let settings = Settings { limits: config.limits.clone(), agora_version: config.agora.token_version };
     for _ in 0..4 {
         let Ok((caller, request)) = asked(bytes, &config) else { return };
-        let explained = policy.explain(&caller, request.clone(), NOW);
-        assert!(explained.passed_over.iter().all(|(_, why)| !why.to_string().is_empty()));
-        match &explained.decision {
+        let decision = policy.decide(&caller, request.clone().into(), &at(NOW));
+        assert!(decision.skipped.iter().all(|(_, why)| !why.to_string().is_empty()));
+        match &decision.outcome {
             Ok(pass) => {
-                let rule = &config.rules[explained.passed_over.len()];
-                must_keep_to(rule, pass, &caller, &request, &config);
-                let signing = signing_keys();
-                let token = livekit(pass, signing.livekit().expect("there are keys"), &config.limits);
-                match token {
+                let rule = &config.rules[decision.skipped.len()];
+                let room = pass.room().expect("a room was asked for");
+                must_keep_to(rule, pass, room, &caller, &request, &config);
+                let passes = std::slice::from_ref(pass);
+                match mint::token(passes, Provider::LiveKit, &signing_keys(), &settings, &at(NOW)) {
                     Ok(token) => assert!(token.expose().len() <= config.limits.max_token_size),
                     Err(refused) => assert!(matches!(refused, MintError::TooLarge { .. })),
                 }
             }
             Err(denial) => assert!(!denial.to_string().is_empty()),
         }
-        let identity = request.identity.unwrap_or_else(|| Identity::generated(SAME));
+        let identity = request
+            .identity
+            .unwrap_or_else(|| Identity::parse("ada", &config.limits).expect("it is within every limit"));
         for service in [LoginService::Rtm, LoginService::Chat] {
-            let login = LoginRequest {
-                service,
-                identity: identity.clone(),
-                ttl: request.ttl,
-                usual_ttl: Ttl::DEFAULT,
-            };
-            if let Ok(login) = policy.admit(&caller, login, NOW) {
+            let ask =
+                LoginAsk { service, identity: identity.clone(), ttl: request.ttl, usual_ttl: Ttl::DEFAULT };
+            if let Ok(login) = policy.decide(&caller, Ask::Login(ask), &at(NOW)).outcome {
                 let rule =
                     config.rules.iter().find(|rule| rule.name == login.rule).expect("it names its rule");
+                assert_eq!(login.login(), Some(service));
                 assert!(rule.callers.contains(&caller.name));
                 assert!(rule.agora_logins.as_ref().is_some_and(|given| given.contains(&service)));
             }
@@ -80,39 +81,42 @@ fn must_decide(config: Config, bytes: &mut Unstructured<'_>) {
     }
 }
 
-fn must_keep_to(rule: &Rule, pass: &Pass, caller: &Caller, request: &PassRequest, config: &Config) {
+fn must_keep_to(
+    rule: &Rule,
+    pass: &Pass,
+    given: &RoomPass,
+    caller: &Caller,
+    request: &RoomAsk,
+    config: &Config,
+) {
     assert_eq!((&pass.rule, &pass.caller), (&rule.name, &caller.name));
     assert!(rule.callers.contains(&caller.name));
-    assert!(rule.rooms.iter().any(|pattern| pattern.matches(pass.room.as_str(), caller) == Ok(true)));
-    assert!(request.room.as_ref().is_none_or(|room| *room == pass.room));
+    assert!(rule.rooms.iter().any(|pattern| pattern.matches(given.room.as_str(), caller) == Ok(true)));
+    assert!(request.room.as_ref().is_none_or(|room| *room == given.room));
     let sets = |field: &str| rule.client_may_set.iter().any(|may| may.path() == field);
-    let generated = Identity::generated(SAME);
-    let own = match &rule.identity {
-        Some(template) => template.fill(caller, SAME).expect("it was filled"),
-        None => generated.as_str().to_owned(),
-    };
+    let own = rule.identity.fill(caller, SAME).expect("it was filled");
     assert!(pass.identity.as_str() == own || sets("participant_identity"));
-    assert!(pass.name.is_none() || rule.participant_name.is_some() || sets("participant_name"));
-    assert!(pass.metadata.is_none() || rule.participant_metadata.is_some() || sets("participant_metadata"));
+    assert!(given.name.is_none() || rule.participant_name.is_some() || sets("participant_name"));
+    assert!(given.metadata.is_none() || rule.participant_metadata.is_some() || sets("participant_metadata"));
     for (key, template) in &rule.participant_attributes {
         let own = template.fill(caller, SAME).expect("it was filled");
-        let said = pass.attributes.iter().flat_map(|all| all.iter()).find(|(name, _)| *name == key);
+        let said = given.attributes.iter().flat_map(|all| all.iter()).find(|(name, _)| *name == key);
         assert_eq!(said.map(|(_, value)| value), Some(&own));
     }
     let size = |text: &str, limit: usize| assert!((1..=limit).contains(&text.len()));
-    size(pass.room.as_str(), config.limits.max_room_name_length);
+    size(given.room.as_str(), config.limits.max_room_name_length);
     size(pass.identity.as_str(), config.limits.max_participant_identity_length);
-    if let Some(name) = &pass.name {
+    if let Some(name) = &given.name {
         size(name.as_str(), config.limits.max_participant_name_length);
     }
-    for settings in pass.room_config.iter().flat_map(RoomConfig::settings) {
+    for settings in given.room_config.iter().flat_map(RoomConfig::settings) {
         assert!(sets(settings) || sets("room_config"));
     }
-    for egress in pass.room_config.iter().flat_map(RoomConfig::egress) {
+    for egress in given.room_config.iter().flat_map(RoomConfig::egress) {
         let entry = rule.egress.iter().find(|entry| entry.kind() == egress.kind).expect("its kind is listed");
         assert!(egress.members.iter().all(|member| entry.lets_client_set(member)));
     }
-    let agents: Vec<_> = pass.room_config.iter().flat_map(RoomConfig::agents).collect();
+    let agents: Vec<_> = given.room_config.iter().flat_map(RoomConfig::agents).collect();
     assert!(agents.len() <= AgentDispatch::MAX);
     for agent in &agents {
         let mut entries = rule.agents.iter().filter(|entry| entry.covers(agent.name, agent.deployment));
@@ -127,17 +131,17 @@ fn must_keep_to(rule: &Rule, pass: &Pass, caller: &Caller, request: &PassRequest
         assert!(caller.expires.is_none_or(|expires| expires >= NOW + pass.ttl.duration().as_secs()));
     }
     match request.role {
-        Some(Role::Subscriber) => assert_eq!(pass.grants.can_publish, Some(false)),
-        _ => assert_eq!(pass.grants, rule.grants),
+        Some(Role::Subscriber) => assert_eq!(given.grants.can_publish, Some(false)),
+        _ => assert_eq!(given.grants, rule.grants),
     }
-    assert!(request.role != Some(Role::Publisher) || pass.grants.can_publish != Some(false));
-    assert_eq!(pass.grants.room_admin, rule.grants.room_admin);
+    assert!(request.role != Some(Role::Publisher) || given.grants.can_publish != Some(false));
+    assert_eq!(given.grants.room_admin, rule.grants.room_admin);
 }
 
-/// Somebody who may call by this configuration, and what they ask for.
-fn asked(bytes: &mut Unstructured<'_>, config: &Config) -> Result<(Caller, PassRequest)> {
+/// A caller that this configuration knows, and what it asks for.
+fn asked(bytes: &mut Unstructured<'_>, config: &Config) -> Result<(Caller, RoomAsk)> {
     let called = match config.callers.len() {
-        0 => Caller::anonymous("nobody"),
+        0 => Caller::anonymous("stranger"),
         _ => {
             let written = bytes.choose(&config.callers)?;
             let issuer = match &written.kind {
@@ -159,7 +163,7 @@ fn asked(bytes: &mut Unstructured<'_>, config: &Config) -> Result<(Caller, PassR
     let role = *bytes.choose(&[None, None, Some(Role::Publisher), Some(Role::Subscriber)])?;
     let sandbox_id = config.sandbox.ids.first().filter(|_| role.is_some()).cloned();
     let called = if bytes.ratio(1, 5)? { Identity::parse("Ada", &config.limits).ok() } else { None };
-    Ok((caller, PassRequest { ttl, role, sandbox_id, called, ..request }))
+    Ok((caller, RoomAsk { ttl, role, sandbox_id, called, ..request }))
 }
 
 const NOW: u64 = 1_700_000_000;

@@ -1,11 +1,12 @@
-//! What the targets share: values made of the fuzzer's bytes, and what is open to everybody.
+//! What the targets share: values made of the fuzzer's bytes, and what is open to anyone.
 
 use std::collections::BTreeSet;
 use std::future::Future;
 
 use arbitrary::{Result, Unstructured};
-use roompass::domain::Randomness;
-use roompass::keys::{AgoraKeys, CallerKeys, Deployment, Keys, LiveKitKeys, ServerUrl, SigningKeys};
+use roompass::auth::CallerKeys;
+use roompass::domain::{Context, Randomness, ServerUrl};
+use roompass::keys::{AgoraKeys, Deployment, Keys, LiveKitKeys, SigningKeys};
 use serde_json::{Map, Value};
 
 /// Anyone may have anything: what a request asks for is all that decides.
@@ -36,6 +37,16 @@ pub const APP_CERTIFICATE: &str = "fedcba9876543210fedcba9876543210";
 
 /// The same every time, so that an input does what it did.
 pub const SAME: Randomness = |bytes| bytes.fill(7);
+
+/// The system's time, and the same randomness every time.
+pub fn surroundings() -> Context {
+    at(Context::of_the_system().now)
+}
+
+/// A time, and the same randomness every time.
+pub fn at(now: u64) -> Context {
+    Context { now, randomness: SAME }
+}
 
 /// LiveKit's keys and Agora's.
 pub fn signing_keys() -> SigningKeys {

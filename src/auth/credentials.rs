@@ -3,7 +3,7 @@
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderName};
 
-use super::AuthError;
+use super::{AuthError, InvalidCredential};
 
 /// What was presented, if anything was.
 #[derive(Debug, PartialEq, Eq)]
@@ -63,9 +63,7 @@ fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>,
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
         (Some(_), Some(_)) => Err(AuthError::SeveralCredentials),
-        (Some(value), None) => {
-            value.to_str().map(Some).map_err(|_| AuthError::refused("the credential isn't plain text"))
-        }
+        (Some(value), None) => value.to_str().map(Some).map_err(|_| InvalidCredential::NotText.into()),
     }
 }
 

@@ -11,6 +11,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
+use crate::json::JsonError;
 use crate::refreshing::TimedOut;
 use crate::url;
 
@@ -18,20 +19,88 @@ use crate::url;
 #[derive(Debug, Clone)]
 pub(super) struct Fetcher(Client<HttpsConnector<HttpConnector>, Body>);
 
-/// Why something couldn't be fetched. For the log alone.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct FetchError(String);
-
-impl FetchError {
-    pub(super) fn new(reason: impl Into<String>) -> Self {
-        Self(reason.into())
-    }
+/// Why an issuer's keys can't be fetched.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FetchError {
+    /// The system's TLS roots can't be read.
+    #[error("cannot read the system's TLS roots: {0}")]
+    TlsRoots(String),
+    /// A request has failed.
+    #[error("{place}: {failure}")]
+    Request {
+        /// The URL, without its query.
+        place: String,
+        /// What happened.
+        failure: Failure,
+    },
+    /// All together took too long.
+    #[error(transparent)]
+    TimedOut(#[from] TimedOut),
+    /// The OpenID configuration or the key set can't be used.
+    #[error("{0}")]
+    Unusable(Unusable),
 }
 
-impl From<TimedOut> for FetchError {
-    fn from(late: TimedOut) -> Self {
-        Self(late.to_string())
+/// What happened to a request.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// There was no response in time.
+    #[error(transparent)]
+    TimedOut(#[from] TimedOut),
+    /// The server can't be reached, or broke the connection. With all causes.
+    #[error("{0}")]
+    Connection(String),
+    /// The response isn't a 200.
+    #[error("HTTP status {0}")]
+    Status(StatusCode),
+    /// The body is incomplete, or too large.
+    #[error("unreadable body: {0}")]
+    Body(String),
+}
+
+/// What is wrong with what an issuer publishes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    /// The key set isn't a JSON object.
+    #[error("the key set {0}")]
+    KeySet(JsonError),
+    /// The key set has no list of keys.
+    #[error("the key set has no keys")]
+    NoKeys,
+    /// The key set has too many keys.
+    #[error("the key set has over {0} keys")]
+    TooManyKeys(usize),
+    /// No key can verify the caller's tokens.
+    #[error("the key set has no usable key")]
+    NoUsableKey,
+    /// The OpenID configuration isn't a JSON object.
+    #[error("the OpenID configuration {0}")]
+    Configuration(JsonError),
+    /// The OpenID configuration is another issuer's.
+    #[error("the OpenID configuration is for a different issuer")]
+    OtherIssuer,
+    /// The OpenID configuration names no key set over https.
+    #[error("the OpenID configuration has no https jwks_uri")]
+    NoKeySet,
+    /// The OpenID configuration names a key set with a user name or a password.
+    #[error("the OpenID configuration's jwks_uri contains a user name or password")]
+    KeySetWithUserinfo,
+    /// The issuer shares a secret, and has no key set.
+    #[error("the issuer has no key set")]
+    SharedSecret,
+}
+
+impl FetchError {
+    /// Whether trying again soon can help, without a change by the operator or the issuer.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Request { failure: Failure::Status(status), .. } => {
+                status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS
+            }
+            Self::Request { .. } | Self::TimedOut(_) => true,
+            Self::TlsRoots(_) | Self::Unusable(_) => false,
+        }
     }
 }
 
@@ -41,7 +110,7 @@ impl Fetcher {
     pub(super) fn new() -> Result<Self, FetchError> {
         let connector = HttpsConnectorBuilder::new()
             .with_native_roots()
-            .map_err(|error| FetchError(format!("the system's TLS roots: {error}")))?
+            .map_err(|error| FetchError::TlsRoots(error.to_string()))?
             .https_or_http()
             .enable_http1()
             .build();
@@ -51,20 +120,21 @@ impl Fetcher {
     /// What is at a place.
     pub(super) async fn get(&self, place: &Uri) -> Result<Vec<u8>, FetchError> {
         let fetched = tokio::time::timeout(TIME, self.whole(place)).await;
-        fetched
-            .unwrap_or_else(|_| Err(TimedOut.into()))
-            .map_err(|FetchError(reason)| FetchError(format!("{}: {reason}", url::shown(&place.to_string()))))
+        fetched.unwrap_or_else(|_| Err(TimedOut.into())).map_err(|failure| {
+            let place = url::shown(&place.to_string()).into_owned();
+            FetchError::Request { place, failure }
+        })
     }
 
-    async fn whole(&self, place: &Uri) -> Result<Vec<u8>, FetchError> {
+    async fn whole(&self, place: &Uri) -> Result<Vec<u8>, Failure> {
         let request = Request::get(place).header(ACCEPT, "application/json").body(Body::empty());
-        let request = request.map_err(|error| FetchError(error.to_string()))?;
-        let response = self.0.request(request).await.map_err(|error| FetchError(chain(&error)))?;
+        let request = request.map_err(|error| Failure::Connection(error.to_string()))?;
+        let response = self.0.request(request).await.map_err(|error| Failure::Connection(chain(&error)))?;
         if response.status() != StatusCode::OK {
-            return Err(FetchError(format!("answered {}", response.status())));
+            return Err(Failure::Status(response.status()));
         }
         let body = Limited::new(response.into_body(), MAX_SIZE).collect().await;
-        Ok(body.map_err(|error| FetchError(error.to_string()))?.to_bytes().to_vec())
+        Ok(body.map_err(|error| Failure::Body(error.to_string()))?.to_bytes().to_vec())
     }
 }
 

@@ -1,5 +1,5 @@
-//! What API Gateway has verified before the function is called. It is in the event's request context, which only the
-//! gateway writes: no header can imitate it.
+//! What API Gateway has verified before the function is called. `lambda` reads it from the event's request context, which
+//! only the gateway writes: no header can imitate it.
 //!
 //! Each `via` has one documented format and is read by it alone. No type is guessed from a value's text. A context that
 //! can't be used is refused like a wrong token: it never makes its bearer anonymous.
@@ -7,7 +7,6 @@
 use std::collections::HashMap;
 use std::time::UNIX_EPOCH;
 
-use lambda_http::request::RequestContext;
 use serde_json::{Map, Value};
 
 use super::jwt::{has_passed, seconds};
@@ -25,62 +24,30 @@ pub(super) struct Vouched {
 /// Why an authorizer's context can't be used. For the log alone.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the {via} authorizer's {problem}")]
-pub(super) struct BadContext {
+pub struct BadContext {
     via: Via,
     problem: &'static str,
 }
 
-/// What an authorizer has written into the event.
-#[derive(Debug)]
-pub(super) enum Authorizer<'a> {
-    Jwt(&'a HashMap<String, String>),
-    Cognito(&'a Value),
-    Lambda(&'a HashMap<String, Value>),
-    Iam { arn: Option<&'a str>, account: Option<&'a str> },
+/// What an authorizer has written into the event. `lambda` puts it into a request's extensions.
+#[derive(Debug, Clone)]
+pub enum Authorizer {
+    /// An HTTP API's JWT authorizer: the token's claims, each as text.
+    Jwt(HashMap<String, String>),
+    /// A REST API's Cognito authorizer: the token's claims.
+    Cognito(Value),
+    /// A Lambda authorizer: its context.
+    Lambda(HashMap<String, Value>),
+    /// An IAM authorizer: who signed the request.
+    Iam {
+        /// The ARN of the user or the session.
+        arn: Option<String>,
+        /// The AWS account.
+        account: Option<String>,
+    },
 }
 
-impl<'a> Authorizer<'a> {
-    /// The authorizer of the request's route. None where the route is open: then the event has no authorizer, or an
-    /// empty one.
-    pub(super) fn of(context: &'a RequestContext) -> Option<Self> {
-        match context {
-            RequestContext::ApiGatewayV2(context) => {
-                let authorizer = context.authorizer.as_ref()?;
-                let jwt = authorizer.jwt.as_ref().map(|jwt| &jwt.claims).filter(|claims| !claims.is_empty());
-                let iam = authorizer.iam.as_ref().and_then(|iam| {
-                    let members =
-                        [&iam.user_arn, &iam.account_id, &iam.caller_id, &iam.user_id, &iam.access_key];
-                    Self::signed(members.map(Option::as_ref))
-                });
-                let lambda = Some(&authorizer.fields).filter(|fields| !fields.is_empty());
-                jwt.map(Self::Jwt).or(iam).or(lambda.map(Self::Lambda))
-            }
-            RequestContext::ApiGatewayV1(context) => {
-                let fields = &context.authorizer.fields;
-                // These two are there and null where the route is open, in the events of an HTTP API in this format.
-                let claims = fields.get(CLAIMS).filter(|claims| !matches!(claims, Value::Null));
-                let claims =
-                    claims.filter(|claims| claims.as_object().is_none_or(|claims| !claims.is_empty()));
-                let is_lambda = fields.keys().any(|name| name != CLAIMS && name != "scopes");
-                let signer = &context.identity;
-                let members =
-                    [&signer.user_arn, &signer.account_id, &signer.caller, &signer.user, &signer.access_key];
-                claims
-                    .map(Self::Cognito)
-                    .or(is_lambda.then_some(Self::Lambda(fields)))
-                    .or_else(|| Self::signed(members.map(Option::as_ref)))
-            }
-            _ => None,
-        }
-    }
-
-    /// A signed request, where any of its members says so. The first two are the ARN and the account.
-    fn signed(members: [Option<&'a String>; 5]) -> Option<Self> {
-        let members = members.map(|member| member.map(String::as_str).filter(|text| !text.is_empty()));
-        let [arn, account, ..] = members;
-        members.iter().any(Option::is_some).then_some(Self::Iam { arn, account })
-    }
-
+impl Authorizer {
     /// Which callers it's for.
     pub(super) fn via(&self) -> Via {
         match self {
@@ -99,7 +66,7 @@ impl<'a> Authorizer<'a> {
         let claims = self.claims()?;
         let subject = match self {
             Self::Lambda(_) => text(&claims, "sub").or_else(|| text(&claims, "principalId")),
-            Self::Iam { arn, .. } => arn.map(str::to_owned),
+            Self::Iam { arn, .. } => arn.clone(),
             Self::Jwt(_) | Self::Cognito(_) => text(&claims, "sub"),
         };
         let subject = subject.ok_or_else(|| self.bad("context has no subject"))?;
@@ -129,7 +96,7 @@ impl<'a> Authorizer<'a> {
                 fields.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
             }
             Self::Iam { account, .. } => {
-                account.iter().map(|account| ("account".to_owned(), (*account).into())).collect()
+                account.iter().map(|account| ("account".to_owned(), account.as_str().into())).collect()
             }
         })
     }
@@ -189,7 +156,6 @@ fn of_cognito(name: &str, value: &Value) -> Value {
     }
 }
 
-const CLAIMS: &str = "claims";
 const GROUPS: &str = "cognito:groups";
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];

@@ -202,7 +202,8 @@ const ALGORITHMS: [Algorithm; 10] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keys::{API_KEY, API_KEYS, API_SECRET, APP_CERTIFICATE, APP_ID, URL};
+    use crate::auth::API_KEYS;
+    use crate::keys::{API_KEY, API_SECRET, APP_CERTIFICATE, APP_ID, URL};
 
     fn problem(written: impl Into<toml::Value>) -> String {
         secret_name(written.into()).unwrap_err().problem

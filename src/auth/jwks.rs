@@ -15,19 +15,20 @@ use jsonwebtoken::DecodingKey;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse};
 use serde_json::Value;
 
-use super::fetch::{FetchError, Fetcher};
+use super::fetch::{FetchError, Fetcher, Unusable};
 use super::issuer::{Algorithm, Issuer, KeyPlace, safe};
+use crate::domain::Context;
 use crate::json;
 use crate::refreshing::{Missing, Refresh, Refreshing, Schedule};
 use crate::url::has_userinfo;
 
 /// The cache for one issuer's key set.
 #[derive(Debug)]
-pub(super) struct KeySet(Refreshing<Keys>);
+pub(super) struct KeySet(Refreshing<UsableKeys>);
 
 /// The keys of a set that can verify the issuer's tokens.
 #[derive(Debug, Default)]
-struct Keys(Vec<Jwk>);
+struct UsableKeys(Vec<Jwk>);
 
 /// Why there is no key.
 #[derive(Debug, thiserror::Error)]
@@ -35,9 +36,9 @@ pub(super) enum NoKey {
     /// The issuer has no such key for such a signature.
     #[error("the issuer has no such key")]
     Unknown,
-    /// Nobody can say whether it has.
-    #[error("the issuer's keys can't be had: {0}")]
-    Unavailable(String),
+    /// Whether it has is unknown now.
+    #[error(transparent)]
+    Unavailable(#[from] FetchError),
 }
 
 impl Default for KeySet {
@@ -62,18 +63,18 @@ impl KeySet {
         id: Option<&str>,
         algorithm: Algorithm,
         fetcher: &Fetcher,
-        now: u64,
+        context: &Context,
     ) -> Result<DecodingKey, NoKey> {
-        let pick = |keys: &mut Keys| keys.find(id, algorithm);
-        let got = self.0.get(now, |_| {}, pick, async || fetch(issuer, fetcher).await).await;
+        let pick = |keys: &mut UsableKeys| keys.find(id, algorithm);
+        let got = self.0.get(context, pick, async || fetch(issuer, fetcher).await).await;
         got.map_err(|missing| match missing {
             Missing::Absent => NoKey::Unknown,
-            Missing::Failed(error) => NoKey::Unavailable(error.to_string()),
+            Missing::Failed(error) => NoKey::Unavailable(error),
         })
     }
 }
 
-impl Refresh for Keys {
+impl Refresh for UsableKeys {
     type Error = FetchError;
 
     fn replace(&mut self, fetched: Self) -> Result<(), FetchError> {
@@ -82,7 +83,7 @@ impl Refresh for Keys {
     }
 }
 
-impl Keys {
+impl UsableKeys {
     fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Option<DecodingKey> {
         let mut fitting = self.0.iter().filter(|key| fits(key, algorithm));
         let key = match id {
@@ -93,44 +94,44 @@ impl Keys {
     }
 }
 
-async fn fetch(issuer: &Issuer, fetcher: &Fetcher) -> Result<Keys, FetchError> {
+async fn fetch(issuer: &Issuer, fetcher: &Fetcher) -> Result<UsableKeys, FetchError> {
     let place = match &issuer.keys {
         KeyPlace::Discovered(place) => discovered(issuer, place, &fetcher.get(place).await?)?,
         KeyPlace::At(place) => place.clone(),
-        KeyPlace::Shared(_) => return Err(FetchError::new("the issuer has no key set")),
+        KeyPlace::Shared(_) => return Err(FetchError::Unusable(Unusable::SharedSecret)),
     };
     let set = json::object(&fetcher.get(&place).await?)
-        .map_err(|error| FetchError::new(format!("the key set {error}")))?;
+        .map_err(|error| FetchError::Unusable(Unusable::KeySet(error)))?;
     let Some(Value::Array(keys)) = set.get("keys") else {
-        return Err(FetchError::new("the key set has no keys"));
+        return Err(FetchError::Unusable(Unusable::NoKeys));
     };
     if keys.len() > MAX_KEYS {
-        return Err(FetchError::new(format!("the key set has over {MAX_KEYS} keys")));
+        return Err(FetchError::Unusable(Unusable::TooManyKeys(MAX_KEYS)));
     }
     // Keys of other kinds, and for other purposes, stand beside those that can verify.
     let usable =
         |key: &Jwk| issuer.algorithms.iter().any(|algorithm| fits(key, *algorithm)) && can_verify(key);
     let keys = keys.iter().filter_map(|key| serde_json::from_value(key.clone()).ok()).filter(usable);
     let keys: Vec<Jwk> = keys.collect();
-    if keys.is_empty() { Err(FetchError::new("the key set has no usable key")) } else { Ok(Keys(keys)) }
+    if keys.is_empty() { Err(FetchError::Unusable(Unusable::NoUsableKey)) } else { Ok(UsableKeys(keys)) }
 }
 
 /// Where an issuer's OpenID configuration, found at a place, says that its keys are: over https, or on this machine for
 /// an issuer that is there itself.
 fn discovered(issuer: &Issuer, found_at: &Uri, configuration: &[u8]) -> Result<Uri, FetchError> {
-    let configuration = json::object(configuration)
-        .map_err(|error| FetchError::new(format!("the OpenID configuration {error}")))?;
+    let configuration =
+        json::object(configuration).map_err(|error| FetchError::Unusable(Unusable::Configuration(error)))?;
     if configuration.get("issuer").and_then(Value::as_str) != Some(issuer.issuer.as_str()) {
-        return Err(FetchError::new("the OpenID configuration is another issuer's"));
+        return Err(FetchError::Unusable(Unusable::OtherIssuer));
     }
     let place = configuration.get("jwks_uri").and_then(Value::as_str);
     if place.is_some_and(has_userinfo) {
-        return Err(FetchError::new("the OpenID configuration's jwks_uri contains a user name or password"));
+        return Err(FetchError::Unusable(Unusable::KeySetWithUserinfo));
     }
     let place = place.and_then(safe);
     place
         .filter(|place| place.scheme() == Some(&Scheme::HTTPS) || found_at.scheme() == Some(&Scheme::HTTP))
-        .ok_or_else(|| FetchError::new("the OpenID configuration has no https jwks_uri"))
+        .ok_or(FetchError::Unusable(Unusable::NoKeySet))
 }
 
 /// Whether a key may verify such a signature: of the right kind, large enough, and not said to be for anything else.

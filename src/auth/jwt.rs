@@ -1,4 +1,4 @@
-//! Tokens that an issuer signed: verified by its keys, and read with no benefit of the doubt.
+//! Tokens that an issuer signed: verified by its keys, and read strictly.
 
 use std::fmt;
 
@@ -10,15 +10,86 @@ use serde_json::{Map, Value};
 
 use super::issuer::{Algorithm, Issuer};
 use super::{Caller, CallerConfig, CallerKind};
-use crate::json;
+use crate::json::{self, JsonError};
 
-/// What is wrong with a token. For the log alone: the client is told the same for each.
+/// What is wrong with a token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the token's {0}")]
-pub(super) struct BadToken(pub(super) String);
+pub enum TokenError {
+    /// It isn't a signed JWT in its compact form.
+    #[error("expected three dot-separated parts")]
+    NotThreeParts,
+    /// A part can't be decoded.
+    #[error("the {0} is not base64url")]
+    NotBase64(Part),
+    /// A part isn't a JSON object.
+    #[error("the {0} {1}")]
+    NotAnObject(Part, JsonError),
+    /// `alg` is missing or mistyped.
+    #[error("alg must be a string")]
+    AlgorithmNotAString,
+    /// `alg` isn't one that the caller allows.
+    #[error("alg is not in algorithms")]
+    AlgorithmNotAllowed,
+    /// The header asks for an extension.
+    #[error("unsupported header parameter (crit or b64)")]
+    UnsupportedHeader,
+    /// `kid` is mistyped.
+    #[error("kid must be a string")]
+    KeyIdNotAString,
+    /// It's another type of token.
+    #[error("typ does not match typ")]
+    WrongType,
+    /// No configured issuer has issued it.
+    #[error("iss is not a configured issuer")]
+    UnknownIssuer,
+    /// Another issuer has issued it.
+    #[error("iss does not match issuer")]
+    WrongIssuer,
+    /// It's for another audience.
+    #[error("aud does not match audience")]
+    WrongAudience,
+    /// A time is missing or mistyped.
+    #[error("{0} must be a time in seconds since 1970")]
+    NotATime(&'static str),
+    /// It has expired.
+    #[error("exp is in the past")]
+    Expired,
+    /// It isn't valid yet.
+    #[error("{0} is in the future")]
+    NotYetValid(&'static str),
+    /// `sub` is missing or mistyped.
+    #[error("sub must be a string")]
+    SubjectNotAString,
+    /// `sub` is empty.
+    #[error("sub is empty")]
+    SubjectEmpty,
+    /// A claim isn't what the caller requires.
+    #[error("{0} does not match required_claims")]
+    RequiredClaim(String),
+    /// The issuer has no such key.
+    #[error("unknown key")]
+    UnknownKey,
+    /// The key doesn't verify it.
+    #[error("invalid signature")]
+    InvalidSignature,
+}
 
-fn bad(what: impl fmt::Display) -> BadToken {
-    BadToken(what.to_string())
+/// A part of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The first.
+    Header,
+    /// The second.
+    Claims,
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Header => "header",
+            Self::Claims => "claims",
+        })
+    }
 }
 
 /// A token in its three parts, of which nothing is believed yet.
@@ -39,19 +110,18 @@ pub(super) struct Fitting {
 impl<'a> Unverified<'a> {
     /// Takes a token apart: three parts in base64url without padding, of which two are JSON objects with unique
     /// members.
-    pub(super) fn parse(token: &'a str) -> Result<Self, BadToken> {
-        let (signed, signature) = token.rsplit_once('.').ok_or_else(|| bad("parts are not three"))?;
-        let (header, claims) = signed.split_once('.').ok_or_else(|| bad("parts are not three"))?;
+    pub(super) fn parse(token: &'a str) -> Result<Self, TokenError> {
+        let (signed, signature) = token.rsplit_once('.').ok_or(TokenError::NotThreeParts)?;
+        let (header, claims) = signed.split_once('.').ok_or(TokenError::NotThreeParts)?;
         if claims.contains('.') {
-            return Err(bad("parts are not three"));
+            return Err(TokenError::NotThreeParts);
         }
-        let object = |part: &str, name: &str| {
-            let bytes = BASE64_URL_SAFE_NO_PAD
-                .decode(part)
-                .map_err(|_| bad(format_args!("{name} isn't base64url")))?;
-            json::object(&bytes).map_err(|error| bad(format_args!("{name} {error}")))
+        let object = |text: &str, part| {
+            let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| TokenError::NotBase64(part))?;
+            json::object(&bytes).map_err(|error| TokenError::NotAnObject(part, error))
         };
-        Ok(Self { signed, signature, header: object(header, "header")?, claims: object(claims, "claims")? })
+        let (header, claims) = (object(header, Part::Header)?, object(claims, Part::Claims)?);
+        Ok(Self { signed, signature, header, claims })
     }
 
     /// Who the token says has issued it.
@@ -65,57 +135,57 @@ impl<'a> Unverified<'a> {
     }
 
     /// The algorithm, if the issuer's tokens may be signed with it.
-    pub(super) fn algorithm(&self, issuer: &Issuer) -> Result<Algorithm, BadToken> {
-        let name = self.header.get("alg").and_then(Value::as_str).ok_or_else(|| bad("alg isn't a text"))?;
+    pub(super) fn algorithm(&self, issuer: &Issuer) -> Result<Algorithm, TokenError> {
+        let name = self.header.get("alg").and_then(Value::as_str).ok_or(TokenError::AlgorithmNotAString)?;
         let algorithm = Algorithm::parse(name).filter(|algorithm| issuer.algorithms.contains(algorithm));
-        let algorithm = algorithm.ok_or_else(|| bad("alg isn't one of the issuer's"))?;
+        let algorithm = algorithm.ok_or(TokenError::AlgorithmNotAllowed)?;
         if self.header.contains_key("crit") || self.header.contains_key("b64") {
-            return Err(bad("header asks for an extension that isn't known (crit, b64)"));
+            return Err(TokenError::UnsupportedHeader);
         }
         if self.header.get("kid").is_some_and(|id| !id.is_string()) {
-            return Err(bad("kid isn't a text"));
+            return Err(TokenError::KeyIdNotAString);
         }
         match (&issuer.typ, self.header.get("typ").and_then(Value::as_str)) {
             (None, _) => Ok(algorithm),
             (Some(expected), Some(typ)) if media_type(typ).eq_ignore_ascii_case(media_type(expected)) => {
                 Ok(algorithm)
             }
-            (Some(_), _) => Err(bad("typ is another")),
+            (Some(_), _) => Err(TokenError::WrongType),
         }
     }
 
     /// Whether the claims are what they must be, whoever has signed them: looked at first, so that nobody is asked for
     /// the key of a token that is refused anyway.
-    pub(super) fn fits(&self, issuer: &Issuer, now: u64) -> Result<Fitting, BadToken> {
+    pub(super) fn fits(&self, issuer: &Issuer, now: u64) -> Result<Fitting, TokenError> {
         let claims = &self.claims;
         if claims.get("iss").and_then(Value::as_str) != Some(issuer.issuer.as_str()) {
-            return Err(bad("iss is another"));
+            return Err(TokenError::WrongIssuer);
         }
         if !audience(claims.get("aud"))
             .is_some_and(|listed| listed.iter().any(|one| issuer.audience.iter().any(|ours| ours == one)))
         {
-            return Err(bad("aud is another"));
+            return Err(TokenError::WrongAudience);
         }
-        let expires = claims.get("exp").and_then(seconds).ok_or_else(|| bad("exp isn't a time"))?;
+        let expires = claims.get("exp").and_then(seconds).ok_or(TokenError::NotATime("exp"))?;
         if has_passed(expires, now) {
-            return Err(bad("exp has passed"));
+            return Err(TokenError::Expired);
         }
         for time in ["nbf", "iat"] {
             if let Some(value) = claims.get(time) {
-                let begins = seconds(value).ok_or_else(|| bad(format_args!("{time} isn't a time")))?;
+                let begins = seconds(value).ok_or(TokenError::NotATime(time))?;
                 if begins > now.saturating_add(LEEWAY) {
-                    return Err(bad(format_args!("{time} is yet to come")));
+                    return Err(TokenError::NotYetValid(time));
                 }
             }
         }
-        let subject = claims.get("sub").and_then(Value::as_str).ok_or_else(|| bad("sub isn't a text"))?;
+        let subject = claims.get("sub").and_then(Value::as_str).ok_or(TokenError::SubjectNotAString)?;
         if subject.is_empty() {
-            return Err(bad("sub is empty"));
+            return Err(TokenError::SubjectEmpty);
         }
         if let Some((claim, _)) =
             issuer.required_claims.iter().find(|(claim, value)| claims.get(*claim) != Some(value))
         {
-            return Err(bad(format_args!("{claim} isn't what required_claims says")));
+            return Err(TokenError::RequiredClaim(claim.clone()));
         }
         Ok(Fitting { subject: subject.to_owned(), expires })
     }
@@ -128,7 +198,7 @@ impl<'a> Unverified<'a> {
         issuer: &Issuer,
         algorithm: Algorithm,
         key: &DecodingKey,
-    ) -> Result<Caller, BadToken> {
+    ) -> Result<Caller, TokenError> {
         match verify(self.signature, self.signed.as_bytes(), key, library(algorithm)) {
             Ok(true) => Ok(Caller {
                 name: caller.to_owned(),
@@ -137,7 +207,7 @@ impl<'a> Unverified<'a> {
                 claims: self.claims,
                 expires: Some(expires),
             }),
-            Ok(false) | Err(_) => Err(bad("signature isn't by the issuer's key")),
+            Ok(false) | Err(_) => Err(TokenError::InvalidSignature),
         }
     }
 }
@@ -146,19 +216,19 @@ impl CallerConfig {
     /// Why a token with these claims would be refused, whoever signed it, for a developer who has no token yet: what is
     /// always in one may be left out.
     #[must_use]
-    pub fn refuses(&self, claims: &Map<String, Value>, now: u64) -> Option<String> {
+    pub fn refuses(&self, claims: &Map<String, Value>, now: u64) -> Option<TokenError> {
         let CallerKind::Jwt(issuer) = &self.kind else { return None };
         let mut claims = claims.clone();
         for (claim, right) in [
             ("iss", Value::from(issuer.issuer.as_str())),
             ("aud", issuer.audience.as_slice().into()),
             ("exp", now.saturating_add(1).into()),
-            ("sub", "somebody".into()),
+            ("sub", "anyone".into()),
         ] {
             claims.entry(claim).or_insert(right);
         }
         let token = Unverified { signed: "", signature: "", header: Map::new(), claims };
-        token.fits(issuer, now).err().map(|bad| bad.to_string())
+        token.fits(issuer, now).err()
     }
 }
 

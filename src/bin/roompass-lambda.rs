@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use lambda_http::{lambda_runtime, service_fn};
 use roompass::config::{Config, ConfigError, Environment, KeySource, callers_keys, warnings};
-use roompass::domain::{operating_system_randomness, wall_clock};
+use roompass::domain::Context;
 use roompass::keys::{Deployment, Keys, SecretRules, SecretsManager};
 use roompass::{http, lambda, log};
 
@@ -19,7 +19,7 @@ async fn main() -> ExitCode {
     let (config, keys) = match wired().await {
         Ok(wired) => wired,
         Err(mistake) => {
-            tracing::error!(cause = %mistake, "the configuration can't be used");
+            tracing::error!(cause = %mistake, "invalid configuration");
             return ExitCode::FAILURE;
         }
     };
@@ -30,17 +30,18 @@ async fn main() -> ExitCode {
         );
     }
     // Now, while the init phase lends a whole processor. A failure is no end: the next request tries again.
-    let now = wall_clock();
-    match keys.signing(now).await {
+    let context = Context::of_the_system();
+    match keys.signing(&context).await {
         Ok(signing) => {
-            let of_callers = keys.callers(now).await.map(|callers| warnings::of_callers(&config, &callers));
+            let of_callers =
+                keys.callers(&context).await.map(|callers| warnings::of_callers(&config, &callers));
             let lacking = [of_callers.unwrap_or_default(), warnings::of_dialects(&config, &signing)].concat();
             let weak = warnings::of_config(&config).into_iter();
             weak.chain(lacking).for_each(|warning| tracing::warn!("{warning}"));
         }
         Err(error) => tracing::error!(cause = %error, "signing keys unavailable"),
     }
-    let router = http::router(config, keys, operating_system_randomness);
+    let router = http::router(config, keys, Context::of_the_system);
     match lambda_runtime::run(service_fn(|event| lambda::answer(router.clone(), event))).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -64,7 +65,7 @@ async fn wired() -> Result<(Config, Keys), ConfigError> {
             let store = Box::new(SecretsManager::from_environment(id).await);
             let rules =
                 SecretRules { deployment, server: environment.server, shared: config.shared_secrets() };
-            Keys::stored_in(store, rules, config.keys, operating_system_randomness)
+            Keys::stored_in(store, rules, config.keys)
         }
         KeySource::Unset => {
             return Err(unset(

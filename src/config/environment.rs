@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use super::{Config, ConfigError, Origin};
-use crate::auth::CallerConfig;
+use crate::auth::{CallerConfig, CallerKeys, SharedSecret};
+use crate::domain::{MalformedSecret, ServerUrl};
 use crate::keys::{
-    API_KEY, API_SECRET, APP_CERTIFICATE, APP_ID, AgoraKeys, CallerKeys, Deployment, LiveKitKeys,
-    MalformedSecret, ServerUrl, SharedSecret, SigningKeys, URL,
+    API_KEY, API_SECRET, APP_CERTIFICATE, APP_ID, AgoraKeys, Deployment, LiveKitKeys, SIGNING_MEMBERS,
+    SigningKeys, URL,
 };
 
 /// What the environment says.
@@ -117,7 +118,7 @@ pub fn callers_keys(
     lookup: impl Fn(&str) -> Option<String>,
 ) -> Result<CallerKeys, ConfigError> {
     let variable = |name: &str| lookup(name).filter(|text| !text.is_empty());
-    Ok(CallerKeys::of_environment(&config.shared_secrets(), variable)?)
+    Ok(CallerKeys::of_environment(&SIGNING_MEMBERS, &config.shared_secrets(), variable)?)
 }
 
 /// A file's path is one line without an equals sign or a bracket; TOML that says anything has one of them. JSON is no

@@ -395,7 +395,7 @@ mod tests {
             ),
             (
                 "callers = []\nrooms = [\"*\"]",
-                "x.toml:6:1: rule \"r\" is for nobody: callers must name one (in `callers = []`)",
+                "x.toml:6:1: rule \"r\" is for no caller: callers must list at least one (in `callers = []`)",
             ),
             (
                 "callers = [\"a\"]\nrooms = [\"\"]",

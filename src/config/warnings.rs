@@ -1,9 +1,12 @@
 //! What can be started with and still won't do what is meant by it.
 
-use super::{Config, Dialect};
+use super::Config;
+use crate::auth::CallerKeys;
 use crate::auth::CallerKind;
+use crate::dialect::Row;
+use crate::domain::Provider;
 use crate::domain::agora::TokenVersion;
-use crate::keys::{CallerKeys, SigningKeys};
+use crate::keys::SigningKeys;
 
 /// What callers are known by and the keys don't hold, a line for each. Never shows a secret.
 #[must_use]
@@ -25,25 +28,28 @@ pub fn of_callers(config: &Config, keys: &CallerKeys) -> Vec<String> {
     no_keys.into_iter().chain(no_secret).collect()
 }
 
-/// That dialects are served for which there are no keys: their requests are answered 503.
+/// Dialects that are served and whose provider has no keys.
 #[must_use]
 pub fn of_dialects(config: &Config, keys: &SigningKeys) -> Vec<String> {
     let lacking = config.dialects.iter().filter_map(|dialect| {
-        let missing = keys.sign_for(&[*dialect]).err()?;
-        Some(format!(
-            "the dialect {:?} is served, and {missing}: its requests are answered 503",
-            dialect.as_str()
-        ))
+        let missing = keys.sign_for(Row::of(*dialect).provider).err()?;
+        Some(format!("dialect {:?} is served, and {missing}: its requests return 503", dialect.as_str()))
     });
     lacking.collect()
+}
+
+/// Whether a dialect of this provider is served.
+#[must_use]
+pub fn serves(config: &Config, provider: Provider) -> bool {
+    config.dialects.iter().any(|dialect| Row::of(*dialect).provider == provider)
 }
 
 /// What the file asks for that is weak in itself.
 #[must_use]
 pub fn of_config(config: &Config) -> Option<String> {
-    let weak = config.dialects.contains(&Dialect::Agora) && config.agora.token_version == TokenVersion::V006;
+    let weak = serves(config, Provider::Agora) && config.agora.token_version == TokenVersion::V006;
     weak.then(|| {
-        "agora.token_version = \"006\": whoever holds such a token can make it good for another channel and user, since its \
+        "agora.token_version = \"006\": the holder of such a token can make it good for another channel and user, since its \
          layout doesn't keep the two apart. Use it for SDKs that know no other, and for nothing that must stay apart"
             .to_owned()
     })
@@ -63,7 +69,8 @@ pub fn of_keys(keys: &SigningKeys) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keys::{Deployment, LiveKitKeys, ServerUrl};
+    use crate::domain::ServerUrl;
+    use crate::keys::{Deployment, LiveKitKeys, SIGNING_MEMBERS};
 
     const CALLERS: &str = r#"
         [[caller]]
@@ -89,7 +96,7 @@ mod tests {
         let config = Config::parse(CALLERS, "x.toml").unwrap();
         let warned = |secret: &str| {
             let members = serde_json::from_str(secret).unwrap();
-            of_callers(&config, &CallerKeys::read(&members, &config.shared_secrets()))
+            of_callers(&config, &CallerKeys::read(&members, &SIGNING_MEMBERS, &config.shared_secrets()))
         };
         assert_eq!(
             warned("{}"),

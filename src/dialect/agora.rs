@@ -4,121 +4,138 @@
 //! What is missing here on purpose are its holes: a user 0 or a name that means anybody, an expiry that never comes, a
 //! role that is silently another, and the tokens of chat applications, which administer them.
 
-use std::collections::HashMap;
-
-use axum::http::StatusCode;
-use axum::routing::MethodFilter;
+use axum::http::header::{CACHE_CONTROL, EXPIRES, PRAGMA};
+use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::{BadRequest, Refused, Reply, members, text};
-use crate::domain::agora::{Account, ChannelName, ChatUser, RtmUser, Uid};
-use crate::domain::{
-    AgoraToken, Identity, InvalidField, Limits, LoginRequest, LoginService, PassRequest, Role, RoomName, Ttl,
+use super::fields::{members, text};
+use super::{
+    Asks, BadRequest, Granted, Participant, Presence, Received, Refuse, Refused, Reply, Route, Row, Sample,
+    Wishes,
 };
-use crate::mint::Token;
+use crate::config::Dialect;
+use crate::domain::agora::{Account, ChannelName, ChatUser, RtmUser, TokenVersion, Uid};
+use crate::domain::{
+    Ask, Identity, InvalidField, Limits, LoginAsk, LoginService, Provider, Role, RoomAsk, RoomName, Ttl,
+};
 
-/// One of its places, below the base path.
-pub struct Route {
-    /// How it's asked.
-    pub method: MethodFilter,
-    /// Where it answers, with the names of its parameters.
-    pub path: &'static str,
-    /// What a request there asks for.
-    pub read: fn(&Asking<'_>) -> Result<Vec<Wanted>, BadRequest>,
-}
-
-/// A request, as far as this dialect looks at it.
-pub struct Asking<'a> {
-    /// The parameters in its path, decoded.
-    pub path: &'a HashMap<String, String>,
-    /// Its query, as it was sent.
-    pub query: &'a str,
-    /// Its body.
-    pub body: &'a [u8],
-    /// How long its fields may be.
-    pub limits: &'a Limits,
-}
-
-/// A token that is asked for, after the member of the answer that it goes into.
-pub type Wanted = (&'static str, AgoraToken<PassRequest, LoginRequest>);
-
-/// Where it says that it's there.
-pub const PING: &str = "/agora/ping";
-
-/// Its routes to tokens. Its clients write them with a slash at the end, and people without.
-pub const ROUTES: [Route; 11] = [
-    Route { method: MethodFilter::GET, path: "/agora/rtc/{channel}/{role}/{tokenType}/{uid}", read: rtc },
-    Route { method: MethodFilter::GET, path: "/agora/rtc/{channel}/{role}/{tokenType}/{uid}/", read: rtc },
-    Route { method: MethodFilter::GET, path: "/agora/rtm/{uid}", read: rtm },
-    Route { method: MethodFilter::GET, path: "/agora/rtm/{uid}/", read: rtm },
-    Route { method: MethodFilter::GET, path: "/agora/rte/{channel}/{role}/{tokenType}/{uid}", read: rte },
-    Route { method: MethodFilter::GET, path: "/agora/rte/{channel}/{role}/{tokenType}/{uid}/", read: rte },
-    Route {
-        method: MethodFilter::GET,
-        path: "/agora/rte/{channel}/{role}/{tokenType}/{uid}/{rtmuid}",
-        read: rte,
+pub(super) const ROW: Row = Row {
+    dialect: Dialect::Agora,
+    provider: Provider::Agora,
+    routes: &ROUTES,
+    ping: Some(("/agora/ping", || Reply::json(StatusCode::OK, &json!({ "message": "pong" })))),
+    usual_ttl: USUAL_TTL,
+    label: "Agora's routes",
+    room: Presence::Always,
+    participant: Participant::ByIdentity,
+    // What its own service says of how long a response may be kept.
+    headers: &[
+        (CACHE_CONTROL, "private, no-cache, no-store, must-revalidate"),
+        (EXPIRES, "-1"),
+        (PRAGMA, "no-cache"),
+    ],
+    detail: |config| {
+        let version = match config.agora.token_version {
+            TokenVersion::V006 => "006",
+            TokenVersion::V007 => "007",
+        };
+        Some(format!("tokens {version}"))
     },
-    Route {
-        method: MethodFilter::GET,
-        path: "/agora/rte/{channel}/{role}/{tokenType}/{uid}/{rtmuid}/",
-        read: rte,
-    },
-    Route { method: MethodFilter::GET, path: "/agora/chat/account/{uid}", read: chat },
-    Route { method: MethodFilter::GET, path: "/agora/chat/account/{uid}/", read: chat },
-    Route { method: MethodFilter::POST, path: "/agora/getToken", read: by_body },
+    sample,
+};
+
+/// Its clients write them with a slash at the end, and people without.
+const ROUTES: [Route; 11] = [
+    get("/agora/rtc/{channel}/{role}/{tokenType}/{uid}", rtc),
+    get("/agora/rtc/{channel}/{role}/{tokenType}/{uid}/", rtc),
+    get("/agora/rtm/{uid}", rtm),
+    get("/agora/rtm/{uid}/", rtm),
+    get("/agora/rte/{channel}/{role}/{tokenType}/{uid}", rte),
+    get("/agora/rte/{channel}/{role}/{tokenType}/{uid}/", rte),
+    get("/agora/rte/{channel}/{role}/{tokenType}/{uid}/{rtmuid}", rte),
+    get("/agora/rte/{channel}/{role}/{tokenType}/{uid}/{rtmuid}/", rte),
+    get("/agora/chat/account/{uid}", chat),
+    get("/agora/chat/account/{uid}/", chat),
+    Route { method: Method::POST, path: "/agora/getToken", read: by_body, write, refuse: REFUSE },
 ];
 
+const REFUSE: Option<Refuse> = Some(refuse);
+
+const fn get(path: &'static str, read: fn(&Received<'_>) -> Result<Asks, BadRequest>) -> Route {
+    Route { method: Method::GET, path, read, write, refuse: REFUSE }
+}
+
 /// The tokens, each as its member.
-#[must_use]
-pub fn write(tokens: &[(&'static str, Token)]) -> Reply {
-    let members = tokens.iter().map(|(member, token)| ((*member).to_owned(), token.expose().into()));
+fn write(granted: &Granted<'_>) -> Reply {
+    let tokens = granted.tokens.iter();
+    let members = tokens.map(|(member, _, token)| ((*member).to_owned(), token.expose().into()));
     Reply::json(StatusCode::OK, &Value::Object(members.collect()))
 }
 
 /// An error: some of its clients read the one member, some the other.
-#[must_use]
-pub fn refuse(refused: &Refused<'_>) -> Reply {
+fn refuse(refused: &Refused<'_>) -> Reply {
     let body =
         json!({ "error": refused.detail, "message": refused.detail, "status": refused.status.as_u16() });
     Reply::json(refused.status, &body)
 }
 
-fn rtc(asking: &Asking<'_>) -> Result<Vec<Wanted>, BadRequest> {
-    Ok(vec![("rtcToken", AgoraToken::Channel(channel_by_path(asking)?))])
+/// A channel by its path.
+fn sample(wishes: &Wishes<'_>) -> Sample {
+    let kind = if Uid::parse(wishes.identity).is_ok() { "uid" } else { "userAccount" };
+    let role = if wishes.publishes { "publisher" } else { "subscriber" };
+    let channel = in_a_path(wishes.room.unwrap_or(wishes.some_room));
+    let path = format!("/agora/rtc/{channel}/{role}/{kind}/{}/", in_a_path(wishes.identity));
+    Sample { path, header: None, body: None }
 }
 
-fn rtm(asking: &Asking<'_>) -> Result<Vec<Wanted>, BadRequest> {
-    let ttl = expiry(asking.query)?;
-    let login = login(LoginService::Rtm, part(asking, "uid"), ttl, asking.limits)?;
-    Ok(vec![("rtmToken", AgoraToken::Login(login))])
+/// Percent-encoded, but for what is to be filled in; nothing is left that a shell or curl would read as its own.
+fn in_a_path(part: &str) -> String {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~:@!$&()+,;=<>|".contains(byte);
+    part.bytes().fold(String::new(), |path, byte| {
+        if plain(&byte) {
+            path + char::from(byte).encode_utf8(&mut [0; 4])
+        } else {
+            format!("{path}%{byte:02X}")
+        }
+    })
 }
 
-fn chat(asking: &Asking<'_>) -> Result<Vec<Wanted>, BadRequest> {
-    let ttl = expiry(asking.query)?;
-    let login = login(LoginService::Chat, part(asking, "uid"), ttl, asking.limits)?;
-    Ok(vec![("chatToken", AgoraToken::Login(login))])
+fn rtc(received: &Received<'_>) -> Result<Asks, BadRequest> {
+    Ok(vec![("rtcToken", channel_by_path(received)?.into())])
 }
 
-fn rte(asking: &Asking<'_>) -> Result<Vec<Wanted>, BadRequest> {
-    let channel = channel_by_path(asking)?;
-    let user = asking.path.get("rtmuid").map_or_else(|| part(asking, "uid"), String::as_str);
-    let login = login(LoginService::Rtm, user, channel.ttl, asking.limits)?;
-    Ok(vec![("rtcToken", AgoraToken::Channel(channel)), ("rtmToken", AgoraToken::Login(login))])
+fn rtm(received: &Received<'_>) -> Result<Asks, BadRequest> {
+    let ttl = expiry(received.query)?;
+    let login = login(LoginService::Rtm, part(received, "uid"), ttl, received.limits)?;
+    Ok(vec![("rtmToken", Ask::Login(login))])
 }
 
-fn channel_by_path(asking: &Asking<'_>) -> Result<PassRequest, BadRequest> {
-    let user = part(asking, "uid");
-    let user = match part(asking, "tokenType") {
+fn chat(received: &Received<'_>) -> Result<Asks, BadRequest> {
+    let ttl = expiry(received.query)?;
+    let login = login(LoginService::Chat, part(received, "uid"), ttl, received.limits)?;
+    Ok(vec![("chatToken", Ask::Login(login))])
+}
+
+fn rte(received: &Received<'_>) -> Result<Asks, BadRequest> {
+    let channel = channel_by_path(received)?;
+    let user = received.path.get("rtmuid").unwrap_or_else(|| part(received, "uid"));
+    let login = login(LoginService::Rtm, user, channel.ttl, received.limits)?;
+    Ok(vec![("rtcToken", channel.into()), ("rtmToken", Ask::Login(login))])
+}
+
+fn channel_by_path(received: &Received<'_>) -> Result<RoomAsk, BadRequest> {
+    let user = part(received, "uid");
+    let user = match part(received, "tokenType") {
         "uid" => Uid::parse(user)?.as_str().to_owned(),
         "userAccount" => Account::parse(user)?.as_str().to_owned(),
         _ => return Err(InvalidField::new("tokenType", "must be uid or userAccount").into()),
     };
-    let role = role(part(asking, "role"))?;
-    Ok(channel(part(asking, "channel"), role, user, expiry(asking.query)?, asking.limits)?)
+    let role = role(part(received, "role"))?;
+    Ok(channel(part(received, "channel"), role, user, expiry(received.query)?, received.limits)?)
 }
 
-fn by_body(asking: &Asking<'_>) -> Result<Vec<Wanted>, BadRequest> {
-    let mut members = members(asking.body)?;
+fn by_body(received: &Received<'_>) -> Result<Asks, BadRequest> {
+    let mut members = members(received.body)?;
     let mut given = |field| text(field, members.remove(field));
     let (kind, name) = (given("tokenType")?.unwrap_or_default(), given("channel")?.unwrap_or_default());
     let role = given("role")?.map_or(Ok(Role::Subscriber), |written| role(&written))?;
@@ -130,7 +147,7 @@ fn by_body(asking: &Asking<'_>) -> Result<Vec<Wanted>, BadRequest> {
         None | Some(Value::Null) => None,
         Some(seconds) => Some(lifetime("expire", seconds.as_u64())?),
     };
-    let login = |service| login(service, &user, ttl, asking.limits);
+    let login = |service| login(service, &user, ttl, received.limits);
     let channel = || {
         let number = !user.is_empty() && user.bytes().all(|byte| byte.is_ascii_digit());
         let user = if number {
@@ -138,19 +155,19 @@ fn by_body(asking: &Asking<'_>) -> Result<Vec<Wanted>, BadRequest> {
         } else {
             Account::parse(&*user)?.as_str().to_owned()
         };
-        channel(&name, role, user, ttl, asking.limits)
+        channel(&name, role, user, ttl, received.limits)
     };
-    let wanted = match kind.as_str() {
-        "rtc" => AgoraToken::Channel(channel()?),
-        "rtm" => AgoraToken::Login(login(LoginService::Rtm)?),
-        "chat" => AgoraToken::Login(login(LoginService::Chat)?),
-        "rte" => AgoraToken::Both(channel()?, login(LoginService::Rtm)?),
+    let asks = match kind.as_str() {
+        "rtc" => vec![channel()?.into()],
+        "rtm" => vec![Ask::Login(login(LoginService::Rtm)?)],
+        "chat" => vec![Ask::Login(login(LoginService::Chat)?)],
+        "rte" => vec![channel()?.into(), Ask::Login(login(LoginService::Rtm)?)],
         _ => {
             let right = "must be rtc, rtm, chat (a user's), or rte for rtc and rtm in one";
             return Err(InvalidField::new("tokenType", right).into());
         }
     };
-    Ok(vec![("token", wanted)])
+    Ok(asks.into_iter().map(|ask| ("token", ask)).collect())
 }
 
 fn channel(
@@ -159,14 +176,14 @@ fn channel(
     user: String,
     ttl: Option<Ttl>,
     limits: &Limits,
-) -> Result<PassRequest, InvalidField> {
-    Ok(PassRequest {
+) -> Result<RoomAsk, InvalidField> {
+    Ok(RoomAsk {
         room: Some(RoomName::parse(ChannelName::parse(name)?.as_str(), limits)?),
         identity: Some(Identity::parse(user, limits)?),
         role: Some(role),
         ttl,
         usual_ttl: USUAL_TTL,
-        ..PassRequest::default()
+        ..RoomAsk::default()
     })
 }
 
@@ -175,13 +192,13 @@ fn login(
     user: &str,
     ttl: Option<Ttl>,
     limits: &Limits,
-) -> Result<LoginRequest, InvalidField> {
+) -> Result<LoginAsk, InvalidField> {
     let user = match service {
         LoginService::Rtm => RtmUser::parse(user)?.as_str().to_owned(),
         LoginService::Chat => ChatUser::parse(user)?.as_str().to_owned(),
     };
     let identity = Identity::parse(user, limits)?;
-    Ok(LoginRequest { service, identity, ttl, usual_ttl: USUAL_TTL })
+    Ok(LoginAsk { service, identity, ttl, usual_ttl: USUAL_TTL })
 }
 
 /// By name, or by Agora's own number for it. Another word would be a subscriber there, without a word.
@@ -211,8 +228,8 @@ fn lifetime(field: &'static str, seconds: Option<u64>) -> Result<Ttl, InvalidFie
 }
 
 /// A parameter in the path.
-fn part<'a>(asking: &Asking<'a>, name: &str) -> &'a str {
-    asking.path.get(name).map_or("", String::as_str)
+fn part<'a>(received: &Received<'a>, name: &str) -> &'a str {
+    received.path.get(name).unwrap_or_default()
 }
 
-pub(super) const USUAL_TTL: Ttl = Ttl::minutes(60);
+const USUAL_TTL: Ttl = Ttl::minutes(60);

@@ -1,61 +1,79 @@
-//! Wire formats. A dialect reads an HTTP request into what the policy decides on, and writes tokens and errors the way
-//! its clients read them. It knows nothing of callers, rules and keys.
+//! Wire formats. Each is a row in one table: what it reads into asks, how it writes tokens and errors, and what its
+//! clients expect. It knows nothing of callers, rules and keys.
 //!
-//! | module | speaks to |
+//! | module | its clients |
 //! |---|---|
 //! | [`standard`] | every LiveKit client SDK's own token source |
 //! | [`sandbox`] | clients of LiveKit's development token server |
 //! | [`token_server`], [`quickstart`] | clients of LiveKit's sample servers for Node |
 //! | [`openvidu`] | clients of OpenVidu's tutorials |
 //! | [`agora`] | clients of the Agora community's token service |
+//!
+//! `routes` finds the route of a request, `fields` reads members of JSON bodies.
 
 pub mod agora;
+mod fields;
 pub mod openvidu;
 pub mod quickstart;
+mod routes;
 pub mod sandbox;
 pub mod standard;
 pub mod token_server;
 
-use axum::http::{HeaderMap, StatusCode};
-use serde_json::{Map, Value};
+pub use routes::{Found, PathParameters, Routes};
 
-use crate::config::Dialect;
-use crate::domain::{InvalidField, Limits, Pass, PassRequest, Ttl};
-use crate::json::{self, JsonError};
-use crate::keys::ServerUrl;
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
+use serde_json::Value;
+
+use crate::config::{Config, Dialect};
+use crate::domain::{Ask, InvalidField, Limits, Pass, Provider, ServerUrl, Ttl};
+use crate::json::JsonError;
+
 use crate::mint::Token;
 
-/// A dialect's routes to LiveKit's tokens. Each is a POST.
-#[must_use]
-pub fn routes(dialect: Dialect) -> &'static [Route] {
-    match dialect {
-        Dialect::Standard => &standard::ROUTES,
-        Dialect::Sandbox => &sandbox::ROUTES,
-        Dialect::TokenServer => &token_server::ROUTES,
-        Dialect::Quickstart => &quickstart::ROUTES,
-        Dialect::Openvidu => &openvidu::ROUTES,
-        Dialect::Agora => &[],
-    }
+/// The dialects, one row each.
+pub static TABLE: [Row; 6] =
+    [standard::ROW, sandbox::ROW, token_server::ROW, quickstart::ROW, openvidu::ROW, agora::ROW];
+
+/// What there is to say of a dialect.
+pub struct Row {
+    /// Its name in the configuration.
+    pub dialect: Dialect,
+    /// Whose tokens it gives.
+    pub provider: Provider,
+    /// Its routes, below the base path.
+    pub routes: &'static [Route],
+    /// A path that says that the service is there, and what it returns.
+    pub ping: Option<Ping>,
+    /// How long a token lasts where neither the request nor the rule says so.
+    pub usual_ttl: Ttl,
+    /// Whose routes these are, where that lifetime isn't [`Ttl::DEFAULT`].
+    pub label: &'static str,
+    /// Whether a request can leave the room out.
+    pub room: Presence,
+    /// How a request names its participant.
+    pub participant: Participant,
+    /// Headers of every response, errors too.
+    pub headers: &'static [(HeaderName, &'static str)],
+    /// What the configuration adds, for people.
+    pub detail: fn(&Config) -> Option<String>,
+    /// A request that shows how it's called.
+    pub sample: fn(&Wishes<'_>) -> Sample,
 }
 
-/// How long a token lasts in a dialect where neither the request nor the rule says so.
-#[must_use]
-pub fn usual_ttl(dialect: Dialect) -> Ttl {
-    match dialect {
-        Dialect::Sandbox => sandbox::USUAL_TTL,
-        Dialect::Agora => agora::USUAL_TTL,
-        Dialect::Standard | Dialect::TokenServer | Dialect::Quickstart | Dialect::Openvidu => Ttl::DEFAULT,
-    }
-}
+/// A path, and what it returns to every client.
+pub type Ping = (&'static str, fn() -> Reply);
 
-/// One place where a dialect of LiveKit's is spoken, below the base path.
+/// One place where a dialect answers, below the base path.
 pub struct Route {
-    /// Where it answers.
+    /// Its method.
+    pub method: Method,
+    /// Its path, with the names of its parameters in braces.
     pub path: &'static str,
     /// What a request there asks for.
-    pub read: fn(&Asking<'_>) -> Result<PassRequest, BadRequest>,
-    /// The answer, with the token.
-    pub write: fn(&Given<'_>) -> Reply,
+    pub read: fn(&Received<'_>) -> Result<Asks, BadRequest>,
+    /// The response, with the tokens.
+    pub write: fn(&Granted<'_>) -> Reply,
     /// An error, where its clients read one of their own shape.
     pub refuse: Option<Refuse>,
 }
@@ -63,26 +81,67 @@ pub struct Route {
 /// An error in a dialect's own shape.
 pub type Refuse = fn(&Refused<'_>) -> Reply;
 
+/// What a request asks for. Each ask has the member of the response that its token goes into; asks of one member go into
+/// one token.
+pub type Asks = Vec<(&'static str, Ask)>;
+
+/// Whether requests have something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// Always, or they're refused or completed by the dialect.
+    Always,
+    /// Where the client likes.
+    Optional,
+}
+
+/// How requests name their participant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Participant {
+    /// By an identity and a name, both optional.
+    Optional,
+    /// By one name, which is the identity where the rule lets the client choose it, else the name.
+    ByOneName,
+    /// By an identity, always.
+    ByIdentity,
+}
+
 /// A request, as far as a dialect looks at it.
-pub struct Asking<'a> {
+pub struct Received<'a> {
     /// Its headers.
     pub headers: &'a HeaderMap,
+    /// The parameters in its path, decoded.
+    pub path: &'a PathParameters,
+    /// Its query, as it was sent.
+    pub query: &'a str,
     /// Its body.
     pub body: &'a [u8],
     /// How long its fields may be.
     pub limits: &'a Limits,
-    /// `[sandbox] ids`: the sandboxes that may be asked through.
+    /// `[sandbox] ids`: the sandboxes that are served.
     pub sandboxes: &'a [String],
 }
 
 /// What a request is given.
-pub struct Given<'a> {
-    /// Where to connect.
-    pub server: &'a ServerUrl,
-    /// What the policy gives.
-    pub pass: &'a Pass,
-    /// The token that says so.
-    pub token: &'a Token,
+pub struct Granted<'a> {
+    /// Where to connect, for LiveKit's tokens.
+    pub server: Option<&'a ServerUrl>,
+    /// The tokens, each with its member of the response and the passes in it; one at least.
+    pub tokens: &'a [(&'static str, Vec<Pass>, Token)],
+}
+
+impl Granted<'_> {
+    /// The only token of a dialect that asks once, or the first.
+    fn token(&self) -> &str {
+        self.tokens.first().map_or("", |(_, _, token)| token.expose())
+    }
+
+    fn pass(&self) -> Option<&Pass> {
+        self.tokens.first().and_then(|(_, passes, _)| passes.first())
+    }
+
+    fn server(&self) -> &str {
+        self.server.map_or("", ServerUrl::as_str)
+    }
 }
 
 /// Why a request is given nothing.
@@ -101,6 +160,54 @@ pub struct Reply {
     pub content_type: &'static str,
     /// The body.
     pub body: Vec<u8>,
+}
+
+/// What a sample request should ask for.
+pub struct Wishes<'a> {
+    /// A room that the caller may have; none where the rule gives one by itself.
+    pub room: Option<&'a str>,
+    /// The same, where the dialect's requests always have one.
+    pub some_room: &'a str,
+    /// The name for others to see, where the rule lets the client set it.
+    pub name: Option<&'a str>,
+    /// The one name, in dialects with one.
+    pub one_name: &'a str,
+    /// The identity, in dialects that always have one.
+    pub identity: &'a str,
+    /// Whether the rule lets the caller publish.
+    pub publishes: bool,
+    /// `[sandbox] ids`.
+    pub sandbox: Option<&'a str>,
+}
+
+/// A request that shows how a dialect is called.
+pub struct Sample {
+    /// Its path, below the base path.
+    pub path: String,
+    /// A header of its own.
+    pub header: Option<(&'static str, String)>,
+    /// The members of its body; none where it's a GET.
+    pub body: Option<Vec<(&'static str, String)>>,
+}
+
+impl Row {
+    /// A dialect's row.
+    ///
+    /// # Panics
+    /// Where the table lacks it, which a test shows that it doesn't.
+    #[must_use]
+    pub fn of(dialect: Dialect) -> &'static Self {
+        TABLE.iter().find(|row| row.dialect == dialect).expect("each dialect has a row")
+    }
+
+    /// What a request at a route of this dialect asks for.
+    ///
+    /// # Errors
+    /// Where it can't be read.
+    pub fn asks(&self, route: &Route, received: &Received<'_>) -> Result<Asks, BadRequest> {
+        let asks = (route.read)(received)?.into_iter();
+        Ok(asks.map(|(member, ask)| (member, ask.lasting_usually(self.usual_ttl))).collect())
+    }
 }
 
 impl Reply {
@@ -128,7 +235,7 @@ pub enum BadRequest {
     #[error("The field {0}.")]
     Field(#[from] InvalidField),
     /// It isn't a request.
-    #[error("The function was called with an event that isn't an HTTP request's.")]
+    #[error("The function was invoked with an event that is not an HTTP request.")]
     Event,
     /// The path can't be read.
     #[error("The path must be percent-encoded UTF-8.")]
@@ -136,21 +243,25 @@ pub enum BadRequest {
     /// Fields are missing.
     #[error("{0} are required")]
     Missing(&'static str),
-    /// The sandbox isn't one that may be asked through.
-    #[error("The header X-Sandbox-ID must name one of the sandboxes that [sandbox] ids lists.")]
+    /// The sandbox isn't one that is served.
+    #[error("The header X-Sandbox-ID must name one of [sandbox] ids.")]
     UnknownSandbox,
 }
 
-/// A body's members. No body is an empty one.
-fn members(body: &[u8]) -> Result<Map<String, Value>, JsonError> {
-    if body.is_empty() { Ok(Map::new()) } else { json::object(body) }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// A member's text, if there is one that isn't empty.
-fn text(field: &'static str, value: Option<Value>) -> Result<Option<String>, InvalidField> {
-    match value {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text).filter(|text| !text.is_empty())),
-        Some(_) => Err(InvalidField::wrong_type(field, "a string")),
+    #[test]
+    fn each_dialect_has_one_row_and_its_routes_have_paths_of_their_own() {
+        for row in &TABLE {
+            assert_eq!(TABLE.iter().filter(|other| other.dialect == row.dialect).count(), 1);
+            assert!(std::ptr::eq(Row::of(row.dialect), row));
+        }
+        let mut paths: Vec<_> = TABLE.iter().flat_map(|row| row.routes).map(|route| route.path).collect();
+        let count = paths.len();
+        paths.sort_unstable();
+        paths.dedup();
+        assert_eq!(paths.len(), count);
     }
 }

@@ -3,31 +3,56 @@
 
 use std::collections::BTreeMap;
 
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::{Asking, BadRequest, Given, Reply, Route, members, text};
+use super::fields::{members, text};
+use super::{Asks, BadRequest, Granted, Participant, Presence, Received, Reply, Route, Row, Sample, Wishes};
+use crate::config::Dialect;
 use crate::domain::{
-    Attributes, Identity, InvalidField, Limits, Metadata, ParticipantName, PassRequest, RoomConfig, RoomName,
+    Attributes, Identity, InvalidField, Limits, Metadata, ParticipantName, Provider, RoomAsk, RoomConfig,
+    RoomName, Ttl,
 };
 
-/// Where the standard endpoint answers, below the base path. Both are in use: the first in LiveKit's documentation,
-/// the second in its starter applications.
+/// Where the standard endpoint answers. Both are in use: the first in LiveKit's documentation, the second in its starter
+/// applications.
 pub const PATHS: [&str; 2] = ["/getToken", "/api/token"];
 
-pub(super) const ROUTES: [Route; 2] = [
-    Route { path: PATHS[0], read, write, refuse: None },
-    Route { path: PATHS[1], read, write, refuse: None },
-];
+pub(super) const ROW: Row = Row {
+    dialect: Dialect::Standard,
+    provider: Provider::LiveKit,
+    routes: &[
+        Route { method: Method::POST, path: PATHS[0], read, write, refuse: None },
+        Route { method: Method::POST, path: PATHS[1], read, write, refuse: None },
+    ],
+    ping: None,
+    usual_ttl: Ttl::DEFAULT,
+    label: "",
+    room: Presence::Optional,
+    participant: Participant::Optional,
+    headers: &[],
+    detail: |_| None,
+    sample: |wishes| sample(PATHS[0], wishes),
+};
 
-fn read(asking: &Asking<'_>) -> Result<PassRequest, BadRequest> {
-    parse(asking.body, asking.limits)
+pub(super) fn read(received: &Received<'_>) -> Result<Asks, BadRequest> {
+    Ok(vec![("participant_token", parse(received.body, received.limits)?.into())])
 }
 
 /// Exactly two members.
-fn write(given: &Given<'_>) -> Reply {
-    let body = json!({ "server_url": given.server.as_str(), "participant_token": given.token.expose() });
-    Reply::json(StatusCode::CREATED, &body)
+fn write(granted: &Granted<'_>) -> Reply {
+    Reply::json(StatusCode::CREATED, &body(granted))
+}
+
+pub(super) fn body(granted: &Granted<'_>) -> Value {
+    json!({ "server_url": granted.server(), "participant_token": granted.token() })
+}
+
+/// The members that a rule lets a client ask for.
+pub(super) fn sample(path: &str, wishes: &Wishes<'_>) -> Sample {
+    let members = [("room_name", wishes.room), ("participant_name", wishes.name)].into_iter();
+    let body = members.filter_map(|(member, wish)| Some((member, wish?.to_owned()))).collect();
+    Sample { path: path.to_owned(), header: None, body: Some(body) }
 }
 
 /// Reads a request body. Absent, null and empty are the same; unknown members are ignored; a member may be written in
@@ -35,7 +60,7 @@ fn write(given: &Given<'_>) -> Reply {
 ///
 /// # Errors
 /// Where the body isn't a JSON object, or a field has the wrong type, is too long, or would put a secret in the token.
-pub fn parse(body: &[u8], limits: &Limits) -> Result<PassRequest, BadRequest> {
+pub fn parse(body: &[u8], limits: &Limits) -> Result<RoomAsk, BadRequest> {
     let mut members = members(body)?;
     let mut field = |snake: &'static str, camel: &str| take(&mut members, snake, camel);
     let room = text(RoomName::FIELD, field(RoomName::FIELD, "roomName")?)?;
@@ -44,14 +69,14 @@ pub fn parse(body: &[u8], limits: &Limits) -> Result<PassRequest, BadRequest> {
     let metadata = text(Metadata::FIELD, field(Metadata::FIELD, "participantMetadata")?)?;
     let attributes = field(Attributes::FIELD, "participantAttributes")?.map(texts).transpose()?;
     let room_config = field(RoomConfig::FIELD, "roomConfig")?;
-    Ok(PassRequest {
+    Ok(RoomAsk {
         room: room.map(|text| RoomName::parse(text, limits)).transpose()?,
         identity: identity.map(|text| Identity::parse(text, limits)).transpose()?,
         name: name.map(|text| ParticipantName::parse(text, limits)).transpose()?,
         metadata: metadata.map(|text| Metadata::parse(text, limits)).transpose()?,
         attributes: attributes.map(|pairs| Attributes::parse(pairs, limits)).transpose()?.flatten(),
         room_config: room_config.map(RoomConfig::parse).transpose()?.flatten(),
-        ..PassRequest::default()
+        ..RoomAsk::default()
     })
 }
 
@@ -93,7 +118,7 @@ mod tests {
 
     use super::*;
 
-    fn parsed(body: &Value) -> PassRequest {
+    fn parsed(body: &Value) -> RoomAsk {
         parse(body.to_string().as_bytes(), &Limits::default()).unwrap()
     }
 
@@ -103,7 +128,7 @@ mod tests {
 
     #[test]
     fn absent_null_and_empty_are_not_given() {
-        assert_eq!(parse(b"", &Limits::default()), Ok(PassRequest::default()));
+        assert_eq!(parse(b"", &Limits::default()), Ok(RoomAsk::default()));
         for body in [
             json!({}),
             json!({"room_name": null, "participant_identity": null, "participant_name": null,
@@ -113,7 +138,7 @@ mod tests {
             json!({"room_config": {"agents": [{}]}, "participant_attributes": {"left_out": null}}),
             json!({"something": "else", "roomname": "x", "RoomName": "y"}),
         ] {
-            assert_eq!(parsed(&body), PassRequest::default(), "{body}");
+            assert_eq!(parsed(&body), RoomAsk::default(), "{body}");
         }
     }
 

@@ -1,20 +1,22 @@
 //! The template of LiveKit's `token-server-node`: the standard's fields, another path, status and error.
 
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use serde_json::json;
 
-use super::{Asking, BadRequest, Given, Refused, Reply, Route, standard};
-use crate::domain::PassRequest;
+use super::{Granted, Refused, Reply, Route, Row, standard};
+use crate::config::Dialect;
 
-pub(super) const ROUTES: [Route; 1] = [Route { path: "/createToken", read, write, refuse: Some(refuse) }];
+pub(super) const ROW: Row = Row {
+    dialect: Dialect::TokenServer,
+    routes: &[Route { method: Method::POST, path: PATH, read: standard::read, write, refuse: Some(refuse) }],
+    sample: |wishes| standard::sample(PATH, wishes),
+    ..standard::ROW
+};
 
-fn read(asking: &Asking<'_>) -> Result<PassRequest, BadRequest> {
-    standard::parse(asking.body, asking.limits)
-}
+const PATH: &str = "/createToken";
 
-fn write(given: &Given<'_>) -> Reply {
-    let body = json!({ "server_url": given.server.as_str(), "participant_token": given.token.expose() });
-    Reply::json(StatusCode::OK, &body)
+fn write(granted: &Granted<'_>) -> Reply {
+    Reply::json(StatusCode::OK, &standard::body(granted))
 }
 
 fn refuse(refused: &Refused<'_>) -> Reply {

@@ -3,23 +3,28 @@
 
 mod agent;
 pub mod agora;
+mod ask;
 mod attributes;
-mod clock;
+mod context;
 mod duration;
 mod egress;
 mod field;
 mod generated;
 mod grants;
 mod limits;
+mod malformed;
 mod pass;
+mod provider;
 mod room_config;
 mod room_members;
+mod server_url;
 mod text;
 mod ttl;
 
 pub use agent::AgentDispatch;
+pub use ask::{Ask, LoginAsk, LoginService, Role, RoomAsk};
 pub use attributes::Attributes;
-pub use clock::wall_clock;
+pub use context::Context;
 pub(crate) use duration::within;
 pub use egress::{Egress, EgressRequest};
 pub use field::InvalidField;
@@ -29,7 +34,10 @@ pub use grants::{
     AgentEndpoint, AgentThread, CloudAgents, Grants, Inference, Kind, Observability, Sip, TrackSource,
 };
 pub use limits::Limits;
-pub use pass::{AgoraToken, Login, LoginRequest, LoginService, Pass, PassRequest, Role};
+pub use malformed::MalformedSecret;
+pub use pass::{Opens, Pass, RoomPass};
+pub use provider::Provider;
 pub use room_config::RoomConfig;
+pub use server_url::ServerUrl;
 pub use text::{Identity, Metadata, ParticipantName, RoomName};
 pub use ttl::Ttl;

@@ -154,7 +154,7 @@ fn wrong_type(error: &serde_path_to_error::Error<serde_json::Error>) -> InvalidF
 const FORBIDDEN: [(&[&str], &str); 3] = [
     (
         &["s3", "gcp", "azure", "alioss", "storage", "stream", "streamoutputs"],
-        "whoever holds the token could read the credentials or the stream's address",
+        "anyone who holds the token could read the credentials or the stream's address",
     ),
     (
         &["custombaseurl", "webhooks"],
@@ -251,7 +251,7 @@ mod tests {
             assert_eq!(
                 refused(json!({"egress": egress})),
                 format!(
-                    "room_config.egress.{path} is not allowed: whoever holds the token could read the credentials or the stream's address"
+                    "room_config.egress.{path} is not allowed: anyone who holds the token could read the credentials or the stream's address"
                 )
             );
         }

@@ -1,159 +1,144 @@
-//! The one path from a request to a token. Every dialect goes through it: LiveKit's all in one way, and Agora's, of
-//! which one request may ask for two tokens.
+//! The one path from a request to a token. Every dialect goes through it.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, Request, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, EXPIRES, PRAGMA};
+use axum::Extension;
+use axum::extract::{Request, State};
+use axum::http::header::{ALLOW, CONTENT_TYPE};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
-use axum::routing::MethodFilter;
-use serde_json::json;
 
-use super::outcome::{Asked, ErrorShape, Minted};
-use super::{Refusal, Stages, body};
+use super::outcome::{Audit, ErrorShape};
+use super::{Refusal, Stages, UnreadableEvent, body};
 use crate::auth::{AuthError, Caller};
-use crate::dialect::agora;
-use crate::dialect::{Asking, BadRequest, Given, Refuse, Reply, Route};
-use crate::domain::wall_clock;
+use crate::dialect::{BadRequest, Found, Granted, PathParameters, Received, Reply, Route, Row};
+use crate::domain::{Context, Provider};
 use crate::keys::{KeysError, SigningKeys};
 use crate::mint;
 
-/// A route of one of LiveKit's dialects.
-pub(super) async fn livekit(
-    route: &'static Route,
+/// The response to a request, whatever it's for.
+pub(super) async fn answer(
     State(stages): State<Arc<Stages>>,
+    Extension(context): Extension<Context>,
     request: Request,
 ) -> Response {
-    let mut asked = Asked::default();
-    let answer = token(route, &stages, request, &mut asked).await;
-    in_shape(answer, route.refuse, asked)
-}
-
-async fn token(
-    route: &Route,
-    stages: &Stages,
-    request: Request,
-    asked: &mut Asked,
-) -> Result<Response, Refusal> {
-    let (head, body) = request.into_parts();
-    body::must_be_json(&head.headers)?;
-    let (caller, keyless) = stages.caller(&head).await?;
-    asked.is_by(&caller);
-    let body = body::read(body).await?;
-    let asking =
-        Asking { headers: &head.headers, body: &body, limits: &stages.limits, sandboxes: &stages.sandboxes };
-    let request = (route.read)(&asking)?;
-    asked.is_for(&request);
-    let pass = asked.told(stages.policy.explain(&caller, request, wall_clock()))?;
-    let keys = stages.keys(keyless).await?;
-    let keys = keys.livekit()?;
-    let token = mint::livekit(&pass, keys, &stages.limits, wall_clock())?;
-    let reply = (route.write)(&Given { server: &keys.server, pass: &pass, token: &token });
-    Ok((axum::Extension(Minted::new(&pass, &token)), reply).into_response())
-}
-
-/// A route of Agora's. All that one request asks for is decided before anything is signed.
-pub(super) async fn agora(
-    route: &'static agora::Route,
-    State(stages): State<Arc<Stages>>,
-    path: Result<Path<HashMap<String, String>>, PathRejection>,
-    request: Request,
-) -> Response {
-    let mut asked = Asked::default();
-    let answer = tokens(route, &stages, path, request, &mut asked).await;
-    with_agoras_headers(in_shape(answer, Some(agora::refuse), asked))
+    if request.extensions().get::<UnreadableEvent>().is_some() {
+        return Refusal::from(BadRequest::Event).into_response();
+    }
+    match stages.routes.find(request.method(), request.uri().path()) {
+        Found::Token(row, route, path) => {
+            let mut audit = Audit::default();
+            let answer = tokens((row, route, path), &stages, &context, request, &mut audit).await;
+            let mut response = with_headers(row, answer.into_response());
+            response.extensions_mut().insert(Arc::new(audit));
+            if let Some(shape) = route.refuse {
+                response.extensions_mut().insert(ErrorShape(shape));
+            }
+            response
+        }
+        Found::Ping(row, reply) => with_headers(row, reply().into_response()),
+        Found::Health => health(&stages, &context).await.into_response(),
+        Found::OtherMethod(methods) => {
+            let mut response = Refusal::MethodNotAllowed.into_response();
+            if let Ok(methods) = HeaderValue::try_from(methods) {
+                response.headers_mut().insert(ALLOW, methods);
+            }
+            response
+        }
+        Found::Nothing => Refusal::NotFound { served: stages.served.clone() }.into_response(),
+    }
 }
 
 async fn tokens(
-    route: &agora::Route,
+    (row, route, path): (&Row, &Route, PathParameters),
     stages: &Stages,
-    path: Result<Path<HashMap<String, String>>, PathRejection>,
+    context: &Context,
     request: Request,
-    asked: &mut Asked,
+    audit: &mut Audit,
 ) -> Result<Response, Refusal> {
     let (head, body) = request.into_parts();
-    if route.method == MethodFilter::POST {
+    if route.method == Method::POST {
         body::must_be_json(&head.headers)?;
     }
-    let (caller, keyless) = stages.caller(&head).await?;
-    asked.is_by(&caller);
-    let Path(path) = path.map_err(|_| BadRequest::Path)?;
-    let query = head.uri.query().unwrap_or_default();
+    let (caller, keyless) = stages.caller(&head, context).await?;
+    audit.is_by(&caller);
+    if !path.are_readable() {
+        return Err(BadRequest::Path.into());
+    }
     let body = body::read(body).await?;
-    let asking = agora::Asking { path: &path, query, body: &body, limits: &stages.limits };
-    let decided = (route.read)(&asking)?.into_iter().map(|(member, wanted)| {
-        // Each half of what is wanted notes in it what it was asked, one after the other.
-        let asked = RefCell::new(&mut *asked);
-        let decided = wanted.try_map(
-            |request| {
-                asked.borrow_mut().is_for(&request);
-                asked.borrow_mut().told(stages.policy.explain(&caller, request, wall_clock()))
-            },
-            |request| asked.borrow_mut().told(stages.policy.explain_login(&caller, request, wall_clock())),
-        );
-        decided.map(|given| (member, given))
-    });
-    let given = decided.collect::<Result<Vec<_>, _>>()?;
-    let keys = stages.keys(keyless).await?;
-    let signed = given.iter().map(|(member, given)| {
-        let token =
-            mint::agora(given, stages.agora.token_version, keys.agora()?, wall_clock(), stages.randomness)?;
-        Ok((*member, token))
+    let query = head.uri.query().unwrap_or_default();
+    let (limits, sandboxes) = (&stages.settings.limits, stages.sandboxes.as_slice());
+    let received = Received { headers: &head.headers, path: &path, query, body: &body, limits, sandboxes };
+    let mut granted: Vec<(&'static str, Vec<_>)> = Vec::new();
+    for (member, ask) in row.asks(route, &received)? {
+        audit.is_for(&ask);
+        let pass = audit.decided(stages.policy.decide(&caller, ask, context))?;
+        match granted.iter_mut().find(|(known, _)| *known == member) {
+            Some((_, passes)) => passes.push(pass),
+            None => granted.push((member, vec![pass])),
+        }
+    }
+    let keys = stages.keys(keyless, context).await?;
+    let signed = granted.into_iter().map(|(member, passes)| {
+        let token = mint::token(&passes, row.provider, &keys, &stages.settings, context)?;
+        Ok((member, passes, token))
     });
     let tokens = signed.collect::<Result<Vec<_>, Refusal>>()?;
-    let minted = Minted::by_agora(given.iter().zip(&tokens).map(|((_, given), (_, token))| (given, token)));
-    Ok((axum::Extension(minted), agora::write(&tokens)).into_response())
+    audit.granted(&tokens);
+    let server = match row.provider {
+        Provider::LiveKit => Some(&keys.livekit()?.server),
+        Provider::Agora => None,
+    };
+    Ok((route.write)(&Granted { server, tokens: &tokens }).into_response())
 }
 
-/// The same, and an error in the dialect's own shape, if it has one.
-fn in_shape(answer: Result<Response, Refusal>, shape: Option<Refuse>, asked: Asked) -> Response {
-    let mut response = answer.into_response();
-    response.extensions_mut().insert(Arc::new(asked));
-    if let Some(shape) = shape {
-        response.extensions_mut().insert(ErrorShape(shape));
+/// Whether tokens can be signed, for one of the served dialects at least: 200 with the version, or 503.
+async fn health(stages: &Stages, context: &Context) -> Result<Response, Refusal> {
+    let keys = stages.keys.signing(context).await?;
+    let mut missing = None;
+    for dialect in &stages.dialects {
+        match keys.sign_for(Row::of(*dialect).provider) {
+            Ok(()) => {
+                let body = serde_json::json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") });
+                return Ok((body::JSON, body.to_string()).into_response());
+            }
+            Err(not_configured) => missing = missing.or(Some(not_configured)),
+        }
+    }
+    Err(missing.map_or(Refusal::Panicked, Refusal::from))
+}
+
+fn with_headers(row: &Row, mut response: Response) -> Response {
+    for (name, value) in row.headers {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     response
-}
-
-/// What its own service says of how long an answer may be kept.
-fn with_agoras_headers(response: Response) -> Response {
-    let headers = [
-        (CACHE_CONTROL, "private, no-cache, no-store, must-revalidate"),
-        (EXPIRES, "-1"),
-        (PRAGMA, "no-cache"),
-    ];
-    (headers, response).into_response()
 }
 
 /// That there are no keys, where that's known already.
 type Keyless = Option<KeysError>;
 
 impl Stages {
-    /// Who asks. Where somebody else has to be asked for that, the secret is read meanwhile if it has to be: one after
-    /// the other could take longer than a client waits.
-    async fn caller(&self, head: &Parts) -> Result<(Caller, Keyless), AuthError> {
-        let now = wall_clock();
-        let mut caller = pin!(self.callers.identify(head, &self.keys, now));
-        if let Poll::Ready(caller) = poll_fn(|context| Poll::Ready(caller.as_mut().poll(context))).await {
+    /// Who asks. Where that has to be waited for, the secret is read meanwhile if it has to be: one after the other could
+    /// take longer than a client waits.
+    async fn caller(&self, head: &Parts, context: &Context) -> Result<(Caller, Keyless), AuthError> {
+        let mut caller = pin!(self.callers.identify(head, &self.keys, context));
+        if let Poll::Ready(caller) = poll_fn(|task| Poll::Ready(caller.as_mut().poll(task))).await {
             return Ok((caller?, None));
         }
-        let (caller, keys) = tokio::join!(caller, self.keys.signing(now));
+        let (caller, keys) = tokio::join!(caller, self.keys.signing(context));
         Ok((caller?, keys.err()))
     }
 
     /// The keys as they are by now.
-    async fn keys(&self, keyless: Keyless) -> Result<Arc<SigningKeys>, KeysError> {
+    async fn keys(&self, keyless: Keyless, context: &Context) -> Result<Arc<SigningKeys>, KeysError> {
         match keyless {
             Some(error) => Err(error),
-            None => self.keys.signing(wall_clock()).await,
+            None => self.keys.signing(context).await,
         }
     }
 }
@@ -163,9 +148,4 @@ impl IntoResponse for Reply {
         let content_type = (CONTENT_TYPE, HeaderValue::from_static(self.content_type));
         (self.status, [content_type], self.body).into_response()
     }
-}
-
-/// That the token service is there: clients of Agora's ask before anything else.
-pub(super) async fn ping() -> Response {
-    with_agoras_headers(Reply::json(StatusCode::OK, &json!({ "message": "pong" })).into_response())
 }

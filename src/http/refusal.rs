@@ -1,4 +1,5 @@
-//! Every refusal and failure, as the client sees it. The only place that knows a status code.
+//! Every refusal and failure, as the client sees it. The only place that makes a problem response. What the log says is
+//! the error's own text; what the client sees is the detail here.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -11,17 +12,18 @@ use super::RequestId;
 use super::body::MAX_BODY;
 use crate::auth::AuthError;
 use crate::dialect::BadRequest;
+use crate::domain::Provider;
 use crate::keys::{KeysError, NotConfigured};
 use crate::mint::MintError;
 use crate::policy::Denial;
 
-/// Why a request isn't answered with what it asked for.
+/// Why a request isn't given what it asks for.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
-    /// There is nothing at that path.
+    /// Nothing is served at that path.
     #[error("no such path")]
     NotFound {
-        /// Where tokens are had, in words.
+        /// The routes to tokens, in words.
         served: Arc<str>,
     },
     /// The path is there, with another method.
@@ -42,27 +44,40 @@ pub enum Refusal {
     /// The body isn't a request in its dialect.
     #[error(transparent)]
     BadRequest(#[from] BadRequest),
-    /// Nobody is let in.
+    /// The caller isn't accepted.
     #[error(transparent)]
     Auth(#[from] AuthError),
-    /// No rule gives it.
+    /// The policy refuses it.
     #[error(transparent)]
     Denied(#[from] Denial),
     /// There are no keys to sign with.
     #[error(transparent)]
     Keys(#[from] KeysError),
-    /// There never are keys to sign with, for this provider.
+    /// This provider has no keys.
     #[error(transparent)]
     NotConfigured(#[from] NotConfigured),
-    /// The pass doesn't become a token.
+    /// The passes don't become a token.
     #[error(transparent)]
     Mint(#[from] MintError),
+    /// The request is for another host than this machine.
+    #[error("host {0:?} is not this machine")]
+    WrongHost(String),
     /// A defect of ours.
     #[error("panicked")]
     Panicked,
 }
 
-/// What the client is told: RFC 9457's members, and three more.
+/// A kind of problem. Codes are for programs and stay as they are; titles are for people.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Kind {
+    /// The status.
+    pub status: StatusCode,
+    /// The code.
+    pub code: &'static str,
+    title: &'static str,
+}
+
+/// RFC 9457's members, and three more.
 #[derive(Debug, Serialize)]
 pub(super) struct Problem<'a> {
     #[serde(rename = "type")]
@@ -76,112 +91,124 @@ pub(super) struct Problem<'a> {
     request_id: &'a str,
 }
 
-/// Status, code, title, and the detail where the title isn't enough. Codes are for programs and stay as they are.
-type Shown = (StatusCode, &'static str, &'static str, String);
-
 impl Refusal {
-    fn shown(&self) -> Shown {
-        use StatusCode as S;
+    /// What kind of problem it is.
+    #[must_use]
+    pub fn kind(&self) -> &'static Kind {
         match self {
-            Self::NotFound { served } => (
-                S::NOT_FOUND,
-                "not_found",
-                "There is nothing at this path",
-                format!("A token is had by {served}. Which routes are served is `dialects` in roompass.toml."),
-            ),
-            Self::MethodNotAllowed => (
-                S::METHOD_NOT_ALLOWED,
-                "method_not_allowed",
-                "This path is for another method",
-                "The Allow header lists the methods that this path answers.".into(),
-            ),
-            Self::UnsupportedMediaType => (
-                S::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported_media_type",
-                "The body must be JSON",
-                "Send the header Content-Type: application/json.".into(),
-            ),
-            Self::UnsupportedContentEncoding => (
-                S::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported_content_encoding",
-                "The body must not be compressed",
-                "Send the body without a Content-Encoding.".into(),
-            ),
-            Self::TooLarge => (
-                S::PAYLOAD_TOO_LARGE,
-                "body_too_large",
-                "The body is too large",
-                format!("A body has at most {MAX_BODY} bytes."),
-            ),
-            Self::BrokenBody => (
-                S::BAD_REQUEST,
-                "broken_body",
-                "The body broke off",
-                "The connection ended before the whole body had arrived.".into(),
-            ),
-            Self::BadRequest(error) => bad_request(error),
-            Self::Auth(AuthError::NoCallers) => (
-                S::FORBIDDEN,
-                "no_callers_configured",
-                "Nobody is let in yet",
-                "No caller is configured, so every request is refused. To let callers in, add a [[caller]] and a \
-                 [[rule]] to roompass.toml and deploy again."
-                    .into(),
-            ),
-            Self::Auth(AuthError::NoCredential) => (
-                S::UNAUTHORIZED,
-                "no_credential",
-                "Say who you are",
-                "Send Authorization: Bearer and your token, or X-API-Key and your key.".into(),
-            ),
-            Self::Auth(AuthError::Refused(_)) | Self::Denied(Denial::CredentialEnded { .. }) => (
-                S::UNAUTHORIZED,
-                "invalid_credential",
-                "The credential is not accepted",
-                "The token or key isn't accepted here, or no longer. The log says why, under this request id.".into(),
-            ),
-            Self::Auth(AuthError::SeveralCredentials) => (
-                S::BAD_REQUEST,
-                "several_credentials",
-                "There is more than one credential",
-                "Send one Authorization header, or one X-API-Key header.".into(),
-            ),
-            Self::Auth(AuthError::Unavailable(_)) => (
-                S::SERVICE_UNAVAILABLE,
-                "verification_unavailable",
-                "Nobody can be recognised right now",
-                "What credentials are verified with is not at hand. Try again shortly; the log says why.".into(),
-            ),
-            Self::Denied(denial) => denied(denial),
-            Self::Keys(_) => (
-                S::SERVICE_UNAVAILABLE,
-                "keys_unavailable",
-                "No pass can be signed right now",
-                "The signing keys are not at hand. Try again shortly; the log says why.".into(),
-            ),
-            Self::NotConfigured(provider) => not_configured(*provider),
-            Self::Mint(error) => not_minted(error),
-            Self::Panicked => internal_error(),
+            Self::NotFound { .. } => &NOT_FOUND,
+            Self::MethodNotAllowed => &METHOD_NOT_ALLOWED,
+            Self::UnsupportedMediaType => &UNSUPPORTED_MEDIA_TYPE,
+            Self::UnsupportedContentEncoding => &UNSUPPORTED_CONTENT_ENCODING,
+            Self::TooLarge => &BODY_TOO_LARGE,
+            Self::BrokenBody => &BROKEN_BODY,
+            Self::BadRequest(BadRequest::Body(_)) => &INVALID_BODY,
+            Self::BadRequest(BadRequest::Field(_))
+            | Self::Denied(Denial::Invalid(_))
+            | Self::Mint(MintError::NotForAgora(_)) => &INVALID_FIELD,
+            Self::BadRequest(BadRequest::Missing(_)) => &MISSING_FIELD,
+            Self::BadRequest(BadRequest::Event) => &INVALID_EVENT,
+            Self::BadRequest(BadRequest::Path) => &INVALID_PATH,
+            Self::BadRequest(BadRequest::UnknownSandbox) => &UNKNOWN_SANDBOX,
+            Self::Auth(AuthError::NoCallers) => &NO_CALLERS_CONFIGURED,
+            Self::Auth(AuthError::NoCredential) => &NO_CREDENTIAL,
+            Self::Auth(AuthError::Refused(_)) | Self::Denied(Denial::CredentialEnded { .. }) => {
+                &INVALID_CREDENTIAL
+            }
+            Self::Auth(AuthError::SeveralCredentials) => &SEVERAL_CREDENTIALS,
+            Self::Auth(AuthError::Unavailable(_)) => &VERIFICATION_UNAVAILABLE,
+            Self::Denied(Denial::NoRule) => &NO_RULE,
+            Self::Denied(Denial::NoRoom { .. } | Denial::RoomNotAllowed) => &ROOM_NOT_ALLOWED,
+            Self::Denied(Denial::FieldNotAllowed { .. } | Denial::MemberNotAllowed { .. }) => {
+                &FIELD_NOT_ALLOWED
+            }
+            Self::Denied(Denial::AgentNotAllowed { .. }) => &AGENT_NOT_ALLOWED,
+            Self::Denied(Denial::EgressNotAllowed { .. }) => &EGRESS_NOT_ALLOWED,
+            Self::Denied(Denial::TtlTooLong { .. }) => &TTL_TOO_LONG,
+            Self::Denied(Denial::PublishingNotAllowed { .. }) => &PUBLISHING_NOT_ALLOWED,
+            Self::Denied(Denial::LoginNotAllowed(_)) => &LOGIN_NOT_ALLOWED,
+            Self::Keys(_) => &KEYS_UNAVAILABLE,
+            Self::NotConfigured(NotConfigured(provider))
+            | Self::Mint(MintError::NotConfigured(NotConfigured(provider))) => match provider {
+                Provider::LiveKit => &LIVEKIT_NOT_CONFIGURED,
+                Provider::Agora => &AGORA_NOT_CONFIGURED,
+            },
+            Self::Mint(MintError::TooLarge { .. }) => &TOKEN_TOO_LARGE,
+            Self::Mint(MintError::Unenforceable(_)) => &GRANTS_NOT_ENFORCEABLE,
+            Self::WrongHost(_) => &WRONG_HOST,
+            Self::Mint(MintError::Signing(_)) | Self::Panicked => &INTERNAL_ERROR,
         }
     }
 
-    pub(super) fn status(&self) -> StatusCode {
-        self.shown().0
+    /// What is wrong and what to do, for the client. Never a secret, and never why a credential isn't accepted.
+    fn detail(&self) -> String {
+        let kind = self.kind();
+        match self {
+            Self::NotFound { served } => {
+                format!("Request tokens at {served}. `dialects` in roompass.toml decides which routes are served.")
+            }
+            Self::MethodNotAllowed => "Use a method that the Allow header lists.".into(),
+            Self::UnsupportedMediaType => "Send JSON with the header Content-Type: application/json.".into(),
+            Self::UnsupportedContentEncoding => "Send the body without a Content-Encoding.".into(),
+            Self::TooLarge => format!("A body is limited to {MAX_BODY} bytes."),
+            Self::BrokenBody => "The connection closed before the whole body arrived.".into(),
+            Self::BadRequest(error) => error.to_string(),
+            Self::Denied(denial) if *kind != INVALID_CREDENTIAL => denial.to_string(),
+            Self::Auth(AuthError::NoCallers) => "Every request is refused until a [[caller]] and a [[rule]] are added \
+                                                 to roompass.toml and deployed."
+                .into(),
+            Self::Auth(AuthError::NoCredential) => {
+                "Send Authorization: Bearer with a token, or X-API-Key with a key.".into()
+            }
+            Self::Auth(AuthError::Refused(_)) | Self::Denied(_) => {
+                "The token or key is not accepted or has expired. The log has the cause under this request ID.".into()
+            }
+            Self::Auth(AuthError::SeveralCredentials) => {
+                "Send one Authorization header or one X-API-Key header.".into()
+            }
+            Self::Auth(AuthError::Unavailable(_)) => {
+                "The credential can't be verified at the moment. Try again later. The log has the cause.".into()
+            }
+            Self::Keys(_) => "Tokens can't be signed at the moment. Try again later. The log has the cause.".into(),
+            Self::NotConfigured(NotConfigured(provider))
+            | Self::Mint(MintError::NotConfigured(NotConfigured(provider))) => {
+                let members = match provider {
+                    Provider::LiveKit => "LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET",
+                    Provider::Agora => "AGORA_APP_ID and AGORA_APP_CERTIFICATE",
+                };
+                format!("Add {members} to the secret, or to the environment on a laptop.")
+            }
+            Self::Mint(MintError::Signing(_)) | Self::Panicked => {
+                "The log has the cause under this request ID.".into()
+            }
+            Self::Mint(error) => error.to_string(),
+            Self::WrongHost(_) => {
+                "While authentication is off, use localhost or an IP address as the host.".into()
+            }
+        }
     }
 
     /// The stable code, for programs.
     #[must_use]
     pub fn code(&self) -> &'static str {
-        self.shown().1
+        self.kind().code
     }
 
     pub(super) fn problem<'a>(&'a self, RequestId(request_id): &'a RequestId) -> Problem<'a> {
-        let (status, code, title, detail) = self.shown();
+        let Kind { status, code, title } = self.kind();
         let kind = format!("urn:roompass:problem:{code}");
-        Problem { kind, title, status: status.as_u16(), detail, code, field: self.field(), request_id }
+        Problem {
+            kind,
+            title,
+            status: status.as_u16(),
+            detail: self.detail(),
+            code,
+            field: self.field(),
+            request_id,
+        }
     }
 
-    /// The field that is to blame, if one is.
+    /// The field that is wrong, if one is.
     fn field(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::BadRequest(BadRequest::Field(invalid))
@@ -205,108 +232,80 @@ impl Refusal {
         matches!(self, Self::Keys(_) | Self::Auth(AuthError::Unavailable(_))).then_some(5)
     }
 
-    /// What a client that isn't recognised is asked for (RFC 6750, section 3).
+    /// What an unauthenticated client is asked for (RFC 6750, section 3).
     pub(super) fn challenge(&self) -> Option<&'static str> {
-        match self {
-            Self::Auth(AuthError::NoCredential) => Some("Bearer"),
-            Self::Auth(AuthError::Refused(_)) | Self::Denied(Denial::CredentialEnded { .. }) => {
-                Some("Bearer error=\"invalid_token\"")
-            }
+        match self.kind() {
+            kind if *kind == NO_CREDENTIAL => Some("Bearer"),
+            kind if *kind == INVALID_CREDENTIAL => Some("Bearer error=\"invalid_token\""),
             _ => None,
         }
     }
 }
 
-fn bad_request(error: &BadRequest) -> Shown {
-    let (status, code, title) = match error {
-        BadRequest::Body(_) => (StatusCode::BAD_REQUEST, "invalid_body", "The body can't be read"),
-        BadRequest::Field(_) => (StatusCode::BAD_REQUEST, INVALID_FIELD, UNUSABLE_FIELD),
-        BadRequest::Missing(_) => (StatusCode::BAD_REQUEST, "missing_field", "A field is missing"),
-        BadRequest::Event => (StatusCode::BAD_REQUEST, "invalid_event", "The event can't be read"),
-        BadRequest::Path => (StatusCode::BAD_REQUEST, "invalid_path", "The path can't be read"),
-        BadRequest::UnknownSandbox => {
-            (StatusCode::FORBIDDEN, "unknown_sandbox", "This sandbox is not known here")
-        }
-    };
-    (status, code, title, error.to_string())
-}
-
-fn denied(denial: &Denial) -> Shown {
-    let (code, title) = match denial {
-        Denial::NoRule => ("no_rule", "No rule allows this"),
-        Denial::NoRoom { .. } => ("room_not_allowed", "No room is open to you"),
-        Denial::RoomNotAllowed => ("room_not_allowed", "This room is not open to you"),
-        Denial::FieldNotAllowed { .. } | Denial::MemberNotAllowed { .. } => {
-            ("field_not_allowed", "A field may not be set")
-        }
-        Denial::AgentNotAllowed { .. } => ("agent_not_allowed", "An agent may not be dispatched"),
-        Denial::EgressNotAllowed { .. } => ("egress_not_allowed", "Egress may not be set up"),
-        Denial::TtlTooLong { .. } => ("ttl_too_long", "The token may not last that long"),
-        Denial::PublishingNotAllowed { .. } => ("publishing_not_allowed", "You may not publish here"),
-        Denial::LoginNotAllowed(_) => ("login_not_allowed", "This service is not open to you"),
-        Denial::CredentialEnded { .. } => ("invalid_credential", "The credential is not accepted"),
-        Denial::Invalid(_) => {
-            return (StatusCode::BAD_REQUEST, INVALID_FIELD, UNUSABLE_FIELD, denial.to_string());
-        }
-    };
-    (StatusCode::FORBIDDEN, code, title, denial.to_string())
-}
-
-fn not_minted(error: &MintError) -> Shown {
-    let (status, code, title) = match error {
-        MintError::TooLarge { .. } => {
-            (StatusCode::BAD_REQUEST, "token_too_large", "The token would be too large")
-        }
-        MintError::NotForAgora(_) => (StatusCode::BAD_REQUEST, INVALID_FIELD, UNUSABLE_FIELD),
-        MintError::Unenforceable(_) => {
-            (StatusCode::FORBIDDEN, "grants_not_enforceable", "Agora can't keep to this rule")
-        }
-        MintError::Signing(_) => return internal_error(),
-    };
-    (status, code, title, error.to_string())
-}
-
-fn internal_error() -> Shown {
-    (
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "internal_error",
-        "Something is wrong on our side",
-        "The log says what, under this request id.".into(),
-    )
-}
-
-fn not_configured(provider: NotConfigured) -> Shown {
-    let (code, title, members) = match provider {
-        NotConfigured::LiveKit => (
-            "livekit_not_configured",
-            "LiveKit is not set up here",
-            "LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET",
-        ),
-        NotConfigured::Agora => {
-            ("agora_not_configured", "Agora is not set up here", "AGORA_APP_ID and AGORA_APP_CERTIFICATE")
-        }
-    };
-    let detail =
-        format!("To have its tokens signed, add {members} to the secret, or to the environment on a laptop.");
-    (StatusCode::SERVICE_UNAVAILABLE, code, title, detail)
-}
-
-/// The response is told by `super::outcome`, which knows the request's id.
+/// The response's body is written by `super::outcome`, which knows the request's ID.
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        (self.status(), axum::Extension(Arc::new(self))).into_response()
+        (self.kind().status, axum::Extension(Arc::new(self))).into_response()
     }
 }
 
-const INVALID_FIELD: &str = "invalid_field";
-const UNUSABLE_FIELD: &str = "A field can't be used";
+const fn kind(status: StatusCode, code: &'static str, title: &'static str) -> Kind {
+    Kind { status, code, title }
+}
+
+macro_rules! kinds {
+    ($($name:ident = $status:ident, $code:literal, $title:literal;)*) => {
+        $(const $name: Kind = kind(StatusCode::$status, $code, $title);)*
+
+        /// Every kind of problem.
+        pub const KINDS: &[Kind] = &[$($name),*];
+    };
+}
+
+kinds! {
+    INVALID_BODY = BAD_REQUEST, "invalid_body", "Invalid body";
+    INVALID_FIELD = BAD_REQUEST, "invalid_field", "Invalid field";
+    MISSING_FIELD = BAD_REQUEST, "missing_field", "Missing field";
+    TOKEN_TOO_LARGE = BAD_REQUEST, "token_too_large", "Token too large";
+    BROKEN_BODY = BAD_REQUEST, "broken_body", "Incomplete body";
+    SEVERAL_CREDENTIALS = BAD_REQUEST, "several_credentials", "Multiple credentials";
+    INVALID_EVENT = BAD_REQUEST, "invalid_event", "Invalid event";
+    INVALID_PATH = BAD_REQUEST, "invalid_path", "Invalid path";
+    NO_CREDENTIAL = UNAUTHORIZED, "no_credential", "Authentication required";
+    INVALID_CREDENTIAL = UNAUTHORIZED, "invalid_credential", "Invalid credential";
+    NO_CALLERS_CONFIGURED = FORBIDDEN, "no_callers_configured", "No callers configured";
+    NO_RULE = FORBIDDEN, "no_rule", "No matching rule";
+    ROOM_NOT_ALLOWED = FORBIDDEN, "room_not_allowed", "Room not allowed";
+    FIELD_NOT_ALLOWED = FORBIDDEN, "field_not_allowed", "Field not allowed";
+    AGENT_NOT_ALLOWED = FORBIDDEN, "agent_not_allowed", "Agent not allowed";
+    EGRESS_NOT_ALLOWED = FORBIDDEN, "egress_not_allowed", "Egress not allowed";
+    TTL_TOO_LONG = FORBIDDEN, "ttl_too_long", "Lifetime too long";
+    PUBLISHING_NOT_ALLOWED = FORBIDDEN, "publishing_not_allowed", "Publishing not allowed";
+    LOGIN_NOT_ALLOWED = FORBIDDEN, "login_not_allowed", "Login not allowed";
+    UNKNOWN_SANDBOX = FORBIDDEN, "unknown_sandbox", "Unknown sandbox";
+    GRANTS_NOT_ENFORCEABLE = FORBIDDEN, "grants_not_enforceable", "Grants not enforceable";
+    NOT_FOUND = NOT_FOUND, "not_found", "Not found";
+    METHOD_NOT_ALLOWED = METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed";
+    BODY_TOO_LARGE = PAYLOAD_TOO_LARGE, "body_too_large", "Body too large";
+    UNSUPPORTED_MEDIA_TYPE = UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Unsupported media type";
+    UNSUPPORTED_CONTENT_ENCODING =
+        UNSUPPORTED_MEDIA_TYPE, "unsupported_content_encoding", "Unsupported content encoding";
+    WRONG_HOST = MISDIRECTED_REQUEST, "wrong_host", "Misdirected request";
+    INTERNAL_ERROR = INTERNAL_SERVER_ERROR, "internal_error", "Internal error";
+    VERIFICATION_UNAVAILABLE =
+        SERVICE_UNAVAILABLE, "verification_unavailable", "Identity provider unavailable";
+    KEYS_UNAVAILABLE = SERVICE_UNAVAILABLE, "keys_unavailable", "Signing keys unavailable";
+    LIVEKIT_NOT_CONFIGURED = SERVICE_UNAVAILABLE, "livekit_not_configured", "LiveKit not configured";
+    AGORA_NOT_CONFIGURED = SERVICE_UNAVAILABLE, "agora_not_configured", "Agora not configured";
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::InvalidField;
 
     #[test]
-    fn what_agora_has_no_name_for_is_a_field_that_the_client_can_mend() {
+    fn an_invalid_name_for_agora_is_a_field_that_the_client_can_fix() {
         let refusal =
             Refusal::from(MintError::NotForAgora(InvalidField::new("channel", "must not be blank")));
         let id = RequestId("7".into());
@@ -314,7 +313,7 @@ mod tests {
             serde_json::to_value(refusal.problem(&id)).unwrap(),
             serde_json::json!({
                 "type": "urn:roompass:problem:invalid_field",
-                "title": "A field can't be used",
+                "title": "Invalid field",
                 "status": 400,
                 "detail": "channel must not be blank",
                 "code": "invalid_field",
@@ -322,5 +321,12 @@ mod tests {
                 "request_id": "7",
             })
         );
+    }
+
+    #[test]
+    fn each_code_stands_for_one_kind() {
+        for one in KINDS {
+            assert_eq!(KINDS.iter().filter(|other| other.code == one.code).count(), 1, "{}", one.code);
+        }
     }
 }

@@ -108,11 +108,11 @@ mod tests {
     use super::*;
     use crate::domain::agora::TokenVersion;
     use crate::domain::{
-        AgoraToken, Grants, Identity, Limits, Login, LoginService, Pass, RoomName, Ttl,
-        operating_system_randomness,
+        Context, Grants, Identity, Limits, LoginService, Opens, Pass, Provider, RoomName, RoomPass,
+        ServerUrl, Ttl, operating_system_randomness,
     };
-    use crate::keys::{AgoraKeys, Deployment, LiveKitKeys, ServerUrl};
-    use crate::mint::{self, crc32};
+    use crate::keys::{AgoraKeys, Deployment, LiveKitKeys, SigningKeys};
+    use crate::mint::{self, Settings, crc32};
 
     fn vectors() -> Vec<Value> {
         serde_json::from_str(include_str!("../../tests/vectors/agora.json")).unwrap()
@@ -224,29 +224,33 @@ mod tests {
     }
 
     fn pass(room: &str, identity: &str, may_publish: bool, seconds: u64) -> Pass {
-        let Login { caller, rule, identity, ttl, .. } = login(LoginService::Rtm, identity, seconds);
-        Pass {
-            caller,
-            rule,
+        let room = RoomPass {
             room: RoomName::parse(room, &Limits::default()).unwrap(),
-            identity,
             name: None,
             metadata: None,
             attributes: None,
             room_config: None,
             grants: Grants { can_publish: Some(may_publish), ..Grants::default() },
-            ttl,
+        };
+        Pass { opens: Opens::Room(Box::new(room)), ..login(LoginService::Rtm, identity, seconds) }
+    }
+
+    fn login(service: LoginService, identity: &str, seconds: u64) -> Pass {
+        Pass {
+            caller: "anyone".into(),
+            rule: "open".into(),
+            identity: Identity::parse(identity, &Limits::default()).unwrap(),
+            ttl: Ttl::seconds(seconds).unwrap(),
+            opens: Opens::Login(service),
         }
     }
 
-    fn login(service: LoginService, identity: &str, seconds: u64) -> Login {
-        Login {
-            caller: "anyone".into(),
-            rule: "open".into(),
-            service,
-            identity: Identity::parse(identity, &Limits::default()).unwrap(),
-            ttl: Ttl::seconds(seconds).unwrap(),
-        }
+    /// The token of these passes, as the server would issue it.
+    fn minted(passes: &[Pass], agora_version: TokenVersion, keys: &SigningKeys, now: u64) -> String {
+        let provider = if keys.agora().is_ok() { Provider::Agora } else { Provider::LiveKit };
+        let settings = Settings { limits: Limits::default(), agora_version };
+        let context = Context { now, randomness: operating_system_randomness };
+        mint::token(passes, provider, keys, &settings, &context).unwrap().expose().to_owned()
     }
 
     /// What a service of ours holds: its kind, its channel, its user, and its privileges, which end together.
@@ -272,9 +276,8 @@ mod tests {
         ) {
             prop_assume!(!room.trim_matches(' ').is_empty() && !user.trim_matches(['0', ' ']).is_empty());
             let keys = keys();
-            let read = |given, version| {
-                let token = mint::agora(&given, version, &keys, now, operating_system_randomness);
-                agora(token.unwrap().expose())
+            let read = |given: &[Pass], version| {
+                agora(&minted(given, version, &keys.clone().into(), now))
             };
             let channel = || pass(&room, &user, may_publish, seconds);
             let signaling = || login(LoginService::Rtm, &user, seconds);
@@ -285,10 +288,10 @@ mod tests {
             let in_call = || service(1, Some(&room), &user, call, end);
             let in_signaling = || service(2, None, &user, &[1], end);
             for (token, services) in [
-                (read(AgoraToken::Channel(channel()), v007), vec![in_call()]),
-                (read(AgoraToken::Login(signaling()), v007), vec![in_signaling()]),
-                (read(AgoraToken::Both(channel(), signaling()), v007), vec![in_call(), in_signaling()]),
-                (read(AgoraToken::Login(chat), v006), vec![service(5, None, &chatter, &[1], end)]),
+                (read(&[channel()], v007), vec![in_call()]),
+                (read(&[signaling()], v007), vec![in_signaling()]),
+                (read(&[channel(), signaling()], v007), vec![in_call(), in_signaling()]),
+                (read(&[chat], v006), vec![service(5, None, &chatter, &[1], end)]),
             ] {
                 prop_assert!(token.salt != 0);
                 let salt = token.salt;
@@ -299,8 +302,8 @@ mod tests {
             }
             let checksum = |text: &str| Some(Name::Checksum(crc32(text.as_bytes())));
             for (token, kind, channel, user, privileges) in [
-                (read(AgoraToken::Channel(channel()), v006), 1, checksum(&room), checksum(&user), call),
-                (read(AgoraToken::Login(signaling()), v006), 2, None, checksum(&user), &[1000]),
+                (read(&[channel()], v006), 1, checksum(&room), checksum(&user), call),
+                (read(&[signaling()], v006), 2, None, checksum(&user), &[1000]),
             ] {
                 let said = Service { channel, user, ..service(kind, None, "", privileges, end) };
                 prop_assert_eq!((token.issued, token.ends, &token.app_id), (now, Some(end), &keys.app_id));
@@ -340,10 +343,7 @@ mod tests {
             Deployment::Lambda,
         )
         .unwrap();
-        mint::livekit(&pass("room", "ada", true, 60), &keys, &Limits::default(), 1_800_000_000)
-            .unwrap()
-            .expose()
-            .to_owned()
+        minted(&[pass("room", "ada", true, 60)], TokenVersion::V007, &keys.into(), 1_800_000_000)
     }
 
     #[test]

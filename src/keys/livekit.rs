@@ -1,12 +1,9 @@
 //! LiveKit's keys: the pair that signs, and the server that trusts it.
 
-use std::net::IpAddr;
-
-use axum::http::Uri;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Deployment, MalformedSecret};
-use crate::url::has_userinfo;
+use super::Deployment;
+use crate::domain::{MalformedSecret, ServerUrl};
 
 /// A key pair and the server that trusts it, always from one version of the secret.
 #[derive(Debug, Clone)]
@@ -97,58 +94,8 @@ impl LiveKitKeys {
     }
 }
 
-/// Where clients connect: a `ws`, `wss`, `http` or `https` URL. Some clients refuse an answer whose URL doesn't parse.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServerUrl(String);
-
-impl ServerUrl {
-    /// Reads a URL.
-    ///
-    /// # Errors
-    /// Where it isn't one, or has another scheme.
-    pub fn parse(text: &str) -> Result<Self, MalformedSecret> {
-        let url = text.parse::<Uri>().ok().filter(|url| url.host().is_some_and(|host| !host.is_empty()));
-        let connects = |url: &Uri| matches!(url.scheme_str(), Some("ws" | "wss" | "http" | "https"));
-        match url {
-            _ if has_userinfo(text) => Err(MalformedSecret::new(
-                URL,
-                "must not contain a user name or password: remove all before the @",
-            )),
-            Some(url) if connects(&url) => Ok(Self(text.to_owned())),
-            _ => Err(MalformedSecret::new(URL, "must be a URL such as wss://my-project.livekit.cloud")),
-        }
-    }
-
-    fn is_encrypted(&self) -> bool {
-        self.scheme_is("wss") || self.scheme_is("https")
-    }
-
-    fn scheme_is(&self, scheme: &str) -> bool {
-        self.0.split_once("://").is_some_and(|(own, _)| own.eq_ignore_ascii_case(scheme))
-    }
-
-    fn is_loopback(&self) -> bool {
-        let uri = self.0.parse::<Uri>().ok();
-        let host = uri.as_ref().and_then(Uri::host).unwrap_or_default();
-        let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-        host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
-    }
-
-    /// Where a LiveKit server started with `--dev` listens.
-    #[must_use]
-    pub fn development() -> Self {
-        Self("ws://localhost:7880".to_owned())
-    }
-
-    /// The URL, as it was given.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
 /// The names of the secret's members, and of the environment variables for the same things.
-pub(crate) const URL: &str = "LIVEKIT_URL";
+pub(crate) const URL: &str = ServerUrl::MEMBER;
 pub(crate) const API_KEY: &str = "LIVEKIT_API_KEY";
 pub(crate) const API_SECRET: &str = "LIVEKIT_API_SECRET";
 
@@ -211,19 +158,5 @@ mod tests {
     fn the_secret_half_is_never_shown() {
         let keys = keys("wss://a", "k", "canary", Deployment::Local).unwrap();
         assert!(!format!("{keys:?}").contains("canary"));
-    }
-
-    #[test]
-    fn a_server_is_somewhere_a_client_can_connect_to() {
-        for url in
-            ["ws://localhost:7880", "wss://x.livekit.cloud", "https://x.example/livekit", "http://[::1]:7880"]
-        {
-            assert_eq!(ServerUrl::parse(url).unwrap().as_str(), url);
-        }
-        for url in
-            ["", "localhost:7880", "//x", "ftp://x", "wss://", "wss://a b", "wss://user:canary@x", " wss://x"]
-        {
-            assert!(ServerUrl::parse(url).is_err(), "{url}");
-        }
     }
 }

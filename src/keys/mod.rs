@@ -2,8 +2,6 @@
 //! requests.
 
 mod agora;
-pub mod api_key;
-mod callers;
 mod livekit;
 mod secret;
 #[cfg(feature = "lambda")]
@@ -19,16 +17,16 @@ use secrecy::{ExposeSecret, SecretString};
 
 pub use agora::AgoraKeys;
 pub(crate) use agora::{APP_CERTIFICATE, APP_ID};
-pub use callers::{CallerKeys, Presented, SharedSecret};
+pub use livekit::LiveKitKeys;
 pub(crate) use livekit::{API_KEY, API_SECRET, URL};
-pub use livekit::{LiveKitKeys, ServerUrl};
-pub(crate) use secret::API_KEYS;
-pub use secret::{Deployment, MalformedSecret, NotConfigured, Secret, SecretRules, SigningKeys};
+pub(crate) use secret::SIGNING_MEMBERS;
+pub use secret::{Deployment, NotConfigured, Secret, SecretRules, SigningKeys};
 #[cfg(feature = "lambda")]
 pub use secrets_manager::SecretsManager;
 
+use crate::auth::{CallerKeySource, CallerKeys, CallerKeysUnavailable};
 use crate::config::KeyAges;
-use crate::domain::Randomness;
+use crate::domain::{Context, MalformedSecret};
 use crate::refreshing::{Age, Missing, Refresh, Refreshing, Schedule, TimedOut};
 
 /// A place where the one secret is kept.
@@ -96,7 +94,6 @@ struct Stored {
     rules: SecretRules,
     max_age: Duration,
     callers_max_age: Duration,
-    randomness: Randomness,
     secret: Refreshing<Halves>,
 }
 
@@ -125,12 +122,7 @@ impl Keys {
 
     /// Keys from a store.
     #[must_use]
-    pub fn stored_in(
-        store: Box<dyn SecretStore>,
-        rules: SecretRules,
-        ages: KeyAges,
-        randomness: Randomness,
-    ) -> Self {
+    pub fn stored_in(store: Box<dyn SecretStore>, rules: SecretRules, ages: KeyAges) -> Self {
         let KeyAges { refresh_after, max_age, callers_max_age } = ages;
         let secret = Refreshing::new(Schedule {
             name: "signing key",
@@ -141,34 +133,38 @@ impl Keys {
             patience: TO_REFRESH,
             patience_without: WITHOUT_KEYS,
         });
-        let stored = Stored { store, rules, max_age, callers_max_age, randomness, secret };
+        let stored = Stored { store, rules, max_age, callers_max_age, secret };
         Self(Source::Stored(Box::new(stored)))
     }
 
-    /// The keys to sign with now, in seconds since 1970. Takes 1.2 seconds at most.
+    /// The keys to sign with now. Takes 1.2 seconds at most.
     ///
     /// # Errors
     /// Where there are no good ones, and the store gives no secret or one that can't be used.
-    pub async fn signing(&self, now: u64) -> Result<Arc<SigningKeys>, KeysError> {
+    pub async fn signing(&self, context: &Context) -> Result<Arc<SigningKeys>, KeysError> {
         match &self.0 {
             Source::Given(signing, _) => Ok(signing.clone()),
             Source::Stored(stored) => {
                 let max_age = stored.max_age;
-                stored.get(now, move |halves| halves.signing.as_mut()?.unless_expired(now, max_age)).await
+                stored
+                    .get(context, |halves| halves.signing.as_mut()?.unless_expired(context.now, max_age))
+                    .await
             }
         }
     }
 
-    /// What callers' credentials are checked with now, in seconds since 1970. Takes 1.2 seconds at most.
+    /// What callers' credentials are checked with now. Takes 1.2 seconds at most.
     ///
     /// # Errors
     /// Where there is nothing recent enough, and the store gives no secret or one that can't be read.
-    pub async fn callers(&self, now: u64) -> Result<Arc<CallerKeys>, KeysError> {
+    pub async fn callers(&self, context: &Context) -> Result<Arc<CallerKeys>, KeysError> {
         match &self.0 {
             Source::Given(_, callers) => Ok(callers.clone()),
             Source::Stored(stored) => {
                 let max_age = stored.callers_max_age;
-                stored.get(now, move |halves| halves.callers.as_mut()?.unless_expired(now, max_age)).await
+                stored
+                    .get(context, |halves| halves.callers.as_mut()?.unless_expired(context.now, max_age))
+                    .await
             }
         }
     }
@@ -177,10 +173,10 @@ impl Keys {
 impl Stored {
     async fn get<T>(
         &self,
-        now: u64,
+        context: &Context,
         half: impl Fn(&mut Halves) -> Option<Arc<T>>,
     ) -> Result<Arc<T>, KeysError> {
-        let got = self.secret.get(now, self.randomness, half, async || self.fetch(now).await).await;
+        let got = self.secret.get(context, half, async || self.fetch(context.now).await).await;
         got.map_err(|missing| match missing {
             Missing::Failed(error) => error,
             Missing::Absent => TimedOut.into(),
@@ -220,6 +216,23 @@ impl Refresh for Halves {
     }
 }
 
+impl CallerKeySource for Keys {
+    async fn caller_keys(&self, context: &Context) -> Result<Arc<CallerKeys>, CallerKeysUnavailable> {
+        self.callers(context).await.map_err(|error| {
+            let is_transient = error.is_transient();
+            CallerKeysUnavailable { cause: error.to_string(), is_transient }
+        })
+    }
+}
+
+impl KeysError {
+    /// Whether trying again soon can help, without a change by the operator.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Unavailable(_)))
+    }
+}
+
 impl<T> Half<T> {
     fn new(value: T, now: u64) -> Self {
         Self { value: Arc::new(value), age: Age::new(now) }
@@ -255,6 +268,8 @@ mod tests {
     use tokio::sync::Semaphore;
 
     use super::*;
+    use crate::auth::{ApiKeyHash, Presented};
+    use crate::domain::ServerUrl;
 
     /// Gives each of its answers once, in order, as soon as it's let; panics when it's asked once too often.
     #[derive(Clone)]
@@ -291,7 +306,7 @@ mod tests {
 
         fn keys_at(&self, server: Option<ServerUrl>) -> Keys {
             let rules = SecretRules { deployment: Deployment::Lambda, server, shared: Vec::new() };
-            Keys::stored_in(Box::new(self.clone()), rules, KeyAges::default(), |bytes| bytes.fill(0))
+            Keys::stored_in(Box::new(self.clone()), rules, KeyAges::default())
         }
 
         fn asked(&self) -> usize {
@@ -320,11 +335,17 @@ mod tests {
     const OLD: &str = r#"{"LIVEKIT_URL": "wss://a.example", "LIVEKIT_API_KEY": "old", "LIVEKIT_API_SECRET": "old secret of thirty-two bytes or more"}"#;
     const NEW: &str = r#"{"LIVEKIT_URL": "wss://a.example", "LIVEKIT_API_KEY": "new", "LIVEKIT_API_SECRET": "new secret of thirty-two bytes or more"}"#;
     const MORNING: u64 = 1_795_000_000;
+
+    /// So many seconds into the day. Nothing is random: the shortest wait, of six seconds.
+    fn moment(second: u64) -> Context {
+        Context { now: MORNING + second, randomness: |bytes| bytes.fill(0) }
+    }
+
     const DAY: u64 = 24 * 3_600;
 
     /// The name of the keys so many seconds into the day; or why there are none. The two halves are of one pair.
     async fn at(keys: &Keys, second: u64) -> Result<String, String> {
-        let keys = keys.signing(MORNING + second).await.map_err(|error| error.to_string())?;
+        let keys = keys.signing(&moment(second)).await.map_err(|error| error.to_string())?;
         let pair = keys.livekit().unwrap();
         assert_eq!(pair.expose_secret(), format!("{} secret of thirty-two bytes or more", pair.api_key));
         Ok(pair.api_key.clone())
@@ -502,7 +523,7 @@ mod tests {
         let server = ServerUrl::parse("wss://b.example").unwrap();
         let keys = Store::of([Answer::Secret(OLD)]).keys_at(Some(server));
         assert_eq!(
-            keys.signing(MORNING).await.unwrap().livekit().unwrap().server.as_str(),
+            keys.signing(&moment(0)).await.unwrap().livekit().unwrap().server.as_str(),
             "wss://b.example"
         );
     }
@@ -510,13 +531,13 @@ mod tests {
     /// Keys with an API key of a caller's in their secret, and that key.
     fn with_an_api_key(secret: &str) -> (String, &'static str) {
         let key = "rpk_0123456789abcdefghjkmnpqrstvwxyz01234567";
-        let stored = format!(r#", "ROOMPASS_API_KEYS": {{"web": "{}"}}}}"#, api_key::ApiKeyHash::of(key));
+        let stored = format!(r#", "ROOMPASS_API_KEYS": {{"web": "{}"}}}}"#, ApiKeyHash::of(key));
         (secret.replace('}', &stored), key)
     }
 
     /// Whether the API key is known so many seconds into the day; or why that can't be said.
     async fn knows(keys: &Keys, key: &str, second: u64) -> Result<bool, String> {
-        let callers = keys.callers(MORNING + second).await.map_err(|error| error.to_string())?;
+        let callers = keys.callers(&moment(second)).await.map_err(|error| error.to_string())?;
         Ok(matches!(callers.api_key(key, MORNING), Presented::Known { name: "web", .. }))
     }
 
@@ -565,7 +586,7 @@ mod tests {
         let keys = Store::of([Answer::Secret(spoiled.leak())]).keys();
         assert_eq!(at(&keys, 0).await, Ok("old".into()));
         assert_eq!(knows(&keys, key, 0).await, Ok(true));
-        let callers = keys.callers(MORNING).await.unwrap();
+        let callers = keys.callers(&moment(0)).await.unwrap();
         let unknown = callers.api_key("rpk_00000000000000000000000000000000000000aa", MORNING);
         assert!(matches!(unknown, Presented::Unreadable(_)), "it may be batch's: {unknown:?}");
     }

@@ -3,9 +3,9 @@
 use serde_json::{Map, Value};
 
 use super::agora::{APP_CERTIFICATE, APP_ID, AgoraKeys};
-use super::callers::{CallerKeys, SharedSecret};
-use super::livekit::{API_KEY, API_SECRET, LiveKitKeys, ServerUrl, URL};
-use crate::config::Dialect;
+use super::livekit::{API_KEY, API_SECRET, LiveKitKeys, URL};
+use crate::auth::{CallerKeys, SharedSecret};
+use crate::domain::{MalformedSecret, Provider, ServerUrl};
 use crate::json;
 
 /// Where the keys are used, which decides how strictly they are judged.
@@ -47,7 +47,7 @@ impl SecretRules {
             json::object(text.as_bytes()).map_err(|error| MalformedSecret::new("it", error.to_string()))?;
         Ok(Secret {
             signing: SigningKeys::read(&members, self),
-            callers: CallerKeys::read(&members, &self.shared),
+            callers: CallerKeys::read(&members, &SIGNING_MEMBERS, &self.shared),
         })
     }
 }
@@ -59,32 +59,10 @@ pub struct SigningKeys {
     agora: Option<AgoraKeys>,
 }
 
-/// A provider whose tokens were asked for, and for which there are no keys.
+/// A provider whose tokens were asked for, and that has no keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NotConfigured {
-    /// There is no LiveKit key pair.
-    #[error("there are no keys for LiveKit")]
-    LiveKit,
-    /// There is no Agora app.
-    #[error("there are no keys for Agora")]
-    Agora,
-}
-
-/// A secret that can't be used. Names the member, never what it holds.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{member} {problem}")]
-pub struct MalformedSecret {
-    /// The member's name, which is the environment variable's too.
-    pub member: String,
-    /// What is wrong and what would be right, to be read after the name.
-    pub problem: String,
-}
-
-impl MalformedSecret {
-    pub(super) fn new(member: &str, problem: impl Into<String>) -> Self {
-        Self { member: member.to_owned(), problem: problem.into() }
-    }
-}
+#[error("{} has no keys", .0.name())]
+pub struct NotConfigured(pub Provider);
 
 impl SigningKeys {
     /// The keys of one provider or of both, if there are any.
@@ -134,7 +112,7 @@ impl SigningKeys {
     /// # Errors
     /// Where only Agora's keys are configured.
     pub fn livekit(&self) -> Result<&LiveKitKeys, NotConfigured> {
-        self.livekit.as_ref().ok_or(NotConfigured::LiveKit)
+        self.livekit.as_ref().ok_or(NotConfigured(Provider::LiveKit))
     }
 
     /// What signs for Agora.
@@ -142,20 +120,19 @@ impl SigningKeys {
     /// # Errors
     /// Where only LiveKit's keys are configured.
     pub fn agora(&self) -> Result<&AgoraKeys, NotConfigured> {
-        self.agora.as_ref().ok_or(NotConfigured::Agora)
+        self.agora.as_ref().ok_or(NotConfigured(Provider::Agora))
     }
 
-    /// Whether there are keys for one of these dialects at least.
+    /// Whether there are keys for this provider.
     ///
     /// # Errors
     /// Where there are none.
-    pub fn sign_for(&self, dialects: &[Dialect]) -> Result<(), NotConfigured> {
-        let for_agora = dialects.contains(&Dialect::Agora);
-        let for_livekit = dialects.iter().any(|dialect| *dialect != Dialect::Agora);
-        if (for_livekit && self.livekit.is_some()) || (for_agora && self.agora.is_some()) {
-            return Ok(());
-        }
-        Err(if for_livekit { NotConfigured::LiveKit } else { NotConfigured::Agora })
+    pub fn sign_for(&self, provider: Provider) -> Result<(), NotConfigured> {
+        let has_keys = match provider {
+            Provider::LiveKit => self.livekit.is_some(),
+            Provider::Agora => self.agora.is_some(),
+        };
+        if has_keys { Ok(()) } else { Err(NotConfigured(provider)) }
     }
 
     /// Whether LiveKit's pair is the one that everybody knows.
@@ -168,6 +145,12 @@ impl SigningKeys {
 impl From<LiveKitKeys> for SigningKeys {
     fn from(keys: LiveKitKeys) -> Self {
         Self { livekit: Some(keys), agora: None }
+    }
+}
+
+impl From<AgoraKeys> for SigningKeys {
+    fn from(keys: AgoraKeys) -> Self {
+        Self { livekit: None, agora: Some(keys) }
     }
 }
 
@@ -192,12 +175,10 @@ fn string<'a>(members: &'a Map<String, Value>, member: &str) -> Result<&'a str, 
     }
 }
 
-/// The members that sign, and their names.
-pub(super) const SIGNING_MEMBERS: [&str; 4] = [API_SECRET, APP_CERTIFICATE, API_KEY, APP_ID];
+/// The members that are no secret to share with an issuer.
+pub(crate) const SIGNING_MEMBERS: [&str; 4] = [API_SECRET, APP_CERTIFICATE, API_KEY, APP_ID];
 const LIVEKIT: [&str; 3] = [URL, API_KEY, API_SECRET];
 const AGORA: [&str; 2] = [APP_ID, APP_CERTIFICATE];
-/// The name of the secret's member, and of the environment variable for the same thing.
-pub(crate) const API_KEYS: &str = "ROOMPASS_API_KEYS";
 
 #[cfg(test)]
 mod tests {
@@ -265,7 +246,11 @@ mod tests {
         }
         let with_a_server = SecretRules { server: Some(ServerUrl::development()), ..rules() };
         let of_agora_alone = with_a_server.read(AGORA_ALONE).unwrap().signing.unwrap();
-        assert_eq!(of_agora_alone.livekit().unwrap_err(), NotConfigured::LiveKit, "a server makes no pair");
+        assert_eq!(
+            of_agora_alone.livekit().unwrap_err(),
+            NotConfigured(Provider::LiveKit),
+            "a server makes no pair"
+        );
     }
 
     #[test]

@@ -13,7 +13,8 @@ use serde_json::Value;
 
 use super::{MintError, Token};
 use crate::domain::{
-    Attributes, Grants, Identity, Limits, Metadata, ParticipantName, Pass, RoomConfig, RoomName, TrackSource,
+    Attributes, Grants, Identity, Limits, Metadata, Opens, ParticipantName, Pass, RoomConfig, RoomName,
+    TrackSource,
 };
 use crate::keys::LiveKitKeys;
 
@@ -21,7 +22,15 @@ use crate::keys::LiveKitKeys;
 ///
 /// # Errors
 /// Where the token would be too large, which is known before it's signed.
-pub fn livekit(pass: &Pass, keys: &LiveKitKeys, limits: &Limits, now: u64) -> Result<Token, MintError> {
+pub(super) fn token(
+    passes: &[Pass],
+    keys: &LiveKitKeys,
+    limits: &Limits,
+    now: u64,
+) -> Result<Token, MintError> {
+    let [pass] = passes else {
+        return Err(MintError::Signing("a LiveKit token is for one room".into()));
+    };
     let claims = claims(pass, &keys.api_key, now)?;
     let json = serde_json::to_vec(&claims).map_err(|error| MintError::Signing(error.to_string()))?;
     must_fit(&claims, json.len(), limits.max_token_size)?;
@@ -39,26 +48,29 @@ fn claims(pass: &Pass, api_key: &str, now: u64) -> Result<Claims, MintError> {
         usize::try_from(time)
             .map_err(|_| MintError::Signing("the clock is beyond what a token can say".into()))
     };
+    let Opens::Room(room) = &pass.opens else {
+        return Err(MintError::Signing("a LiveKit token is for one room".into()));
+    };
     Ok(Claims {
         iss: api_key.to_owned(),
         sub: pass.identity.as_str().to_owned(),
-        name: pass.name.as_ref().map_or_else(String::new, |name| name.as_str().to_owned()),
-        metadata: pass.metadata.as_ref().map_or_else(String::new, |metadata| metadata.as_str().to_owned()),
-        attributes: pass
+        name: room.name.as_ref().map_or_else(String::new, |name| name.as_str().to_owned()),
+        metadata: room.metadata.as_ref().map_or_else(String::new, |metadata| metadata.as_str().to_owned()),
+        attributes: room
             .attributes
             .iter()
             .flat_map(Attributes::iter)
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect(),
-        video: video_grants(&pass.room, &pass.grants),
-        kind: pass.grants.kind.claim().to_owned(),
-        sip: SIPGrants { admin: pass.grants.sip.admin, call: pass.grants.sip.call },
-        agent: agent_grants(&pass.grants),
-        agent_endpoint: agent_endpoint_grants(&pass.grants),
-        agent_thread: agent_thread_grants(&pass.grants),
-        inference: inference_grants(&pass.grants),
-        observability: observability_grants(&pass.grants),
-        room_config: pass.room_config.as_ref().map(|config| config.as_livekit().clone()),
+        video: video_grants(&room.room, &room.grants),
+        kind: room.grants.kind.claim().to_owned(),
+        sip: SIPGrants { admin: room.grants.sip.admin, call: room.grants.sip.call },
+        agent: agent_grants(&room.grants),
+        agent_endpoint: agent_endpoint_grants(&room.grants),
+        agent_thread: agent_thread_grants(&room.grants),
+        inference: inference_grants(&room.grants),
+        observability: observability_grants(&room.grants),
+        room_config: room.room_config.as_ref().map(|config| config.as_livekit().clone()),
         exp: seconds(now.saturating_add(pass.ttl.duration().as_secs()))?,
         nbf: seconds(now)?,
         ..Claims::default()
@@ -182,8 +194,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::domain::Ttl;
-    use crate::keys::{Deployment, ServerUrl};
+    use crate::domain::ServerUrl;
+    use crate::domain::{RoomPass, Ttl};
+    use crate::keys::Deployment;
 
     fn keys() -> LiveKitKeys {
         LiveKitKeys::new(
@@ -197,7 +210,7 @@ mod tests {
 
     /// What a verifier, which reads the clock itself, takes for valid.
     fn now() -> u64 {
-        crate::domain::wall_clock()
+        crate::domain::Context::of_the_system().now
     }
 
     fn pass(room: &str, identity: &str, metadata: &str, attributes: BTreeMap<String, String>) -> Pass {
@@ -205,19 +218,25 @@ mod tests {
         Pass {
             caller: "anyone".into(),
             rule: "open".into(),
-            room: RoomName::parse(room, &limits).unwrap(),
             identity: Identity::parse(identity, &limits).unwrap(),
-            name: None,
-            metadata: Metadata::parse(metadata, &limits).ok(),
-            attributes: Attributes::parse(attributes, &limits).unwrap(),
-            room_config: RoomConfig::parse(json!({"max_participants": 2})).unwrap(),
-            grants: Grants {
-                can_publish_sources: vec![TrackSource::ScreenShareAudio],
-                hidden: true,
-                ..Grants::default()
-            },
             ttl: Ttl::DEFAULT,
+            opens: Opens::Room(Box::new(RoomPass {
+                room: RoomName::parse(room, &limits).unwrap(),
+                name: None,
+                metadata: Metadata::parse(metadata, &limits).ok(),
+                attributes: Attributes::parse(attributes, &limits).unwrap(),
+                room_config: RoomConfig::parse(json!({"max_participants": 2})).unwrap(),
+                grants: Grants {
+                    can_publish_sources: vec![TrackSource::ScreenShareAudio],
+                    hidden: true,
+                    ..Grants::default()
+                },
+            })),
         }
+    }
+
+    fn livekit(pass: &Pass, keys: &LiveKitKeys, limits: &Limits, now: u64) -> Result<Token, MintError> {
+        token(std::slice::from_ref(pass), keys, limits, now)
     }
 
     fn any_text(chars: usize) -> impl Strategy<Value = String> {
@@ -247,7 +266,10 @@ mod tests {
     fn every_grant_that_is_written_is_in_the_token_and_no_other() {
         let granted = |written: &str| {
             let grants: Grants = toml::from_str(written).unwrap();
-            let pass = Pass { grants, room_config: None, ..pass("r", "i", "", BTreeMap::new()) };
+            let mut pass = pass("r", "i", "", BTreeMap::new());
+            if let Opens::Room(room) = &mut pass.opens {
+                (room.grants, room.room_config) = (grants, None);
+            }
             let token = livekit(&pass, &keys(), &Limits::default(), now()).unwrap();
             let verifier = TokenVerifier::with_api_key("key", keys().expose_secret());
             let mut said = serde_json::to_value(verifier.verify(token.expose()).unwrap()).unwrap();

@@ -1,4 +1,4 @@
-//! A pass and keys to a token. Knows nothing of HTTP and callers.
+//! Passes and keys to a token. Knows nothing of HTTP and callers.
 
 mod agora;
 mod livekit;
@@ -8,12 +8,40 @@ use std::fmt;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
-pub use agora::agora;
 #[cfg(test)]
 pub(crate) use agora::crc32;
-pub use livekit::{livekit, livekit_claims};
+pub use livekit::livekit_claims;
 
-use crate::domain::InvalidField;
+use crate::domain::agora::TokenVersion;
+use crate::domain::{Context, InvalidField, Limits, Pass, Provider};
+use crate::keys::{NotConfigured, SigningKeys};
+
+/// What of the configuration tokens depend on.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `[limits]`: how large a token may be.
+    pub limits: Limits,
+    /// `agora.token_version`: how Agora's tokens are laid out.
+    pub agora_version: TokenVersion,
+}
+
+/// The one token of these passes: the only way to one.
+///
+/// # Errors
+/// Where the provider has no keys, the token would be too large, or the provider has no token that says what the passes
+/// say.
+pub fn token(
+    passes: &[Pass],
+    provider: Provider,
+    keys: &SigningKeys,
+    settings: &Settings,
+    context: &Context,
+) -> Result<Token, MintError> {
+    match provider {
+        Provider::LiveKit => livekit::token(passes, keys.livekit()?, &settings.limits, context.now),
+        Provider::Agora => agora::token(passes, settings.agora_version, keys.agora()?, context),
+    }
+}
 
 /// A signed token. Whoever holds it is let in, so it's shown to its client alone.
 #[derive(Clone)]
@@ -60,6 +88,9 @@ pub enum MintError {
     /// The rule takes away what every token of Agora's gives.
     #[error("Agora has no tokens without the right that the rule takes away with grants.{0} = false.")]
     Unenforceable(&'static str),
+    /// The provider has no keys.
+    #[error(transparent)]
+    NotConfigured(#[from] NotConfigured),
     /// The library refused to sign. For the log alone.
     #[error("the token could not be signed: {0}")]
     Signing(String),

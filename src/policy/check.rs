@@ -57,7 +57,7 @@ fn impossible(rule: &Rule, callers: &[CallerConfig]) -> Option<Mistake> {
         return Some(Mistake::new("name", "needs a name"));
     }
     if rule.callers.is_empty() {
-        return Some(Mistake::new("callers", "is for nobody: callers must name one"));
+        return Some(Mistake::new("callers", "is for no caller: callers must list at least one"));
     }
     if let (Some(ttl), Some(max_ttl)) = (rule.ttl, rule.max_ttl)
         && max_ttl < ttl
@@ -341,7 +341,7 @@ mod tests {
                     issuer: Some(issuer.into()),
                     subject: Some(subject.into()),
                     claims: claims.as_object().unwrap().clone(),
-                    ..Caller::anonymous("somebody")
+                    ..Caller::anonymous("sample")
                 };
                 rule.identity.fill(&caller, |bytes| bytes.fill(7)).ok()
             };

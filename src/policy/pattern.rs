@@ -29,7 +29,7 @@ pub enum InvalidPattern {
     #[error("the room pattern {0}")]
     Template(#[from] InvalidTemplate),
     /// Generated text can't be asked for.
-    #[error("a room pattern can't hold {{random}}: nobody could ask for such a room")]
+    #[error("a room pattern can't hold {{random}}: no request could name such a room")]
     Random,
     /// A placeholder whose value's end nobody could tell, or whose beginning.
     #[error(

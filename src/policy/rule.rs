@@ -1,4 +1,4 @@
-//! One rule of the policy, as it's written in `roompass.toml`, and whether it's for a caller and a request.
+//! One rule of the policy, as it's written in `roompass.toml`.
 
 use std::collections::BTreeMap;
 
@@ -6,13 +6,9 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 
 use super::condition::Conditions;
-use super::template::{Template, Unfit};
+use super::template::Template;
 use super::{RoomPattern, agents, egress};
-use crate::auth::Caller;
-use crate::domain::{
-    Grants, Identity, InvalidField, Limits, LoginService, Metadata, ParticipantName, PassRequest, Randomness,
-    RoomName, Ttl,
-};
+use crate::domain::{Grants, LoginService, Ttl};
 
 /// `[[rule]]`: who may have what.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -66,139 +62,7 @@ pub struct Rule {
     pub grants: Grants,
 }
 
-/// What a rule that is for a caller and a request gives, before it's looked at what else was asked for.
-pub(super) struct Offer {
-    pub(super) room: RoomName,
-    pub(super) identity: Identity,
-    pub(super) name: Option<ParticipantName>,
-    pub(super) metadata: Option<Metadata>,
-    pub(super) attributes: BTreeMap<String, String>,
-}
-
-/// Why a rule is passed over.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PassedOver {
-    /// It's for other callers.
-    #[error("it's for other callers")]
-    OtherCaller,
-    /// A condition of it doesn't hold.
-    #[error("it's only when {0}")]
-    Condition(String),
-    /// A placeholder of it doesn't fit the caller.
-    #[error("{0}")]
-    Unfit(#[from] Unfit),
-    /// A value of the caller's is too long for what the rule makes of it.
-    #[error("the rule's {0}")]
-    Invalid(#[from] InvalidField),
-    /// It's for other rooms than the one asked for.
-    #[error("it's for other rooms")]
-    OtherRoom,
-    /// A login is asked for, and it has no `agora_logins`.
-    #[error("a login is asked for, and it has no agora_logins")]
-    NoLogins,
-    /// No room is asked for, and what is generated isn't one of its rooms.
-    #[error("no room is asked for, and it has no default_room")]
-    NoRoom,
-}
-
 impl Rule {
-    /// What it gives, if it's for this caller and this request, and gives any room.
-    pub(super) fn offer(
-        &self,
-        caller: &Caller,
-        request: &PassRequest,
-        limits: &Limits,
-        randomness: Randomness,
-    ) -> Result<Option<Offer>, PassedOver> {
-        self.is_for(caller, request.sandbox_id.as_deref())?;
-        if self.rooms.is_empty() {
-            return Ok(None);
-        }
-        let room = self.room(caller, request, limits, randomness)?;
-        let fill = |template: &Option<Template>| {
-            template.as_ref().map(|template| template.fill(caller, randomness)).transpose()
-        };
-        let identity = self.identity(caller, limits, randomness)?;
-        let attributes = self.participant_attributes.iter();
-        Ok(Some(Offer {
-            room,
-            identity,
-            name: fill(&self.participant_name)?
-                .map(|name| ParticipantName::parse(name, limits))
-                .transpose()?,
-            metadata: fill(&self.participant_metadata)?
-                .map(|text| Metadata::parse(text, limits))
-                .transpose()?,
-            attributes: attributes
-                .map(|(key, template)| Ok((key.clone(), template.fill(caller, randomness)?)))
-                .collect::<Result<_, Unfit>>()?,
-        }))
-    }
-
-    /// Who a caller is who logs in to a service, if it decides on this caller's logins and gives this one.
-    pub(super) fn login(
-        &self,
-        caller: &Caller,
-        service: LoginService,
-        limits: &Limits,
-        randomness: Randomness,
-    ) -> Result<Option<Identity>, PassedOver> {
-        self.is_for(caller, None)?;
-        if self.rooms.is_empty() && self.agora_logins.is_none() {
-            return Ok(None);
-        }
-        let Some(services) = &self.agora_logins else { return Err(PassedOver::NoLogins) };
-        let identity = self.identity(caller, limits, randomness)?;
-        Ok(services.contains(&service).then_some(identity))
-    }
-
-    fn is_for(&self, caller: &Caller, sandbox_id: Option<&str>) -> Result<(), PassedOver> {
-        if !self.callers.contains(&caller.name) {
-            return Err(PassedOver::OtherCaller);
-        }
-        match self.when.unmet_by(caller, sandbox_id) {
-            Some((source, condition)) => Err(PassedOver::Condition(format!("{source} {condition}"))),
-            None => Ok(()),
-        }
-    }
-
-    fn identity(
-        &self,
-        caller: &Caller,
-        limits: &Limits,
-        randomness: Randomness,
-    ) -> Result<Identity, PassedOver> {
-        Ok(Identity::parse(self.identity.fill(caller, randomness)?, limits)?)
-    }
-
-    /// The room asked for, or else its own, if that is one of its rooms.
-    fn room(
-        &self,
-        caller: &Caller,
-        request: &PassRequest,
-        limits: &Limits,
-        randomness: Randomness,
-    ) -> Result<RoomName, PassedOver> {
-        let room = match (&request.room, &self.default_room) {
-            (Some(asked), _) => asked.clone(),
-            (None, Some(default)) => RoomName::parse(default.fill(caller, randomness)?, limits)?,
-            (None, None) => RoomName::generated(randomness),
-        };
-        let mut unfit = None;
-        for pattern in &self.rooms {
-            match pattern.matches(room.as_str(), caller) {
-                Ok(true) => return Ok(room),
-                Ok(false) => {}
-                Err(error) => unfit = Some(error),
-            }
-        }
-        Err(match (unfit, &request.room) {
-            (Some(unfit), _) => unfit.into(),
-            (None, Some(_)) => PassedOver::OtherRoom,
-            (None, None) => PassedOver::NoRoom,
-        })
-    }
-
     pub(super) fn lets_client_set(&self, path: &str) -> bool {
         self.client_may_set.iter().any(|field| field.covers(path))
     }

@@ -52,7 +52,7 @@ pub enum Unfit {
     #[error("the caller has no {{{0}}}")]
     Lacks(Source),
     /// The value holds the text that follows its placeholder.
-    #[error("the caller's {{{0}}} holds {1:?}, which follows it and would make its end ambiguous")]
+    #[error("the caller's {{{0}}} contains {1:?}, the text that follows it, so its end is ambiguous")]
     Reaches(Source, String),
 }
 

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::domain::Randomness;
+use crate::domain::{Context, Randomness};
 
 /// A value that can be refreshed. Its default is the value of which nothing was fetched yet.
 pub(crate) trait Refresh: Default {
@@ -28,7 +28,7 @@ pub(crate) trait Refresh: Default {
 /// A fetch that took too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("no response in time")]
-pub(crate) struct TimedOut;
+pub struct TimedOut;
 
 /// When a value is refreshed, and how long that may take.
 #[derive(Debug, Clone)]
@@ -115,8 +115,7 @@ impl<T: Refresh> Refreshing<T> {
     /// Where there is nothing that `pick` could take.
     pub(crate) async fn get<R>(
         &self,
-        now: u64,
-        randomness: Randomness,
+        &Context { now, randomness }: &Context,
         pick: impl Fn(&mut T) -> Option<R>,
         fetch: impl AsyncFnOnce() -> Result<T, T::Error>,
     ) -> Result<R, Missing<T::Error>> {

@@ -10,6 +10,14 @@ use crate::domain::operating_system_randomness;
 const MORNING: u64 = 1_795_000_000;
 const DAY: u64 = 24 * 3_600;
 
+const NOW: Context = moment(0);
+const LATER: Context = moment(300);
+
+/// So many seconds into the day. Nothing is random: the shortest wait, of six seconds.
+const fn moment(second: u64) -> Context {
+    Context { now: MORNING + second, randomness: |bytes| bytes.fill(0) }
+}
+
 /// Two parts of which the second may be unusable: then the older one stays.
 #[derive(Debug, Default)]
 struct Value {
@@ -97,8 +105,7 @@ impl Cache {
             self.fetches.set(self.fetches.get() + 1);
             fetched
         };
-        // Nothing random: the shortest wait, of six seconds.
-        let got = self.cache.get(MORNING + second, |bytes| bytes.fill(0), pick, fetch).await;
+        let got = self.cache.get(&moment(second), pick, fetch).await;
         (got, self.fetches.get())
     }
 }
@@ -193,8 +200,7 @@ async fn one_request_refreshes_and_no_other_waits() {
     assert_eq!(cache.first(0, whole(7)).await, (Ok(7), 1));
     let open = Semaphore::new(0);
     let refreshing = cache.cache.get(
-        MORNING + 300,
-        |bytes| bytes.fill(0),
+        &LATER,
         |value| value.first,
         async || {
             let _open = open.acquire().await;
@@ -217,8 +223,7 @@ async fn those_who_wait_for_a_fetch_share_its_outcome() {
         let cache = Cache::new();
         let open = Semaphore::new(0);
         let first = cache.cache.get(
-            MORNING,
-            |bytes| bytes.fill(0),
+            &NOW,
             |value| value.first,
             async || {
                 let _open = open.acquire().await;
@@ -236,7 +241,7 @@ async fn a_request_that_is_dropped_while_it_fetches_leaves_that_to_the_next() {
     let cache = Cache::new();
     tokio::select! {
         biased;
-        _ = cache.cache.get(MORNING, |bytes| bytes.fill(0), |value| value.first, async || pending().await) => {
+        _ = cache.cache.get(&NOW, |value| value.first, async || pending().await) => {
             panic!("nothing was fetched")
         }
         () = std::future::ready(()) => {}
@@ -247,9 +252,7 @@ async fn a_request_that_is_dropped_while_it_fetches_leaves_that_to_the_next() {
 #[tokio::test]
 async fn a_fetch_that_takes_too_long_has_failed() {
     let cache = Cache::new();
-    let silent = || {
-        cache.cache.get(MORNING + 300, |bytes| bytes.fill(0), |value| value.first, async || pending().await)
-    };
+    let silent = || cache.cache.get(&LATER, |value| value.first, async || pending().await);
     assert_eq!(silent().await, Err(Missing::Failed(Failure::TimedOut(TimedOut))));
     assert_eq!(cache.first(0, whole(7)).await, (Ok(7), 1));
     assert_eq!(silent().await, Ok(7));

@@ -1,4 +1,4 @@
-//! Agora's routes, through the router: what its clients ask, what they get, and what nobody gets.
+//! Agora's routes, through the router: what its clients ask, what they get, and what no client gets.
 
 use axum::Router;
 use axum::http::Method;
@@ -6,12 +6,13 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use miniz_oxide::inflate::decompress_to_vec_zlib;
 use roompass::config::Config;
-use roompass::domain::operating_system_randomness;
+use roompass::domain::Context;
 use roompass::http::router;
 use roompass::keys::{Keys, Secret};
 use serde_json::{Value, json};
 
 use crate::lambda_events::{event, invoke_on};
+use crate::log::logged;
 use crate::support::{Answer, OPEN, request, rules, send, service};
 
 const APP_ID: &str = "970ca35de60c44645bbae8a215061b33";
@@ -22,10 +23,10 @@ fn served(policy: &str) -> Router {
     let config = Config::parse(&format!("dialects = [\"agora\"]\n{policy}"), "test.toml").unwrap();
     let secret = json!({"AGORA_APP_ID": APP_ID, "AGORA_APP_CERTIFICATE": CERTIFICATE});
     let Secret { signing, callers } = rules(&config).read(&secret.to_string()).unwrap();
-    router(config, Keys::given(signing.unwrap(), callers), operating_system_randomness)
+    router(config, Keys::given(signing.unwrap(), callers), Context::of_the_system)
 }
 
-/// Whoever asks gets whatever they ask for.
+/// Every caller gets what it asks for.
 fn open() -> Router {
     served(&(OPEN.to_owned() + "agora_logins = [\"rtm\", \"chat\"]\nmax_ttl = \"24h\"\n"))
 }
@@ -177,7 +178,7 @@ async fn one_route_takes_its_fields_from_a_body() {
 }
 
 #[tokio::test]
-async fn what_would_be_good_for_anybody_or_for_ever_is_refused_by_its_name() {
+async fn what_would_be_good_for_any_user_or_for_ever_is_refused_by_its_name() {
     let too_long = "c".repeat(65);
     for (path, words) in [
         ("/rtc/c/publisher/uid/0/", "The field uid must be a whole number from 1"),
@@ -293,7 +294,7 @@ async fn the_rules_are_the_same_as_for_rooms() {
 }
 
 #[tokio::test]
-async fn whoever_has_no_rule_gets_nothing_on_any_route() {
+async fn a_caller_without_a_rule_gets_nothing_on_any_route() {
     let keyed = "[[caller]]\nname = \"b\"\nkind = \"api-key\"\n[[rule]]\nname = \"r\"\ncallers = [\"b\"]\nrooms = [\"*\"]";
     for (policy, status, code) in [("", 403, "no_callers_configured"), (keyed, 401, "no_credential")] {
         let service = served(policy);
@@ -309,6 +310,43 @@ async fn whoever_has_no_rule_gets_nothing_on_any_route() {
         refused(&post(&service, &json!({})).await, status, code);
         assert_eq!(get(&service, "/ping").await.status.as_u16(), 200);
     }
+}
+
+#[tokio::test]
+async fn the_log_has_the_room_of_a_request_whose_login_is_refused() {
+    let service = served(&MEMBERS.replace("agora_logins = [\"rtm\"]", ""));
+    let log = logged(async {
+        let answer = get(&service, "/rte/hall-1/subscriber/uid/7/").await;
+        refused(&answer, 403, "login_not_allowed");
+        assert!(!String::from_utf8_lossy(&answer.body).contains("Token"), "nothing was minted");
+    });
+    let log = log.await;
+    assert!(log.contains("code=\"login_not_allowed\"") && log.contains(" room=\"hall-1\" "), "{log}");
+}
+
+/// A HEAD would make a token that no client gets.
+#[tokio::test]
+async fn another_method_is_refused_with_the_one_that_is_allowed_and_makes_no_token() {
+    for (path, allow, others) in [
+        ("/agora/rtc/c/publisher/uid/7/", "GET", [Method::HEAD, Method::POST, Method::PUT]),
+        ("/agora/rtm/ada", "GET", [Method::HEAD, Method::POST, Method::DELETE]),
+        ("/agora/getToken", "POST", [Method::HEAD, Method::GET, Method::PUT]),
+        ("/agora/ping", "GET, HEAD", [Method::POST, Method::PUT, Method::DELETE]),
+    ] {
+        for method in others {
+            let mut answer = None;
+            let log = logged(async {
+                answer = Some(send(&open(), request(method.clone(), path, &[], "")).await);
+            });
+            let log = log.await;
+            let answer = answer.unwrap();
+            let found = (answer.status.as_u16(), answer.header("x-error-code"), answer.header("allow"));
+            assert_eq!(found, (405, "method_not_allowed", allow), "{method} {path}");
+            assert!(!String::from_utf8_lossy(&answer.body).contains("Token"), "{method} {path}");
+            assert!(log.contains("request refused") && !log.contains("token issued"), "{log}");
+        }
+    }
+    assert_eq!(send(&open(), request(Method::HEAD, "/agora/ping", &[], "")).await.status.as_u16(), 200);
 }
 
 #[tokio::test]

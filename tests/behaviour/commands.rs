@@ -62,23 +62,23 @@ fn check_sums_up_who_may_get_what() {
     let (table, mistakes, code) = run(&["check"], POLICY);
     assert_eq!((code, mistakes.as_str()), (0, ""));
     insta::assert_snapshot!(table, @r#"
-    CALLER  KNOWN BY
+    CALLER  CREDENTIAL
     app     a token of https://login.example.com/ for calls (ES256)
-    anyone  nothing: whoever reaches the endpoint
+    anyone  none: every unauthenticated request
 
     RULE hosts
-      who     app when claims.role = "host"
-      rooms   {claims.team}:* (else {claims.team}:{random})
-      as      app:{sub}
-      may     can_publish, can_subscribe, can_publish_data, room_admin
-      for     10m
+      callers  app when claims.role = "host"
+      rooms    {claims.team}:* (default {claims.team}:{random})
+      identity app:{sub}
+      grants   can_publish, can_subscribe, can_publish_data, room_admin
+      lifetime 10m
 
     RULE guests
-      who     anyone
-      rooms   lobby (else lobby)
-      as      user-{random}
-      may     can_publish = false, can_subscribe
-      for     2m
+      callers  anyone
+      rooms    lobby (default lobby)
+      identity user-{random}
+      grants   can_publish = false, can_subscribe
+      lifetime 2m
     "#);
 }
 
@@ -120,17 +120,17 @@ hidden = true
     assert!(says.lines().all(|line| line.chars().count() <= 110), "{says}");
     let rule = says.split_once("RULE everything\n").unwrap().1;
     insta::assert_snapshot!(rule.split_once("\n\n").unwrap().0, @r#"
-      who     app
-      rooms   *
-      as      user-{random}
-      shows   name = {claims.name}, metadata = from {iss}, attribute plan = free, attribute team = {claims.team}
-      may     can_publish, can_subscribe, can_publish_data, can_update_own_metadata, room_admin, room_list,
-              room_record, hidden
-      may set participant_identity, participant_name, participant_metadata, participant_attributes, room_config
-      agents  notetaker (max 1), support (deployments blue, green; may set metadata; max 2)
-      egress  tracks, room (may set file_outputs, layout)
-      logins  rtm, chat
-      for     10m, at most 1h where asked for, and no longer than what they showed
+      callers  app
+      rooms    *
+      identity user-{random}
+      shows    name = {claims.name}, metadata = from {iss}, attribute plan = free, attribute team = {claims.team}
+      grants   can_publish, can_subscribe, can_publish_data, can_update_own_metadata, room_admin, room_list,
+               room_record, hidden
+      may set  participant_identity, participant_name, participant_metadata, participant_attributes, room_config
+      agents   notetaker (max 1), support (deployments blue, green; may set metadata; max 2)
+      egress   tracks, room (may set file_outputs, layout)
+      logins   rtm, chat
+      lifetime 10m, at most 1h on request, and no longer than the caller's credential
     "#);
 }
 
@@ -155,9 +155,9 @@ fn check_says_what_is_worth_a_thought() {
     let (notes, _, code) = run(&["check"], &format!("{POLICY}{rule}"));
     assert_eq!(code, 0);
     assert!(notes.contains(
-        "Note: rule \"r\" lets whoever comes as anyone choose their identity, another person's too"
+        "Note: rule \"r\" lets clients of anyone choose their identity, including that of another person\n"
     ));
-    assert!(notes.contains("Note: rule \"r\" grants room_create, which may also delete rooms"));
+    assert!(notes.contains("Note: rule \"r\" grants room_create, which also allows deleting any room\n"));
 }
 
 #[test]
@@ -165,14 +165,14 @@ fn check_notes_who_may_be_another_with_a_single_caller_too_unless_it_is_a_server
     let rule = "name = 'a'\n[[rule]]\nname = 'r'\ncallers = ['a']\nrooms = ['*']\nclient_may_set = ['participant_identity']";
     for (kind, noted) in [("anonymous", true), ("api-key", false)] {
         let (says, _, code) = run(&["check"], &format!("[[caller]]\nkind = '{kind}'\n{rule}"));
-        assert_eq!((says.contains("Note: rule \"r\" lets whoever comes as a"), code), (noted, 0), "{says}");
+        assert_eq!((says.contains("Note: rule \"r\" lets clients of a choose their identity, including that of another person\n"), code), (noted, 0), "{says}");
     }
 }
 
 #[test]
 fn check_notes_that_an_open_route_behind_a_gateway_is_anonymous() {
-    let note = "Note: caller \"members\" is known by the gateway's authorizer, and caller \"anyone\" is anonymous: a request on a \
-                route without that authorizer counts as \"anyone\"\n";
+    let note = "Note: caller \"members\" is authenticated by the gateway, and caller \"anyone\" is anonymous: a request on a \
+                route without the gateway's authorizer counts as \"anyone\"\n";
     let gateway = "[[caller]]\nname = 'members'\nkind = 'gateway'\nvia = 'jwt'\n";
     let anonymous = "[[caller]]\nname = 'anyone'\nkind = 'anonymous'\n";
     for (callers, noted) in
@@ -184,7 +184,7 @@ fn check_notes_that_an_open_route_behind_a_gateway_is_anonymous() {
 }
 
 #[test]
-fn check_notes_an_identity_that_everybody_has() {
+fn check_notes_an_identity_that_all_callers_share() {
     let note = "Note: rule \"r\" gives every caller one identity, \"kiosk\": a second participant with it disconnects the first\n";
     for (identity, noted) in [("kiosk", true), ("kiosk-{random}", false), ("kiosk-{sub}", false)] {
         let rule = format!("[[rule]]\nname = 'r'\ncallers = ['app']\nrooms = ['x']\nidentity = '{identity}'");
@@ -198,7 +198,7 @@ fn check_notes_an_identity_that_everybody_has() {
 
 #[test]
 fn check_says_which_rules_need_a_room_to_be_asked_for() {
-    let note = "Note: rule \"r\" needs a room to be asked for: it has no default_room, and room-{random} is none of its rooms\n";
+    let note = "Note: rule \"r\" needs a room in the request: it has no default_room, and room-{random} does not match rooms\n";
     for (rooms, needs) in [
         ("rooms = ['x:*']", true),
         ("rooms = ['x', 'x:*']", true),
@@ -230,7 +230,7 @@ fn check_shows_what_is_served_unless_it_is_the_standard_alone() {
         "[http]\nbase_path = '/calls'\n[agora]\ntoken_version = '006'",
     );
     insta::assert_snapshot!(says.split_once("\n\nCALLER").unwrap().0, @r"
-    DIALECT   ANSWERS AT
+    DIALECT   ROUTES
     standard  /calls/getToken, /calls/api/token
     sandbox   /calls/api/v2/sandbox/connection-details, /calls/api/sandbox/connection-details (ids demo, other)
     agora     /calls/agora/rtc, /calls/agora/rtm, /calls/agora/rte, /calls/agora/chat, /calls/agora/getToken (tokens 006)
@@ -243,29 +243,29 @@ fn check_says_how_long_tokens_last_through_each_dialect_where_the_rule_does_not(
     for (dialects, rule, lasts) in [
         ("'standard'", "", "10m"),
         ("'standard', 'openvidu'", "", "10m"),
-        ("'standard', 'agora'", "", "10m, or 1h through Agora's"),
+        ("'standard', 'agora'", "", "10m, 1h on Agora's routes"),
         (
             "'standard', 'sandbox', 'openvidu', 'agora'",
             "",
-            "10m, or 15m through the sandbox's, or 1h through Agora's",
+            "10m, 15m on the sandbox's routes, 1h on Agora's routes",
         ),
-        ("'sandbox', 'agora'", "", "15m through the sandbox's, or 1h through Agora's"),
+        ("'sandbox', 'agora'", "", "15m on the sandbox's routes, 1h on Agora's routes"),
         ("'standard', 'sandbox', 'agora'", "when = { sandbox_id = 'demo' }", "15m"),
         ("'agora'", "", "1h"),
         ("'standard', 'agora'", "ttl = '5m'", "5m"),
-        ("'standard', 'agora'", "max_ttl = '5m'", "5m, at most 5m where asked for"),
+        ("'standard', 'agora'", "max_ttl = '5m'", "5m, at most 5m on request"),
     ] {
         let says = check_for(dialects, rule);
-        assert!(says.contains(&format!("\n  for     {lasts}\n")), "{dialects} {rule}\n{says}");
+        assert!(says.contains(&format!("\n  lifetime {lasts}\n")), "{dialects} {rule}\n{says}");
     }
 }
 
 #[test]
 fn check_says_for_whose_clients_a_rule_has_nothing() {
-    let names = "rule \"r\" refuses nearly every name that clients of openvidu and quickstart ask with: its client_may_set lists neither participant_identity nor participant_name\n";
-    let no_uid = "rule \"r\" refuses every client of Agora's: they name a uid, the rule has no identity of its own that it could be, and its client_may_set doesn't list participant_identity\n";
-    let deaf = "rule \"r\" gives no token to an Agora channel: can_subscribe = false is nothing that one can say (grants_not_enforceable)\n";
-    let room = "needs a room to be asked for";
+    let names = "rule \"r\" refuses nearly every name that clients of quickstart and openvidu send: its client_may_set lists neither participant_identity nor participant_name\n";
+    let no_uid = "rule \"r\" refuses every client of agora: they send an identity, and the rule has none of its own and does not list participant_identity in client_may_set\n";
+    let deaf = "rule \"r\" gives no Agora token for a channel: Agora has no token without the right to subscribe (grants_not_enforceable)\n";
+    let room = "needs a room in the request";
     let (one_name, agora) = ("'quickstart', 'openvidu'", "'agora'");
     for (dialects, rule, note, noted) in [
         (one_name, "identity = '{sub}'", names, true),
@@ -303,7 +303,11 @@ fn claims_without_an_issuer_are_of_the_only_one_there_is() {
     let another = "[[caller]]\nname = 'partner'\nkind = 'jwt'\nissuer = 'https://partner.example.com/'\naudience = 'calls'\nalgorithms = ['ES256']\n";
     let (_, mistakes, code) = run(&arguments, &(another.to_owned() + POLICY));
     assert_eq!(code, 1);
-    assert!(mistakes.contains("which [[caller]] is it?"), "{mistakes}");
+    assert!(
+        mistakes
+            .contains("the claims' iss does not say which [[caller]] they are for: use --as with its name"),
+        "{mistakes}"
+    );
 }
 
 #[test]
@@ -312,11 +316,11 @@ fn the_file_as_it_comes_is_what_cargo_run_makes_of_it_to_check_and_explain_too()
     assert_eq!(code, 0);
     assert!(
         says.starts_with(
-            "Sound. In Lambda it lets nobody in: no [[caller]] is configured. `cargo run` lets anyone in meanwhile, by this:\n\nDIALECT"
+            "Valid. In Lambda every request is refused, because no [[caller]] is configured. `cargo run` accepts every request, by this policy:\n\nDIALECT"
         ),
         "{says}"
     );
-    assert!(says.contains("RULE development\n  who     anyone\n  rooms   *\n"), "{says}");
+    assert!(says.contains("RULE development\n  callers  anyone\n  rooms    *\n"), "{says}");
 
     let (says, _, code) = run(&["explain"], "");
     assert_eq!(code, 0);
@@ -324,19 +328,19 @@ fn the_file_as_it_comes_is_what_cargo_run_makes_of_it_to_check_and_explain_too()
     assert_eq!(
         lines,
         [
-            "policy       development, as `cargo run` has it: no [[caller]] is configured, so in Lambda every request is refused",
+            "policy       development, as for `cargo run`: no [[caller]] is configured, so in Lambda every request is refused",
             "caller       anyone",
-            "decided by   development",
+            "rule         development",
         ]
     );
     let (says, _, _) = run(&["explain", "--json"], "");
     assert_eq!(serde_json::from_str::<Value>(&says).unwrap()["policy"], "development");
-    let claims = ada("nobodys.json", "host");
+    let claims = ada("without-callers.json", "host");
     for arguments in [vec!["explain", "--caller", &claims], vec!["--caller", &claims]] {
         let (_, mistake, code) = run(&arguments, "");
         assert_eq!(code, 1);
         assert!(
-            mistake.contains("none is configured: write one into roompass.toml, or set ROOMPASS_CONFIG"),
+            mistake.contains("--caller needs a [[caller]], and none is configured: add one to roompass.toml, or set ROOMPASS_CONFIG to a file that has one"),
             "{mistake}"
         );
     }
@@ -351,19 +355,20 @@ fn explain_shows_the_decision_the_rule_and_what_the_token_would_say() {
     assert_eq!(code, 0);
     for line in [
         "caller       app, ada",
-        "decided by   hosts",
+        "rule         hosts",
         "room         red:standup",
         "identity     app:ada",
-        "for          10m",
+        "lifetime     10m",
         "grant        room_admin = true",
-        "defaults     LiveKit's for all else: can_publish, can_publish_sources = all, can_subscribe, can_publish_data,",
-        "             kind = standard; not can_update_own_metadata, room_create, room_list, room_record, ingress_admin,",
-        "             hidden, recorder, agent, destination_room, sip, cloud_agents, agent_endpoint, agent_thread,",
-        "             inference, observability",
+        "defaults     can_publish, can_publish_sources = all, can_subscribe, can_publish_data, kind = standard; not",
+        "             can_update_own_metadata, room_create, room_list, room_record, ingress_admin, hidden, recorder,",
+        "             agent, destination_room, sip, cloud_agents, agent_endpoint, agent_thread, inference,",
+        "             observability",
     ] {
         assert!(says.lines().any(|said| said == line), "{line}\n{says}");
     }
-    let claims: Value = serde_json::from_str(says.split_once("nbf and exp\n").unwrap().1).unwrap();
+    let claims: Value =
+        serde_json::from_str(says.split_once("claims, without nbf and exp\n").unwrap().1).unwrap();
     assert_eq!(
         claims,
         json!({"iss": "(the API key)", "sub": "app:ada", "video": {"roomJoin": true, "room": "red:standup", "roomAdmin": true}})
@@ -371,7 +376,7 @@ fn explain_shows_the_decision_the_rule_and_what_the_token_would_say() {
 }
 
 #[test]
-fn explain_says_why_each_rule_was_passed_over() {
+fn explain_says_why_each_rule_was_skipped() {
     let arguments = ["explain", "--caller", &ada("guest.json", "guest"), "--json"];
     let (says, mistakes, code) = run(&arguments, POLICY);
     assert_eq!((code, mistakes.as_str()), (3, ""), "neither a pass nor a mistake");
@@ -382,10 +387,10 @@ fn explain_says_why_each_rule_was_passed_over() {
             "caller": "app",
             "decision": "refused",
             "code": "no_rule",
-            "detail": "No rule is for this caller.",
-            "passed_over": [
-                {"rule": "hosts", "why": "it's only when claims.role = \"host\""},
-                {"rule": "guests", "why": "it's for other callers"},
+            "detail": "No rule matches this caller.",
+            "skipped": [
+                {"rule": "hosts", "why": "condition not met: claims.role = \"host\""},
+                {"rule": "guests", "why": "caller not in callers"},
             ],
         })
     );
@@ -398,19 +403,19 @@ fn explain_notes_where_such_a_token_would_not_be_accepted_at_all() {
         (json!({"sub": "ada", "team": "red", "role": "host", "kind": "person"}), None),
         (
             json!({"sub": "ada", "team": "red", "role": "host", "kind": "robot"}),
-            Some("the token's kind isn't what required_claims says"),
+            Some("invalid token: kind does not match required_claims"),
         ),
         (
             json!({"sub": "ada", "team": "red", "role": "host"}),
-            Some("the token's kind isn't what required_claims says"),
+            Some("invalid token: kind does not match required_claims"),
         ),
         (
             json!({"sub": "ada", "team": "red", "role": "host", "kind": "person", "aud": "others"}),
-            Some("the token's aud is another"),
+            Some("invalid token: aud does not match audience"),
         ),
         (
             json!({"sub": "ada", "team": "red", "role": "host", "kind": "person", "exp": 5}),
-            Some("the token's exp has passed"),
+            Some("invalid token: exp is in the past"),
         ),
     ] {
         let claims = file("noted.json", &claims.to_string());
@@ -419,7 +424,7 @@ fn explain_notes_where_such_a_token_would_not_be_accepted_at_all() {
         assert_eq!(code, 0, "{says}");
         let noted = says
             .lines()
-            .find_map(|line| line.strip_prefix("note         such a token is refused in any case: "));
+            .find_map(|line| line.strip_prefix("note         a token with these claims is not accepted: "));
         assert_eq!(noted, note, "{says}");
         let (says, _, _) = run(&[&arguments[..], &["--json"]].concat(), &strict);
         let says: Value = serde_json::from_str(&says).unwrap();
@@ -433,7 +438,7 @@ fn explain_for_an_anonymous_caller_needs_the_name_at_most() {
     assert_eq!(
         run(&["explain", "--json"], POLICY).0.len(),
         says.len(),
-        "whoever says nothing is nobody known"
+        "without --as it is the anonymous caller"
     );
     let says: Value = serde_json::from_str(&says).unwrap();
     assert_eq!((&says["rule"], &says["ttl_seconds"]), (&json!("guests"), &json!(120)));
@@ -446,17 +451,22 @@ fn explain_says_what_it_needs() {
     let unclear = file("unclear.json", r#"{"iss": "https://elsewhere.example.com/", "sub": "ada"}"#);
     let broken = file("broken.json", "{");
     for (arguments, mistake) in [
-        (vec!["explain", "--as", "nobody"], "no [[caller]] is called \"nobody\""),
-        (vec!["explain", "--caller", unclear.to_str().unwrap()], "name one with --as"),
+        (vec!["explain", "--as", "stranger"], "no [[caller]] is named \"stranger\""),
+        (
+            vec!["explain", "--caller", unclear.to_str().unwrap()],
+            "the claims' iss does not say which [[caller]] they are for: use --as with its name",
+        ),
         (vec!["explain", "--caller", broken.to_str().unwrap()], "broken.json is not valid JSON"),
-        (vec!["explain", "--caller", "no/such.json"], "no/such.json can't be read"),
+        (vec!["explain", "--caller", "no/such.json"], "cannot read no/such.json: "),
     ] {
         let (_, mistakes, code) = run(&arguments, POLICY);
         assert_eq!(code, 1);
         assert!(mistakes.contains(mistake), "{mistakes}");
     }
     let known = POLICY.replace("kind = \"anonymous\"", "kind = \"api-key\"");
-    assert!(run(&["explain"], &known).1.contains("say who asks"));
+    assert!(run(&["explain"], &known).1.contains(
+        "no caller given: use --caller with a file of claims, or --as with the name of an anonymous caller"
+    ));
 }
 
 #[test]
@@ -469,15 +479,15 @@ fn explain_spells_the_defaults_out_around_what_is_written() {
     grant        can_publish = false
     grant        sip.call = true
     grant        agent_endpoint.call = true
-    defaults     LiveKit's for all else: can_publish_sources = all, can_subscribe, kind = standard,
-                 agent_endpoint.agent_name = every agent, agent_endpoint.deployment = every deployment; not
-                 can_publish_data, can_update_own_metadata, room_admin, room_create, room_list, room_record,
-                 ingress_admin, hidden, recorder, agent, destination_room, sip.admin, cloud_agents, agent_thread,
-                 inference, observability
+    defaults     can_publish_sources = all, can_subscribe, kind = standard, agent_endpoint.agent_name = every
+                 agent, agent_endpoint.deployment = every deployment; not can_publish_data,
+                 can_update_own_metadata, room_admin, room_create, room_list, room_record, ingress_admin, hidden,
+                 recorder, agent, destination_room, sip.admin, cloud_agents, agent_thread, inference,
+                 observability
     ");
 }
 
-/// A policy of which each dialect makes something else.
+/// A policy that differs from dialect to dialect.
 fn for_other_clients() -> String {
     let rules = r#"
 [[rule]]
@@ -527,7 +537,7 @@ fn explain_reads_a_request_by_the_route_that_the_server_would() {
         serde_json::from_str::<Value>(&says).unwrap()
     };
     assert_eq!((&through("demo")["rule"], &through("demo")["ttl_seconds"]), (&json!("demo"), &json!(900)));
-    assert_eq!(through("other")["passed_over"][1]["why"], "it's only when sandbox_id = \"demo\"");
+    assert_eq!(through("other")["skipped"][1]["why"], "condition not met: sandbox_id = \"demo\"");
 }
 
 #[test]
@@ -539,12 +549,12 @@ fn explain_shows_what_agoras_token_would_carry() {
     assert_eq!((code, mistakes.as_str()), (0, ""));
     insta::assert_snapshot!(says, @r"
     caller       app, ada
-    token        rtcToken: Agora's 007, for rtc
-    decided by   players
+    token        rtcToken: Agora 007, for rtc
+    rule         players
     channel      red:x
     user         17
-    may          join_channel, publish_audio, publish_data
-    for          10m
+    privileges   join_channel, publish_audio, publish_data
+    lifetime     10m
     ");
 }
 
@@ -556,16 +566,16 @@ fn explain_shows_both_of_two_tokens_of_agoras() {
     assert_eq!(code, 3);
     insta::assert_snapshot!(says, @r#"
     caller       app, ada
-    token        rtcToken: Agora's 007, for rtc
-    decided by   players
+    token        rtcToken: Agora 007, for rtc
+    rule         players
     channel      red:x
     user         17
-    may          join_channel
-    for          1h
-    token        rtmToken: Agora's, for rtm
-    refused      The field participant_identity may not be set by the client: rule "players" doesn't list it in client_may_set.
+    privileges   join_channel
+    lifetime     1h
+    token        rtmToken: Agora, for rtm
+    refused      The field participant_identity can't be set by the client: rule "players" does not list it in client_may_set.
     code         field_not_allowed
-    in all       refused: one request gets all that it asks for, or nothing
+    request      refused: a request is given all that it asks for, or nothing
     "#);
     let old = format!("agora.token_version = \"006\"\n{}", for_other_clients());
     let path = path.trim_end_matches("/8");
@@ -579,12 +589,12 @@ fn explain_shows_both_of_two_tokens_of_agoras() {
             "services": [
                 {
                     "member": "rtcToken", "service": "rtc", "version": "006", "decision": "pass", "rule": "players",
-                    "passed_over": [], "channel": "red:x", "user": "17", "privileges": ["join_channel"],
+                    "skipped": [], "channel": "red:x", "user": "17", "privileges": ["join_channel"],
                     "ttl_seconds": 3600,
                 },
                 {
                     "member": "rtmToken", "service": "rtm", "version": "006", "decision": "pass", "rule": "players",
-                    "passed_over": [], "user": "17", "privileges": ["login"], "ttl_seconds": 3600,
+                    "skipped": [], "user": "17", "privileges": ["login"], "ttl_seconds": 3600,
                 },
             ],
         })
@@ -619,21 +629,21 @@ fn explain_names_the_paths_that_are_served() {
     let policy = for_other_clients();
     let routes = "dialects serves /api/v2/sandbox/connection-details, /api/sandbox/connection-details, /token, /openvidu/token, /agora/rtc/{channel}/{role}/{tokenType}/{uid}, ";
     for (path, mistake) in [
-        (&[][..], format!("say where it's asked, with --path: {routes}")),
+        (&[][..], format!("no path given: use --path; {routes}")),
         (
             &["--path", "/getToken"],
-            format!("nothing is served at \"/getToken\", below the base path: {routes}"),
+            format!("nothing is served at \"/getToken\", below the base path; {routes}"),
         ),
-        (&["--path", "getToken"], "the path \"getToken\" can't be asked for: it begins with a slash".into()),
+        (&["--path", "getToken"], "invalid path \"getToken\": it must begin with a slash and be percent-encoded, as clients send it".into()),
         (
             &["--path", "/api/sandbox/connection-details", "--sandbox", "x"],
-            "X-Sandbox-ID must name one of [sandbox] ids: add --sandbox and one of demo, other".into(),
+            "invalid request: X-Sandbox-ID must name one of [sandbox] ids: use --sandbox with one of demo, other".into(),
         ),
         (
             &["--path", "/token"],
-            "the request can't be used: roomName and participantName are required".into(),
+            "invalid request: roomName and participantName are required".into(),
         ),
-        (&["--path", "/agora/rtm/0/"], "the request can't be used: The field uid must not be 0".into()),
+        (&["--path", "/agora/rtm/0/"], "invalid request: The field uid must not be 0".into()),
     ] {
         let (_, mistakes, code) = run(&[&["explain"], path].concat(), &policy);
         assert_eq!(code, 1);
@@ -647,20 +657,20 @@ fn api_key_prints_a_new_key_and_the_hash_to_store() {
     assert_eq!(code, 0);
     let lines: Vec<_> = says.lines().collect();
     let stored: Value = serde_json::from_str(&format!("{{{}}}", lines[2])).unwrap();
-    let hash = roompass::keys::api_key::ApiKeyHash::of(lines[0]).to_string();
+    let hash = roompass::auth::ApiKeyHash::of(lines[0]).to_string();
     assert_eq!(stored, json!({ "backend": hash }));
     assert!(lines[0].starts_with("rpk_") && lines[0].len() == 44);
     assert_ne!(run(&["api-key", "backend"], POLICY).0, says);
 }
 
 #[test]
-fn serving_as_somebody_everybody_is_that_somebody_and_the_policy_decides() {
-    let claims = ada("somebody.json", "host");
+fn with_caller_every_request_counts_as_that_caller_and_the_policy_decides() {
+    let claims = ada("counted-as.json", "host");
     let arguments = ["--listen", "127.0.0.1:0", "--caller", &claims];
     let serving = Serving::start(roompass(&arguments, &[("ROOMPASS_CONFIG", POLICY)]), "Ctrl-C");
     let printed = serving.started_with.join("\n");
     assert!(
-        printed.contains("Warning: development mode: it takes everybody for ada, because of --caller"),
+        printed.contains("Warning: development mode: every request counts as ada, because of --caller, and tokens are signed with LiveKit's public development key. Do not expose it to the internet.\n"),
         "{printed}"
     );
     assert_eq!(serving.asked_as("evil.example:PORT").1["code"], "wrong_host");
@@ -672,5 +682,5 @@ fn serving_as_somebody_everybody_is_that_somebody_and_the_policy_decides() {
 
     let (_, mistake, code) = run(&["--listen", "0.0.0.0:0", "--caller", &claims], POLICY);
     assert_eq!(code, 1);
-    assert!(mistake.contains("listens on this machine alone"), "{mistake}");
+    assert!(mistake.contains("--caller turns authentication off, so only this machine may connect: listen on 127.0.0.1, or leave --listen out"), "{mistake}");
 }

@@ -266,7 +266,7 @@ async fn a_refusal_says_which_agent_and_what_to_list() {
         ),
         (
             json!([{"agent_name": "a", "restartPolicy": "JRP_NEVER"}]),
-            "The field room_config.agents[0].restart_policy may not be set by the client: rule \"r\" doesn't list \"restart_policy\" in client_may_set of this agent's entry in agents.",
+            "The field room_config.agents[0].restart_policy can't be set by the client: rule \"r\" does not list \"restart_policy\" in client_may_set of this agent's entry in agents.",
         ),
     ] {
         let answer = post(&service, json!({"room_config": { "agents": agents }})).await;
@@ -277,7 +277,7 @@ async fn a_refusal_says_which_agent_and_what_to_list() {
     let answer = post(&service, json!({"room_config": {"egress": {"room": {"layout": "grid"}}}})).await;
     assert_eq!(
         answer.refused(403, "field_not_allowed")["detail"],
-        "The field room_config.egress.room.layout may not be set by the client: rule \"r\" doesn't list \"layout\" in client_may_set of the room entry in egress."
+        "The field room_config.egress.room.layout can't be set by the client: rule \"r\" does not list \"layout\" in client_may_set of the room entry in egress."
     );
 }
 

@@ -21,9 +21,9 @@ async fn preflight(service: &axum::Router, path: &str, origin: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_preflight_is_answered_before_anybody_is_asked_who_they_are() {
-    let nobody_is_let_in = service(&format!("[cors]\norigins = [\"{APP}\"]"));
-    for service in [for_app(), nobody_is_let_in] {
+async fn a_preflight_is_answered_without_a_credential() {
+    let without_callers = service(&format!("[cors]\norigins = [\"{APP}\"]"));
+    for service in [for_app(), without_callers] {
         let answer = preflight(&service, "/getToken", APP).await;
         assert_eq!(answer.status, StatusCode::NO_CONTENT);
         assert!(answer.body.is_empty());
@@ -84,8 +84,8 @@ async fn no_other_origin_is_granted_anything() {
         let answer = send(&for_app(), request(Method::POST, "/getToken", &[("origin", origin)], "")).await;
         assert_eq!(answer.header("access-control-allow-origin"), "", "{origin}");
     }
-    let nobody = preflight(&service(OPEN), "/getToken", APP).await;
-    assert_eq!(nobody.header("access-control-allow-origin"), "");
+    let no_origins = preflight(&service(OPEN), "/getToken", APP).await;
+    assert_eq!(no_origins.header("access-control-allow-origin"), "");
 }
 
 #[tokio::test]

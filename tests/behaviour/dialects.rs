@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, OPEN, claims, request, send, service};
 
-/// All of them, for whoever asks.
+/// All of them, for every caller.
 fn open() -> Router {
     served(OPEN)
 }
@@ -68,7 +68,7 @@ async fn the_sandbox_answers_its_second_version_in_snake_case_and_generates_what
     let details = answer.json();
     let claims = claims(details["participant_token"].as_str().unwrap());
     assert_eq!(claims["video"]["room"], details["room_name"]);
-    assert_eq!(claims["sub"], details["participant_name"], "nobody named them");
+    assert_eq!(claims["sub"], details["participant_name"], "the request names no participant");
     assert!(details["room_name"].as_str().unwrap().starts_with("room-"));
 
     let all = json!({"room_name": "r", "participant_identity": "i", "participant_name": "n",
@@ -234,7 +234,7 @@ fn refused_as(answer: &Answer, status: u16, code: &str, body: &Value) {
 }
 
 #[tokio::test]
-async fn in_every_dialect_whoever_has_no_rule_gets_nothing_in_its_own_shape() {
+async fn in_every_dialect_a_caller_without_a_rule_is_refused_in_its_own_shape() {
     let strict = r#"
         [[caller]]
         name = "anyone"
@@ -246,7 +246,7 @@ async fn in_every_dialect_whoever_has_no_rule_gets_nothing_in_its_own_shape() {
         client_may_set = ["participant_identity"]
     "#;
     let body = json!({"roomName": "board", "participantName": "Ada"});
-    let words = "No rule lets this caller into this room.";
+    let words = "No rule opens this room to this caller.";
     for (policy, status, code) in
         [("", 403, "no_callers_configured"), (KEYED, 401, "no_credential"), (strict, 403, "room_not_allowed")]
     {

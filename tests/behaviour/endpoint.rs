@@ -3,7 +3,7 @@
 use crate::support::{API_KEY, OPEN, post, request, send, service, stored_in};
 use axum::http::{Method, StatusCode};
 use roompass::config::Config;
-use roompass::domain::operating_system_randomness;
+use roompass::domain::Context;
 use roompass::http::router;
 use roompass::keys::{SecretStore, StoreError, StoredSecret};
 use serde_json::{Value, json};
@@ -173,7 +173,7 @@ async fn a_field_that_cannot_be_used_is_named_and_nothing_is_minted() {
         (
             json!({"room_config": {"egress": {"room": {"stream_outputs": [{"urls": ["rtmp://canary"]}]}}}}),
             "room_config.egress.room.stream_outputs",
-            "The field room_config.egress.room.stream_outputs is not allowed: whoever holds the token could read the credentials or the stream's address.",
+            "The field room_config.egress.room.stream_outputs is not allowed: anyone who holds the token could read the credentials or the stream's address.",
         ),
     ] {
         let problem = post(&service, &body).await.refused(400, "invalid_field");
@@ -257,13 +257,16 @@ async fn with_no_callers_configured_every_request_is_refused() {
     let service = service("");
     for body in ["", "{}", "{", r#"{"room_name": "r"}"#] {
         let problem = post(&service, body).await.refused(403, "no_callers_configured");
-        assert!(problem["detail"].as_str().unwrap().contains("add a [[caller]]"));
+        assert_eq!(
+            problem["detail"],
+            "Every request is refused until a [[caller]] and a [[rule]] are added to roompass.toml and deployed."
+        );
     }
 }
 
 #[tokio::test]
-async fn another_method_is_told_which_are_allowed() {
-    for (path, allow) in [("/getToken", "POST"), ("/api/token", "POST"), ("/healthz", "GET,HEAD")] {
+async fn another_method_is_refused_with_those_that_are_allowed() {
+    for (path, allow) in [("/getToken", "POST"), ("/api/token", "POST"), ("/healthz", "GET, HEAD")] {
         for method in [Method::PUT, Method::DELETE, Method::PATCH] {
             let answer = send(&service(OPEN), request(method, path, &[], "")).await;
             answer.refused(405, "method_not_allowed");
@@ -354,16 +357,20 @@ async fn errors_are_one_shape() {
       "field": "room_name",
       "request_id": "77777777777777777777",
       "status": 400,
-      "title": "A field can't be used",
+      "title": "Invalid field",
       "type": "urn:roompass:problem:invalid_field"
     }
     "#
     );
 }
 
+fn pinned_context() -> Context {
+    Context { randomness: |bytes| bytes.fill(7), ..Context::of_the_system() }
+}
+
 /// A service whose every random byte is a seven.
 fn pinned() -> axum::Router {
-    router(Config::parse(OPEN, "test.toml").unwrap(), crate::support::keys(), |bytes| bytes.fill(7))
+    router(Config::parse(OPEN, "test.toml").unwrap(), crate::support::keys(), pinned_context)
 }
 
 #[tokio::test]
@@ -373,7 +380,7 @@ async fn the_request_id_is_ours_and_never_the_clients() {
     assert_eq!(answer.header("x-request-id"), "77777777777777777777");
 }
 
-/// A store that answers as the last request told it to.
+/// A store whose every answer is the same.
 struct Store(fn() -> Result<StoredSecret, StoreError>);
 
 impl SecretStore for Store {
@@ -383,7 +390,7 @@ impl SecretStore for Store {
 }
 
 #[tokio::test]
-async fn without_keys_nobody_gets_a_pass_and_everybody_may_try_again() {
+async fn without_keys_no_request_gets_a_token_and_each_may_try_again() {
     for answer in [
         || Err(StoreError::Missing("canary".into())),
         || Err(StoreError::Denied("canary".into())),
@@ -391,7 +398,7 @@ async fn without_keys_nobody_gets_a_pass_and_everybody_may_try_again() {
         || Ok("{\"LIVEKIT_URL\": \"canary\"}".into()),
     ] {
         let keys = stored_in(Store(answer));
-        let service = router(Config::parse(OPEN, "test.toml").unwrap(), keys, operating_system_randomness);
+        let service = router(Config::parse(OPEN, "test.toml").unwrap(), keys, Context::of_the_system);
         for request in
             [request(Method::POST, "/getToken", &[], ""), request(Method::GET, "/healthz", &[], "")]
         {
@@ -404,29 +411,27 @@ async fn without_keys_nobody_gets_a_pass_and_everybody_may_try_again() {
 }
 
 #[tokio::test]
-async fn with_agoras_keys_alone_nobody_gets_a_livekit_token_and_trying_again_does_not_help() {
+async fn with_agoras_keys_alone_no_request_gets_a_livekit_token_and_trying_again_does_not_help() {
     let keys = stored_in(Store(|| Ok(AGORA_ALONE.into())));
-    let service = router(Config::parse(OPEN, "test.toml").unwrap(), keys, operating_system_randomness);
+    let service = router(Config::parse(OPEN, "test.toml").unwrap(), keys, Context::of_the_system);
     let answer = post(&service, "").await;
     let problem = answer.refused(503, "livekit_not_configured");
-    assert!(
-        problem["detail"]
-            .as_str()
-            .unwrap()
-            .contains("add LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET")
+    assert_eq!(
+        problem["detail"],
+        "Add LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET to the secret, or to the environment on a laptop."
     );
     assert_eq!(answer.header("retry-after"), "");
     let health = send(&service, request(Method::GET, "/healthz", &[], "")).await;
     health.refused(503, "livekit_not_configured");
     let both = Config::parse(&format!("dialects = [\"standard\", \"agora\"]\n{OPEN}"), "test.toml").unwrap();
-    let service = router(both, stored_in(Store(|| Ok(AGORA_ALONE.into()))), operating_system_randomness);
+    let service = router(both, stored_in(Store(|| Ok(AGORA_ALONE.into()))), Context::of_the_system);
     assert_eq!(send(&service, request(Method::GET, "/healthz", &[], "")).await.status, StatusCode::OK);
 }
 
 const AGORA_ALONE: &str = r#"{"AGORA_APP_ID": "0123456789abcdef0123456789abcdef", "AGORA_APP_CERTIFICATE": "c0ffee00c0ffee00c0ffee00c0ffee00"}"#;
 
 #[tokio::test]
-async fn health_is_the_version_when_keys_are_at_hand() {
+async fn health_is_the_version_when_keys_are_available() {
     let answer = send(&service(""), request(Method::GET, "/healthz", &[], "")).await;
     assert_eq!(answer.status, StatusCode::OK);
     assert_eq!(answer.header("content-type"), "application/json; charset=utf-8");
@@ -437,7 +442,7 @@ async fn health_is_the_version_when_keys_are_at_hand() {
 async fn a_defect_of_ours_is_a_500_that_shows_nothing() {
     let keys = stored_in(Store(|| panic!("canary")));
     let config = format!("[cors]\norigins = [\"*\"]\n{OPEN}");
-    let service = router(Config::parse(&config, "test.toml").unwrap(), keys, operating_system_randomness);
+    let service = router(Config::parse(&config, "test.toml").unwrap(), keys, Context::of_the_system);
     let answer = post(&service, "").await;
     assert!(!answer.refused(500, "internal_error").to_string().contains("canary"));
     assert_eq!(answer.header("access-control-allow-origin"), "*");

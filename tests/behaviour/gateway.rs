@@ -98,7 +98,7 @@ const COGNITO_USER: &str = "app:https://cognito-idp.eu-central-1.amazonaws.com/e
 const ROLE: &str = "app:arn:aws:sts::123456789012:assumed-role/backend/session";
 
 #[tokio::test]
-async fn rule_14_each_authorizers_word_is_taken_by_its_own_callers_alone() {
+async fn each_authorizers_word_is_taken_by_its_own_callers_alone() {
     for (event, by, identity) in VOUCHED {
         for (via, config) in authorizers() {
             if via == by {
@@ -119,7 +119,7 @@ async fn rule_14_each_authorizers_word_is_taken_by_its_own_callers_alone() {
 }
 
 #[tokio::test]
-async fn rule_14_without_an_authorizers_word_nobody_is_known_whatever_the_request_says() {
+async fn without_an_authorizers_word_no_caller_is_known_whatever_the_request_says() {
     let context = vouched("http-api-jwt")["requestContext"].to_string();
     let said =
         json!({"sub": "ada", "role": "host", "rooms": ["standup"], "userArn": ROLE, "principalId": "ada"})
@@ -460,7 +460,7 @@ async fn a_subject_in_brackets_is_the_text_that_it_is() {
 }
 
 #[tokio::test]
-async fn rule_12_a_pass_ends_no_later_than_the_token_that_the_gateway_verified() {
+async fn a_pass_ends_no_later_than_the_token_that_the_gateway_verified() {
     let soon = SystemTime::now() + Duration::from_secs(100);
     let seconds = soon.duration_since(UNIX_EPOCH).unwrap().as_secs();
     let date = cognito_time(soon);

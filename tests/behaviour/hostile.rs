@@ -1,4 +1,4 @@
-//! What a hostile client, or anybody who may call the function, can put into an event: it's always answered, never with
+//! What a hostile client, or anyone who may call the function, can put into an event: it's always answered, never with
 //! a failure of ours, and what is minted was allowed.
 
 use std::sync::LazyLock;
@@ -41,7 +41,7 @@ fn assert_answered(answer: &Value, what: &str) -> u64 {
 }
 
 #[tokio::test]
-async fn a_header_that_http_cannot_hold_harms_nobody() {
+async fn a_header_that_http_cannot_hold_does_no_harm() {
     for source in SOURCES {
         for (name, value) in [
             ("user-agent", "caf\u{e9} \u{1D11E}"),

@@ -109,7 +109,7 @@ fn printed(arguments: &[&str], variables: &[(&str, &str)], input: &str) -> (Stri
     (String::from_utf8([stdout, stderr].concat()).unwrap(), status.code().unwrap())
 }
 
-/// A signed token with these claims; the signature is nobody's.
+/// A signed token with these claims; the signature is by no key.
 fn token(claims: &Value) -> String {
     let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
     format!("{}.{}.{}", part(&json!({"alg": "HS256"})), part(claims), BASE64_URL_SAFE_NO_PAD.encode([7; 32]))

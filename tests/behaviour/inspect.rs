@@ -50,8 +50,8 @@ fn adas() -> Value {
 #[test]
 fn a_livekit_token_is_its_claims_and_its_end_in_words() {
     let token = jwt(&adas());
-    let told = says(&token);
-    insta::assert_snapshot!(told, @r#"
+    let printed = says(&token);
+    insta::assert_snapshot!(printed, @r#"
     kind         LiveKit token
     signature    not checked: anybody may have written this
     key          APIkey
@@ -71,7 +71,7 @@ fn a_livekit_token_is_its_claims_and_its_end_in_words() {
       }
     }
     "#);
-    assert!(!told.contains(token.rsplit('.').next().unwrap()), "the signature is nobody's business");
+    assert!(!printed.contains(token.rsplit('.').next().unwrap()), "the signature is not shown");
 }
 
 #[test]
@@ -133,22 +133,22 @@ fn an_agora_token_is_its_services_and_their_ends_in_words() {
 }
 
 #[test]
-fn what_is_good_for_everybody_or_for_ever_is_told() {
+fn what_is_good_for_every_user_or_for_ever_is_named() {
     for (id, line) in [
         ("gen-007-09-rtc_uid", "channel      every channel: \"*\""),
         ("gen-007-03-rtc_uid", "user         anybody: \"\""),
         ("gen-006-03-rtc_uid", "user         anybody"),
         ("gen-006-07-rtc_uid", "may          publish_audio, which never ends"),
         ("gen-006-17-rtm", "may          login, which never ends"),
-        ("gen-007-27-chat_app", "user         nobody: an app token, which no client should have"),
+        ("gen-007-27-chat_app", "user         none: an app token, which no client should have"),
     ] {
-        let told = says(&agoras(id));
-        assert!(told.lines().any(|told| told == line), "{line}\n{told}");
+        let printed = says(&agoras(id));
+        assert!(printed.lines().any(|printed| printed == line), "{line}\n{printed}");
     }
     let never = json!({"sub": "ada"});
-    let told = says(&jwt(&never));
-    assert!(told.contains("kind         JWT, with nothing for LiveKit in it\n"), "{told}");
-    assert!(told.contains("ends         never: it has no exp\n"), "{told}");
+    let printed = says(&jwt(&never));
+    assert!(printed.contains("kind         JWT, with nothing for LiveKit in it\n"), "{printed}");
+    assert!(printed.contains("ends         never: it has no exp\n"), "{printed}");
 }
 
 #[test]
@@ -164,10 +164,10 @@ fn ends_are_in_words_of_two_units_at_most() {
         (0, "ended 53 years 330 days ago"),
         (u64::MAX, "ends in 584942417301 years 60 days"),
     ] {
-        let told = says(&jwt(&json!({"exp": end})));
+        let printed = says(&jwt(&json!({"exp": end})));
         assert!(
-            told.lines().any(|line| line.starts_with("ends ") && line.ends_with(words)),
-            "{words}\n{told}"
+            printed.lines().any(|line| line.starts_with("ends ") && line.ends_with(words)),
+            "{words}\n{printed}"
         );
     }
     assert!(

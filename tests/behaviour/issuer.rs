@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-/// A key that signs tokens, with one algorithm unless it's told to use another.
+/// A key that signs tokens, with one algorithm unless a test asks for another.
 pub(crate) struct Key {
     id: &'static str,
     algorithm: &'static str,
@@ -70,7 +70,7 @@ impl Key {
         jwk
     }
 
-    /// The public half of an RSA key in every form that somebody may have taken for a shared secret.
+    /// The public half of an RSA key in every form that may have been taken for a shared secret.
     pub(crate) fn public_forms(&self) -> Vec<(&'static str, Vec<u8>)> {
         let Pair::Rsa(pair) = &self.pair else { panic!("only RSA keys are confused so") };
         let der = pair.public_key().as_der().unwrap().as_ref().to_vec();

@@ -8,7 +8,8 @@ use std::sync::Once;
 
 use roompass::auth::{Caller, Callers};
 use roompass::config::Config;
-use roompass::http::router_for;
+use roompass::domain::Context;
+use roompass::http::{Hosts, router_for};
 use roompass::log::{Format, Lines};
 use serde_json::json;
 use tracing_subscriber::filter::dynamic_filter_fn;
@@ -44,7 +45,7 @@ pub(crate) fn listen() {
 }
 
 #[tokio::test]
-async fn a_refusals_line_says_who_asked_for_what_and_why_each_rule_was_passed_over() {
+async fn a_refusals_line_says_who_asked_for_what_and_why_each_rule_was_skipped() {
     let config = r#"
         [[caller]]
         name = "app"
@@ -75,18 +76,18 @@ async fn a_refusals_line_says_who_asked_for_what_and_why_each_rule_was_passed_ov
         (
             "ada",
             "red",
-            "code=\"room_not_allowed\" cause=\"No rule lets this caller into this room.\" caller=\"app\" subject=\"ada\" passed_over=\"banned: it's only when sub one of [\\\"mallory\\\"]; hosts: it's only when claims.role = \\\"host\\\"; members: it's for other rooms\" room=\"blue:x\"",
+            "code=\"room_not_allowed\" cause=\"No rule opens this room to this caller.\" caller=\"app\" subject=\"ada\" skipped=\"banned: condition not met: sub one of [\\\"mallory\\\"]; hosts: condition not met: claims.role = \\\"host\\\"; members: room \\\"blue:x\\\" does not match rooms\" room=\"blue:x\"",
         ),
         (
             "mallory",
             "blue",
-            "code=\"room_not_allowed\" cause=\"Rule \\\"banned\\\" lets this caller into no room.\" caller=\"app\" subject=\"mallory\" room=\"blue:x\"",
+            "code=\"room_not_allowed\" cause=\"Rule \\\"banned\\\" opens no room.\" caller=\"app\" subject=\"mallory\" room=\"blue:x\"",
         ),
     ] {
         let caller =
             Caller { subject: Some(subject.into()), claims: claims(team), ..Caller::anonymous("app") };
         let config = Config::parse(config, "test.toml").unwrap();
-        let service = router_for(Callers::everybody_is(caller), config, keys(), |bytes| bytes.fill(7));
+        let service = router_for(Callers::always(caller), Hosts::Any, config, keys(), Context::of_the_system);
         let line = logged(async {
             post(&service, json!({"room_name": "blue:x"})).await.refused(403, "room_not_allowed");
         });

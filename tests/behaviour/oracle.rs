@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use roompass::auth::Caller;
 use roompass::dialect::standard;
-use roompass::domain::{Limits, PassRequest, Ttl};
+use roompass::domain::{Ask, Context, Limits, RoomAsk, Ttl};
 use roompass::policy::{Policy, Rule};
 use serde_json::{Value, json};
 
@@ -204,7 +204,7 @@ fn odd_value() -> impl Strategy<Value = Value> {
     ]
 }
 
-fn anybody() -> impl Strategy<Value = Caller> {
+fn any_caller() -> impl Strategy<Value = Caller> {
     let claims = (prop::option::of(odd_value()), prop::option::of(odd_value()));
     let vouched = (
         prop::option::of(odd_text().prop_filter("an issuer is never empty", |issuer| !issuer.is_empty())),
@@ -246,7 +246,7 @@ fn wish() -> impl Strategy<Value = Wish> {
     })
 }
 
-fn asked(wish: &Wish) -> PassRequest {
+fn asked(wish: &Wish) -> Ask {
     let agents = wish.agent.map(|agent| json!([{ "agent_name": agent }]));
     let egress = wish.egress.then(|| json!({"room": {"layout": "grid"}}));
     let body = json!({
@@ -254,7 +254,7 @@ fn asked(wish: &Wish) -> PassRequest {
         "room_config": {"agents": agents, "egress": egress},
     });
     let ttl = wish.ttl.map(|seconds| Ttl::seconds(seconds).unwrap());
-    PassRequest { ttl, ..standard::parse(body.to_string().as_bytes(), &Limits::default()).unwrap() }
+    RoomAsk { ttl, ..standard::parse(body.to_string().as_bytes(), &Limits::default()).unwrap() }.into()
 }
 
 #[derive(serde::Deserialize)]
@@ -266,20 +266,24 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn nobody_gets_a_room_an_identity_a_grant_or_a_lifetime_beyond_their_rule(
-        thoughts in prop::collection::vec(thought(), 1..4), caller in anybody(), wish in wish(),
+    fn no_caller_gets_a_room_an_identity_a_grant_or_a_lifetime_beyond_its_rule(
+        thoughts in prop::collection::vec(thought(), 1..4), caller in any_caller(), wish in wish(),
     ) {
         let now = 1_000;
         let written: String = thoughts.iter().enumerate().map(|(position, thought)| thought.written(position)).collect();
         let rules = toml::from_str::<Rules>(&written).unwrap().rule;
-        let policy = Policy::new(rules, Limits::default(), |bytes| bytes.fill(7));
-        let decided = policy.decide(&caller, asked(&wish), now).ok().map(|pass| Given {
-            rule: pass.rule,
-            room: pass.room.as_str().to_owned(),
-            identity: pass.identity.as_str().to_owned(),
-            name: pass.name.map(|name| name.as_str().to_owned()),
-            room_admin: pass.grants.room_admin,
-            ttl: pass.ttl.duration().as_secs(),
+        let policy = Policy::new(rules, Limits::default());
+        let context = Context { now, randomness: |bytes| bytes.fill(7) };
+        let decided = policy.decide(&caller, asked(&wish), &context).outcome.ok().map(|pass| {
+            let room = pass.room().unwrap();
+            Given {
+                rule: pass.rule.clone(),
+                room: room.room.as_str().to_owned(),
+                identity: pass.identity.as_str().to_owned(),
+                name: room.name.as_ref().map(|name| name.as_str().to_owned()),
+                room_admin: room.grants.room_admin,
+                ttl: pass.ttl.duration().as_secs(),
+            }
         });
         let room = wish.room.unwrap_or("room-77777777777777777777");
         let first = thoughts.iter().enumerate().find_map(|(position, thought)| {

@@ -8,7 +8,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use roompass::auth::{Caller, Callers};
 use roompass::config::Config;
 use roompass::dialect::standard;
-use roompass::domain::{Grants, Pass, RoomConfig};
+use roompass::domain::{Context, Grants, Pass, RoomConfig, RoomPass};
 use roompass::http::Refusal;
 use roompass::policy::{Denial, Policy};
 use serde_json::{Map, Value, json};
@@ -29,7 +29,7 @@ const SECURE_DOC: &str = include_str!("../../docs/secure.md");
 const SEVENS: &str = "77777777777777777777";
 
 #[test]
-fn in_the_open_demo_anyone_has_the_demo_rooms_as_nobody_in_particular() {
+fn in_the_open_demo_anyone_has_the_demo_rooms_under_a_generated_identity() {
     let anyone = Caller::anonymous("anyone");
     for (request, outcome) in [
         (json!({}), format!("demo: demo-{SEVENS} as user-{SEVENS} for 5m {{}}")),
@@ -120,14 +120,14 @@ fn a_call_has_one_who_calls_and_one_who_is_called() {
 }
 
 #[test]
-fn a_call_shows_who_somebody_is_in_an_attribute_that_they_cannot_set() {
+fn a_call_shows_who_a_participant_is_in_an_attribute_that_they_cannot_set() {
     for (caller, who) in [(signed_in("ada", &json!({})), "ada"), (signed_in("bob", &json!({})), "bob")] {
         let pass = decide(ONE_TO_ONE, &caller, &json!({"room_name": "call:ada:1"})).unwrap();
-        let attributes = pass.attributes.unwrap();
+        let attributes = pass.room().unwrap().attributes.clone().unwrap();
         let attributes: Vec<_> =
             attributes.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         assert_eq!(attributes, [("user", who)]);
-        assert_eq!(pass.grants.can_update_own_metadata, None);
+        assert_eq!(pass.room().unwrap().grants.can_update_own_metadata, None);
     }
 }
 
@@ -314,19 +314,19 @@ async fn the_document_shows_the_causes_that_the_log_has() {
         (
             "iss",
             json!("https://abcdefghijklmnopqrst.supabase.co/auth/v1/"),
-            "the token's iss is no configured issuer",
+            "invalid token: iss is not a configured issuer",
         ),
-        ("aud", json!("anon"), "the token's aud is another"),
-        ("aud", Value::Null, "the token's aud is another"),
-        ("exp", json!(NOW - 61), "the token's exp has passed"),
-        ("exp", Value::Null, "the token's exp isn't a time"),
-        ("iat", json!(NOW + 61), "the token's iat is yet to come"),
-        ("nbf", json!(NOW + 61), "the token's nbf is yet to come"),
-        ("iat", json!("today"), "the token's iat isn't a time"),
-        ("nbf", json!("today"), "the token's nbf isn't a time"),
-        ("sub", Value::Null, "the token's sub isn't a text"),
-        ("sub", json!(""), "the token's sub is empty"),
-        ("role", json!("service_role"), "the token's role isn't what required_claims says"),
+        ("aud", json!("anon"), "invalid token: aud does not match audience"),
+        ("aud", Value::Null, "invalid token: aud does not match audience"),
+        ("exp", json!(NOW - 61), "invalid token: exp is in the past"),
+        ("exp", Value::Null, "invalid token: exp must be a time in seconds since 1970"),
+        ("iat", json!(NOW + 61), "invalid token: iat is in the future"),
+        ("nbf", json!(NOW + 61), "invalid token: nbf is in the future"),
+        ("iat", json!("today"), "invalid token: iat must be a time in seconds since 1970"),
+        ("nbf", json!("today"), "invalid token: nbf must be a time in seconds since 1970"),
+        ("sub", Value::Null, "invalid token: sub must be a string"),
+        ("sub", json!(""), "invalid token: sub is empty"),
+        ("role", json!("service_role"), "invalid token: role does not match required_claims"),
     ] {
         let mut claims = right.clone();
         claims[claim] = wrong;
@@ -335,8 +335,8 @@ async fn the_document_shows_the_causes_that_the_log_has() {
     }
     let critical = Header { crit: Some(vec!["exp".into()]), ..Header::new(Algorithm::HS256) };
     for (header, cause_logged) in [
-        (Header::new(Algorithm::HS384), "the token's alg isn't one of the issuer's"),
-        (critical, "the token's header asks for an extension that isn't known (crit, b64)"),
+        (Header::new(Algorithm::HS384), "invalid token: alg is not in algorithms"),
+        (critical, "invalid token: unsupported header parameter (crit or b64)"),
     ] {
         assert_eq!(cause(&right, &header, NOW).await.as_deref(), Some(cause_logged));
         assert!(SECURE_DOC.contains(&format!("`{cause_logged}`")), "{cause_logged}");
@@ -355,7 +355,7 @@ async fn a_token_without_its_scheme_is_a_cause_in_the_document() {
         let callers = Callers::new(Config::parse(&format!("{config}{more}"), "x.toml").unwrap().callers);
         let request = Request::post("/getToken").header("authorization", credential).body(()).unwrap();
         let keys = crate::support::keys();
-        let refused = callers.identify(&request.into_parts().0, &keys, 0).await.unwrap_err();
+        let refused = callers.identify(&request.into_parts().0, &keys, &at(0)).await.unwrap_err();
         assert_eq!(refused.to_string(), cause_logged, "{credential}");
         let row = SECURE_DOC.lines().find(|line| line.contains(&format!("| `{cause_logged}` |"))).unwrap();
         assert!(row.contains("`Bearer undefined`"), "{row}");
@@ -378,7 +378,7 @@ async fn a_shared_secret_is_changed_without_a_refusal() {
         let token = encode(&Header::new(Algorithm::HS256), &claims, &key).unwrap();
         let request =
             Request::post("/getToken").header("authorization", format!("Bearer {token}")).body(()).unwrap();
-        let caller = callers.identify(&request.into_parts().0, &keys_with(&config, stored), NOW).await;
+        let caller = callers.identify(&request.into_parts().0, &keys_with(&config, stored), &at(NOW)).await;
         caller.map(|caller| caller.name).map_err(|error| error.to_string())
     };
     let both = json!({"LOGIN_SECRET": old, "LOGIN_SECRET_2": new});
@@ -400,10 +400,10 @@ async fn cause(claims: &Value, header: &Header, now: u64) -> Option<String> {
     let token = encode(header, claims, &EncodingKey::from_secret(shared.as_bytes())).unwrap();
     let request =
         Request::post("/getToken").header("authorization", format!("Bearer {token}")).body(()).unwrap();
-    callers.identify(&request.into_parts().0, &keys, now).await.err().map(|error| error.to_string())
+    callers.identify(&request.into_parts().0, &keys, &at(now)).await.err().map(|error| error.to_string())
 }
 
-/// Somebody whom the issuer of these policies has signed in.
+/// A person whom the issuer of these policies has signed in.
 fn signed_in(subject: &str, claims: &Value) -> Caller {
     let mut claims: Map<String, Value> = claims.as_object().unwrap().clone();
     claims.insert("sub".into(), subject.into());
@@ -422,7 +422,8 @@ fn outcome_of(policy: &str, caller: &Caller, request: &Value) -> String {
         Ok(pass) => pass,
         Err(denial) => return Refusal::from(denial).code().to_owned(),
     };
-    let Pass { rule, room, identity, name, grants, ttl, room_config, .. } = &pass;
+    let Pass { rule, identity, ttl, .. } = &pass;
+    let RoomPass { room, name, grants, room_config, .. } = pass.room().unwrap();
     let name = name.as_ref().map_or_else(String::new, |name| format!(" named {}", name.as_str()));
     let agents: Vec<_> = room_config.iter().flat_map(RoomConfig::agents).map(|agent| agent.name).collect();
     let agents = if agents.is_empty() { String::new() } else { format!(" with {}", agents.join(", ")) };
@@ -433,5 +434,9 @@ fn outcome_of(policy: &str, caller: &Caller, request: &Value) -> String {
 fn decide(policy: &str, caller: &Caller, request: &Value) -> Result<Pass, Denial> {
     let Config { rules, limits, .. } = Config::parse(policy, "policy.toml").unwrap();
     let request = standard::parse(request.to_string().as_bytes(), &limits).unwrap();
-    Policy::new(rules, limits, |bytes| bytes.fill(7)).decide(caller, request, 0)
+    Policy::new(rules, limits).decide(caller, request.into(), &at(0)).outcome
+}
+
+fn at(now: u64) -> Context {
+    Context { now, randomness: |bytes| bytes.fill(7) }
 }

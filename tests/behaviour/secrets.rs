@@ -6,10 +6,10 @@ use std::pin::Pin;
 
 use axum::Router;
 use axum::http::Method;
+use roompass::auth::{ApiKeyHash, new_key};
 use roompass::config::{Config, KeyAges};
-use roompass::domain::operating_system_randomness;
+use roompass::domain::{Context, operating_system_randomness};
 use roompass::http::router;
-use roompass::keys::api_key::{ApiKeyHash, new_key};
 use roompass::keys::{Keys, SecretStore, StoreError, StoredSecret};
 use serde_json::{Value, json};
 
@@ -29,13 +29,8 @@ impl SecretStore for Store {
 /// The function, with this secret in its store.
 fn function(config: &str, secret: Value) -> Router {
     let config = Config::parse(config, "test.toml").unwrap();
-    let keys = Keys::stored_in(
-        Box::new(Store(secret)),
-        rules(&config),
-        KeyAges::default(),
-        operating_system_randomness,
-    );
-    router(config, keys, operating_system_randomness)
+    let keys = Keys::stored_in(Box::new(Store(secret)), rules(&config), KeyAges::default());
+    router(config, keys, Context::of_the_system)
 }
 
 #[tokio::test]
@@ -103,7 +98,7 @@ async fn an_empty_or_short_api_key_is_never_a_credential_whatever_hash_is_stored
         let stored = json!({"ROOMPASS_API_KEYS": {"web": ApiKeyHash::of(text).to_string()}});
         let config = Config::parse(BACKEND, "test.toml").unwrap();
         let keys = keys_with(&config, &stored);
-        let service = router(config, keys, operating_system_randomness);
+        let service = router(config, keys, Context::of_the_system);
         for (header, value) in [
             ("x-api-key", text.to_owned()),
             ("authorization", format!("Bearer {text}")),

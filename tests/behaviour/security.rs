@@ -1,6 +1,5 @@
 //! The rules that a token endpoint is tested against: attacks on how it recognises callers, and on what they may have.
-//! The numbers are those of the project's list, drawn from RFC 8725, 7519, 6750 and 9457, and the OWASP API Security
-//! Top 10.
+//! They are drawn from RFC 8725, 7519, 6750 and 9457, and the OWASP API Security Top 10.
 
 use std::sync::Arc;
 
@@ -10,11 +9,11 @@ use axum::http::request::Parts;
 use axum::http::{Method, Request, StatusCode};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use roompass::auth::{ApiKeyHash, new_key};
 use roompass::auth::{AuthError, Callers};
 use roompass::config::Config;
-use roompass::domain::operating_system_randomness;
+use roompass::domain::{Context, operating_system_randomness};
 use roompass::http::router;
-use roompass::keys::api_key::{ApiKeyHash, new_key};
 use roompass::keys::{SecretStore, StoreError, StoredSecret};
 use serde_json::{Value, json};
 
@@ -45,7 +44,12 @@ fn knowing(config: &str, secrets: &[(&str, &str)], api_keys: &Value) -> Router {
         members[*name] = json!(secret);
     }
     let keys = keys_with(&config, &members);
-    router(config, keys, operating_system_randomness)
+    router(config, keys, Context::of_the_system)
+}
+
+/// The system's randomness, at a time of the test's own.
+fn at(now: u64) -> Context {
+    Context { now, ..Context::of_the_system() }
 }
 
 async fn ask(service: &Router, headers: &[(&str, &str)]) -> Answer {
@@ -70,9 +74,9 @@ fn assert_invalid(answer: &Answer, what: &str) {
         problem,
         json!({
             "type": "urn:roompass:problem:invalid_credential",
-            "title": "The credential is not accepted",
+            "title": "Invalid credential",
             "status": 401,
-            "detail": "The token or key isn't accepted here, or no longer. The log says why, under this request id.",
+            "detail": "The token or key is not accepted or has expired. The log has the cause under this request ID.",
             "code": "invalid_credential",
         }),
         "{what}"
@@ -90,7 +94,7 @@ fn assert_unavailable(answer: &Answer, what: &str) {
 // Tokens: the key.
 
 #[tokio::test]
-async fn rule_1_every_algorithm_is_verified_with_its_own_kind_of_key() {
+async fn every_algorithm_is_verified_with_its_own_kind_of_key() {
     let rsa = Key::new("rsa", "RS256");
     let keys = [&rsa, &Key::new("p-256", "ES256"), &Key::new("p-384", "ES384"), &Key::new("ed", "EdDSA")];
     let issuer = Issuer::with(&keys).await;
@@ -109,7 +113,7 @@ async fn rule_1_every_algorithm_is_verified_with_its_own_kind_of_key() {
 }
 
 #[tokio::test]
-async fn rule_1_the_algorithm_comes_from_the_allow_list_and_the_key() {
+async fn the_algorithm_comes_from_the_allow_list_and_the_key() {
     let (rsa, ec) = (Key::new("rsa", "RS256"), Key::new("ec", "ES256"));
     let issuer = Issuer::with(&[&rsa, &ec]).await;
     let service = members(&issuer.url, "[\"RS256\"]");
@@ -150,7 +154,7 @@ async fn rule_1_the_algorithm_comes_from_the_allow_list_and_the_key() {
 }
 
 #[tokio::test]
-async fn rule_1_a_key_verifies_only_what_it_is_said_to_be_for() {
+async fn a_key_verifies_only_what_it_is_said_to_be_for() {
     let (rsa, p256, p384) = (Key::new("rsa", "RS256"), Key::new("a", "ES256"), Key::new("b", "ES384"));
     let issuer = Issuer::with(&[]).await;
     let service = members(&issuer.url, "[\"RS256\", \"PS256\", \"ES256\", \"ES384\"]");
@@ -220,7 +224,7 @@ async fn rule_1_a_key_verifies_only_what_it_is_said_to_be_for() {
 }
 
 #[tokio::test]
-async fn rule_1_a_shared_secret_and_a_public_key_of_one_issuer_stay_apart() {
+async fn a_shared_secret_and_a_public_key_of_one_issuer_stay_apart() {
     let rsa = Key::new("rsa", "RS256");
     let issuer = Issuer::with(&[&rsa]).await;
     let secret = "a secret of thirty-two bytes, or more";
@@ -250,7 +254,7 @@ async fn rule_1_a_shared_secret_and_a_public_key_of_one_issuer_stay_apart() {
 }
 
 #[tokio::test]
-async fn rule_2_keys_that_a_token_brings_are_ignored_and_nothing_is_fetched() {
+async fn keys_that_a_token_brings_are_ignored_and_nothing_is_fetched() {
     let (ours, theirs) = (Key::new("ours", "ES256"), Key::new("theirs", "ES256"));
     let issuer = Issuer::with(&[&ours]).await;
     let attacker = Issuer::with(&[&theirs]).await;
@@ -282,7 +286,7 @@ async fn rule_2_keys_that_a_token_brings_are_ignored_and_nothing_is_fetched() {
 }
 
 #[tokio::test]
-async fn rule_2_only_a_signed_token_of_three_parts_without_extensions_is_read() {
+async fn only_a_signed_token_of_three_parts_without_extensions_is_read() {
     let key = Key::new("k", "ES256");
     let issuer = Issuer::with(&[&key]).await;
     let service = members(&issuer.url, "[\"ES256\"]");
@@ -363,7 +367,7 @@ async fn rule_2_only_a_signed_token_of_three_parts_without_extensions_is_read() 
 
 #[expect(clippy::too_many_lines, reason = "one table of attacks")]
 #[tokio::test]
-async fn rule_3_claims_are_read_with_no_benefit_of_the_doubt() {
+async fn claims_are_read_with_no_benefit_of_the_doubt() {
     let key = Key::new("k", "ES256");
     let issuer = Issuer::with(&[&key]).await;
     let service = members(&issuer.url, "[\"ES256\"]");
@@ -471,7 +475,7 @@ async fn rule_3_claims_are_read_with_no_benefit_of_the_doubt() {
 }
 
 #[tokio::test]
-async fn rule_3_what_the_operator_requires_of_a_token_is_required() {
+async fn what_the_operator_requires_of_a_token_is_required() {
     let key = Key::new("k", "ES256");
     let issuer = Issuer::with(&[&key]).await;
     let config = app(&issuer.url, "[\"ES256\"]")
@@ -520,8 +524,8 @@ async fn rule_3_what_the_operator_requires_of_a_token_is_required() {
 }
 
 #[tokio::test]
-async fn rule_4_one_issuer_never_vouches_for_another() {
-    // Both call their key the same, and have somebody whom they call the same.
+async fn one_issuer_never_vouches_for_another() {
+    // Both call their key the same, and have a user of the same name.
     let (one, other) = (Key::new("2026", "ES256"), Key::new("2026", "ES256"));
     let (first, second) = (Issuer::with(&[&one]).await, Issuer::with(&[&other]).await);
     let callers =
@@ -549,7 +553,7 @@ async fn rule_4_one_issuer_never_vouches_for_another() {
 }
 
 #[tokio::test]
-async fn rule_4_two_callers_of_one_issuer_are_told_apart_by_their_claims() {
+async fn two_callers_of_one_issuer_differ_by_their_claims() {
     let key = Key::new("k", "ES256");
     let issuer = Issuer::with(&[&key]).await;
     let staff = app(&issuer.url, "[\"ES256\"]").replace("\"app\"", "\"staff\"")
@@ -568,7 +572,7 @@ async fn rule_4_two_callers_of_one_issuer_are_told_apart_by_their_claims() {
 }
 
 #[tokio::test]
-async fn rule_5_a_weak_key_is_refused_though_its_signature_is_right() {
+async fn a_weak_key_is_refused_though_its_signature_is_right() {
     let header = r#"{"alg":"RS256","kid":"weak"}"#;
     let claims = r#"{"iss":"https://weak.example","aud":"calls","sub":"ada","exp":4000000000}"#;
     let decode = |text| BASE64_URL_SAFE_NO_PAD.decode(text).unwrap();
@@ -647,7 +651,7 @@ impl Day {
     }
 
     async fn shown(&self, second: u64, token: &str) -> &'static str {
-        match self.callers.identify(&head(token), &crate::support::keys(), MORNING + second).await {
+        match self.callers.identify(&head(token), &crate::support::keys(), &at(MORNING + second)).await {
             Ok(caller) if caller.subject.as_deref() == Some("ada") => "known",
             Err(AuthError::Refused(_)) => "refused",
             Err(AuthError::Unavailable(_)) => "unavailable",
@@ -662,7 +666,7 @@ fn head(token: &str) -> Parts {
 }
 
 #[tokio::test]
-async fn rule_3_two_clocks_may_be_a_minute_apart_and_no_second_more() {
+async fn two_clocks_may_be_a_minute_apart_and_no_second_more() {
     let key = Key::new("k", "ES256");
     let day = Day::with(&[&key]).await;
     for (claim, second, expected) in [
@@ -680,7 +684,7 @@ async fn rule_3_two_clocks_may_be_a_minute_apart_and_no_second_more() {
 }
 
 #[tokio::test]
-async fn rule_6_a_key_set_is_fresh_for_ten_minutes_and_kept_for_a_day() {
+async fn a_key_set_is_fresh_for_ten_minutes_and_kept_for_a_day() {
     let (key, next) = (Key::new("k", "ES256"), Key::new("next", "ES256"));
     let mut day = Day::with(&[&key]).await;
     for (second, fetches) in [(0, 1), (1, 1), (599, 1), (600, 2), (1_199, 2), (1_200, 3)] {
@@ -699,7 +703,7 @@ async fn rule_6_a_key_set_is_fresh_for_ten_minutes_and_kept_for_a_day() {
         assert_eq!(
             day.at(second, &next).await,
             "unavailable",
-            "second {second}: nobody can say whether it's good"
+            "second {second}: whether it's good is unknown"
         );
     }
 
@@ -716,7 +720,7 @@ async fn rule_6_a_key_set_is_fresh_for_ten_minutes_and_kept_for_a_day() {
 }
 
 #[tokio::test]
-async fn rule_6_an_unknown_key_is_asked_for_once_in_thirty_seconds() {
+async fn an_unknown_key_is_asked_for_once_in_thirty_seconds() {
     let (key, next) = (Key::new("k", "ES256"), Key::new("next", "ES256"));
     let forger = Key::new("../../etc/passwd", "ES256");
     let day = Day::with(&[&key]).await;
@@ -745,7 +749,7 @@ async fn rule_6_an_unknown_key_is_asked_for_once_in_thirty_seconds() {
 }
 
 #[tokio::test]
-async fn rule_10_a_key_is_not_called_unknown_in_the_second_in_which_the_issuer_went_down() {
+async fn a_key_is_not_called_unknown_in_the_second_in_which_the_issuer_went_down() {
     let (key, next) = (Key::new("k", "ES256"), Key::new("next", "ES256"));
     let day = Day::with(&[&key]).await;
     assert_eq!(day.at(0, &key).await, "known");
@@ -757,7 +761,7 @@ async fn rule_10_a_key_is_not_called_unknown_in_the_second_in_which_the_issuer_w
 }
 
 #[tokio::test]
-async fn rule_6_a_bad_signature_never_fetches() {
+async fn a_bad_signature_never_fetches() {
     let (key, forger) = (Key::new("k", "ES256"), Key::new("k", "ES256"));
     let day = Day::with(&[&key]).await;
     assert_eq!(day.at(0, &key).await, "known");
@@ -820,12 +824,12 @@ fn broken(attacker: &Issuer, key: &Key) -> Vec<(&'static str, Keys)> {
 }
 
 #[tokio::test]
-async fn rule_6_keys_outlast_a_clock_that_is_put_back() {
+async fn keys_outlast_a_clock_that_is_put_back() {
     let (key, next) = (Key::new("k", "ES256"), Key::new("next", "ES256"));
     let mut day = Day::with(&[&key]).await;
     assert_eq!(day.at(2 * DAY, &key).await, "known");
     day.issuer.shows(set(&[&key, &next]));
-    assert_eq!((day.at(0, &key).await, day.issuer.fetches()), ("known", 2), "how old it is, nobody knows");
+    assert_eq!((day.at(0, &key).await, day.issuer.fetches()), ("known", 2), "its age is unknown");
     assert_eq!((day.at(1, &next).await, day.issuer.fetches()), ("known", 2));
     day.issuer.ends().await;
     assert_eq!(day.at(DAY - 1, &key).await, "known");
@@ -839,7 +843,7 @@ async fn rule_6_keys_outlast_a_clock_that_is_put_back() {
 }
 
 #[tokio::test]
-async fn rule_6_an_empty_or_broken_set_never_replaces_a_good_one() {
+async fn an_empty_or_broken_set_never_replaces_a_good_one() {
     let (key, new) = (Key::new("k", "ES256"), Key::new("new", "ES256"));
     let attacker = Issuer::with(&[&new]).await;
     for (what, keys) in broken(&attacker, &key) {
@@ -869,7 +873,7 @@ async fn rule_6_an_empty_or_broken_set_never_replaces_a_good_one() {
 }
 
 #[tokio::test]
-async fn rule_6_a_slow_issuer_is_waited_for_once_and_briefly() {
+async fn a_slow_issuer_is_waited_for_once_and_briefly() {
     let key = Key::new("k", "ES256");
     let day = Day::with(&[&key]).await;
     assert_eq!(day.at(0, &key).await, "known");
@@ -885,7 +889,7 @@ async fn rule_6_a_slow_issuer_is_waited_for_once_and_briefly() {
 }
 
 #[tokio::test]
-async fn rule_6_while_one_request_waits_for_a_slow_issuer_no_other_with_a_known_key_does() {
+async fn while_one_request_waits_for_a_slow_issuer_no_other_with_a_known_key_does() {
     let (key, unknown) = (Key::new("k", "ES256"), Key::new("new", "ES256"));
     for (first, second, said) in
         [(&key, 600, "known"), (&unknown, 1, "unavailable"), (&unknown, 600, "unavailable")]
@@ -908,7 +912,7 @@ async fn rule_6_while_one_request_waits_for_a_slow_issuer_no_other_with_a_known_
 }
 
 #[tokio::test]
-async fn rule_6_a_crowd_fetches_a_set_once() {
+async fn a_crowd_fetches_a_set_once() {
     let (key, unknown) = (Key::new("k", "ES256"), Key::new("new", "ES256"));
     for (shown, token_key, said) in [
         (set(&[&key]), &key, "known"),
@@ -932,7 +936,7 @@ async fn rule_6_a_crowd_fetches_a_set_once() {
 }
 
 #[tokio::test]
-async fn rule_6_callers_of_one_issuer_have_one_key_set() {
+async fn callers_of_one_issuer_have_one_key_set() {
     let key = Key::new("k", "ES256");
     let issuer = Issuer::with(&[&key]).await;
     let one = app(&issuer.url, "[\"ES256\"]");
@@ -947,12 +951,12 @@ async fn rule_6_callers_of_one_issuer_have_one_key_set() {
 }
 
 #[tokio::test]
-async fn rule_6_an_issuers_configuration_is_believed_about_itself_alone() {
+async fn an_issuers_configuration_is_believed_about_itself_alone() {
     let key = Key::new("k", "ES256");
     let other = Issuer::with(&[&key]).await;
     for (what, configuration) in [
         ("another issuer's", json!({"issuer": other.url, "jwks_uri": format!("{}/keys", other.url)})),
-        ("nobody's", json!({"jwks_uri": format!("{}/keys", other.url)})),
+        ("one that names no issuer", json!({"jwks_uri": format!("{}/keys", other.url)})),
         ("keys nowhere", json!({"issuer": "OURS"})),
         ("keys at a path", json!({"issuer": "OURS", "jwks_uri": "/keys"})),
         ("keys in the open", json!({"issuer": "OURS", "jwks_uri": "http://issuer.example/keys"})),
@@ -996,7 +1000,7 @@ async fn rule_6_an_issuers_configuration_is_believed_about_itself_alone() {
 // HTTP.
 
 #[tokio::test]
-async fn rule_7_without_a_credential_one_is_asked_for() {
+async fn without_a_credential_one_is_asked_for() {
     let key = Key::new("k", "ES256");
     let issuer = Issuer::with(&[&key]).await;
     let service = members(&issuer.url, "[\"ES256\"]");
@@ -1032,7 +1036,7 @@ async fn rule_7_without_a_credential_one_is_asked_for() {
 }
 
 #[tokio::test]
-async fn rule_7_one_credential_in_any_case_of_its_scheme() {
+async fn one_credential_in_any_case_of_its_scheme() {
     let key = Key::new("k", "ES256");
     let issuer = Issuer::with(&[&key]).await;
     let service = members(&issuer.url, "[\"ES256\"]");
@@ -1078,7 +1082,7 @@ fn service_for_one_room(issuer: &str) -> Router {
 }
 
 #[tokio::test]
-async fn rule_7_a_wrong_credential_never_makes_somebody_a_weaker_caller() {
+async fn a_wrong_credential_never_makes_a_request_a_weaker_caller() {
     let key = Key::new("k", "ES256");
     let issuer = Issuer::with(&[&key]).await;
     let anyone = "[[caller]]\nname = \"anyone\"\nkind = \"anonymous\"\n";
@@ -1091,8 +1095,8 @@ async fn rule_7_a_wrong_credential_never_makes_somebody_a_weaker_caller() {
 
     let gateway = "[[caller]]\nname = \"gateway\"\nkind = \"gateway\"\nvia = \"jwt\"\n";
     let behind = service(&format!("{gateway}{anyone}{}", rule("\"gateway\", \"anyone\"")));
-    let nobody_else = service(&format!("{anyone}{}", rule("\"anyone\"")));
-    let all = [&tokens, &keys, &both, &behind, &nobody_else];
+    let anonymous_alone = service(&format!("{anyone}{}", rule("\"anyone\"")));
+    let all = [&tokens, &keys, &both, &behind, &anonymous_alone];
 
     let mut ended = issuer.claims();
     ended["exp"] = 1.into();
@@ -1148,7 +1152,7 @@ async fn rule_7_a_wrong_credential_never_makes_somebody_a_weaker_caller() {
         ("authorization", "Bearer undefined", "no configured caller accepts this credential type"),
         ("authorization", "JWT x.y.z", "no configured caller accepts this credential type"),
     ] {
-        for service in [&tokens, &behind, &nobody_else] {
+        for service in [&tokens, &behind, &anonymous_alone] {
             let log = logged(async {
                 ask(service, &[(header, value)]).await.refused(401, "invalid_credential");
             })
@@ -1159,7 +1163,7 @@ async fn rule_7_a_wrong_credential_never_makes_somebody_a_weaker_caller() {
 }
 
 #[tokio::test]
-async fn rule_8_a_stranger_is_told_nothing_of_their_body() {
+async fn without_a_valid_credential_nothing_is_said_of_the_body() {
     let service = members("https://issuer.example", "[\"ES256\"]");
     for body in ["{".to_owned(), "[]".into(), r#"{"room_name": 5}"#.into(), "x".repeat(2_000_000)] {
         send(&service, request(Method::POST, "/getToken", &[], body.clone()))
@@ -1174,7 +1178,7 @@ async fn rule_8_a_stranger_is_told_nothing_of_their_body() {
 }
 
 #[tokio::test]
-async fn rule_9_what_a_caller_shows_is_in_no_answer_and_not_in_the_log() {
+async fn what_a_caller_shows_is_in_no_answer_and_not_in_the_log() {
     let key = Key::new("k", "ES256");
     let mut issuer = Issuer::with(&[&key]).await;
     let keyed = "[[caller]]\nname = \"backend\"\nkind = \"api-key\"\n";
@@ -1211,14 +1215,18 @@ async fn rule_9_what_a_caller_shows_is_in_no_answer_and_not_in_the_log() {
     .await;
     issuer.ends().await;
     assert_eq!(log.lines().filter(|line| line.contains(" refused ")).count(), 9, "{log}");
-    assert!(log.contains("exp isn't a time") && log.contains("signature isn't by the issuer's key"), "{log}");
+    assert!(
+        log.contains("cause=\"invalid token: exp must be a time in seconds since 1970\"")
+            && log.contains("cause=\"invalid token: invalid signature\""),
+        "{log}"
+    );
     for shown in ["canary", &good, &good[..40], &kept, API_SECRET, "eyJ"] {
         assert!(!log.contains(shown), "{shown} in {log}");
     }
 }
 
 #[tokio::test]
-async fn rule_10_a_good_token_is_never_refused_for_what_is_down() {
+async fn a_good_token_is_never_refused_for_what_is_down() {
     let key = Key::new("k", "ES256");
     let attacker = Issuer::with(&[]).await;
     for (what, keys) in broken(&attacker, &key) {
@@ -1252,12 +1260,12 @@ impl SecretStore for Down {
 }
 
 #[tokio::test]
-async fn rule_10_nor_is_a_good_key_while_the_secret_store_is_down() {
+async fn a_good_key_is_never_refused_while_the_secret_store_is_down() {
     let config = app("https://a.example", "[\"HS256\"]")
         + "secret = \"SHARED\"\n[[caller]]\nname = \"backend\"\nkind = \"api-key\"\n"
         + &MEMBERS.replace("[\"app\"]", "[\"app\", \"backend\"]").replace("{sub}", "{random}");
     let service =
-        router(Config::parse(&config, "test.toml").unwrap(), stored_in(Down), operating_system_randomness);
+        router(Config::parse(&config, "test.toml").unwrap(), stored_in(Down), Context::of_the_system);
     let claims = json!({"iss": "https://a.example", "aud": "calls", "sub": "ada", "exp": 4_000_000_000_u64});
     let token = compact(r#"{"alg":"HS256"}"#, &claims.to_string(), hs256(&[7; 32]));
     assert_unavailable(&bearing(&service, &token).await, "a shared secret");
@@ -1268,7 +1276,7 @@ async fn rule_10_nor_is_a_good_key_while_the_secret_store_is_down() {
 // What a known caller may have.
 
 #[tokio::test]
-async fn rule_12_a_pass_ends_no_later_than_the_credential_when_the_rule_says_so() {
+async fn a_pass_ends_no_later_than_the_credential_when_the_rule_says_so() {
     let key = Key::new("k", "ES256");
     let issuer = Issuer::with(&[&key]).await;
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
@@ -1304,7 +1312,7 @@ async fn rule_12_a_pass_ends_no_later_than_the_credential_when_the_rule_says_so(
 }
 
 #[tokio::test]
-async fn rule_14_api_keys_are_recognised_by_their_hashes_alone() {
+async fn api_keys_are_recognised_by_their_hashes_alone() {
     let [good, ended, later, unknown] = [(); 4].map(|()| new_key(operating_system_randomness));
     let hash = |key: &str| ApiKeyHash::of(key).to_string();
     let kept = json!({
@@ -1368,7 +1376,7 @@ async fn rule_14_api_keys_are_recognised_by_their_hashes_alone() {
 }
 
 #[tokio::test]
-async fn rule_15_agents_and_egress_are_for_the_callers_whose_rule_names_them() {
+async fn agents_and_egress_are_for_the_callers_whose_rule_names_them() {
     let key = Key::new("k", "ES256");
     let issuer = Issuer::with(&[&key]).await;
     let rules = r#"

@@ -75,7 +75,7 @@ impl Serving {
         (head.lines().next().unwrap().to_owned(), body)
     }
 
-    /// What it answers whoever asks for this host: the status and the body.
+    /// What it answers a request for this host: the status and the body.
     pub(crate) fn asked_as(&self, host: &str) -> (String, Value) {
         let address = self.started_with[0].rsplit_once("http://").unwrap().1;
         let port = address.rsplit_once(':').unwrap().1;
@@ -158,7 +158,10 @@ fn it_says_what_it_does_warns_once_and_prints_a_curl_command_that_works() {
         assert_eq!(answer["server_url"], "ws://localhost:7880");
 
         let logged = line(&mut serving.output);
-        assert!(logged.contains("INFO minted status=201") && logged.contains("room=\"hello\""), "{logged}");
+        assert!(
+            logged.contains("INFO token issued status=201") && logged.contains("room=\"hello\""),
+            "{logged}"
+        );
         assert!(!logged.contains(answer["participant_token"].as_str().unwrap()));
         assert_eq!(serving.end("INT"), 0);
     }
@@ -169,7 +172,7 @@ fn with_keys_of_ones_own_no_page_but_those_of_this_machine_reads_tokens() {
     const PAGES: [&str; 2] = ["http://localhost:5173", "https://a.example"];
     let (own, agora) = (OWN_KEYS, AGORAS_KEYS);
     let named = ("ROOMPASS_CORS_ORIGINS", "https://a.example");
-    let here = "this machine serves them";
+    let here = "Warning: only web pages of this machine may read responses, because the keys are not LiveKit's development keys";
     for (variables, warns, granted) in [
         (&[][..], false, ["*", "*"]),
         (&own, true, ["http://localhost:5173", ""]),
@@ -195,8 +198,8 @@ fn with_keys_of_ones_own_and_no_caller_it_listens_on_this_machine_alone() {
     for variables in [OWN_KEYS, AGORAS_KEYS] {
         assert_eq!(
             complaint(&["--listen", "0.0.0.0:0"], &variables),
-            "roompass: without a [[caller]] anybody gets tokens by your keys, so it listens on this machine alone: write a \
-             [[caller]] (docs/secure.md), or leave --listen out, or listen on 127.0.0.1"
+            "roompass: without a [[caller]] authentication is off, and your keys sign, so only this machine may connect: add a \
+             [[caller]] (docs/authentication.md), or listen on 127.0.0.1, or leave --listen out"
         );
     }
     let locked = [OWN_KEYS[0], OWN_KEYS[1], ("ROOMPASS_CONFIG", crate::support::OPEN)];
@@ -226,10 +229,10 @@ fn with_keys_of_ones_own_and_no_caller_a_page_that_is_named_as_this_machine_gets
 #[test]
 fn a_warning_says_what_to_do() {
     let url = ("LIVEKIT_URL", "wss://x.example");
-    let caller = "a [[caller]] locks it (docs/secure.md)";
-    let agora = "it lets anyone in as whoever they say, because no [[caller]] is configured, and gives anybody real Agora tokens, and signs with LiveKit's public development key";
-    let server = "LIVEKIT_URL isn't set, so clients are sent to ws://localhost:7880";
-    let origins = "set ROOMPASS_CORS_ORIGINS to let others in";
+    let caller = "To turn authentication on, add a [[caller]] (docs/authentication.md).";
+    let agora = "development mode: authentication is off, because no [[caller]] is configured, and every client gets valid Agora tokens, and tokens are signed with LiveKit's public development key";
+    let server = "LIVEKIT_URL is not set, so clients connect to ws://localhost:7880: set it to the server that LIVEKIT_API_KEY is for";
+    let origins = "set ROOMPASS_CORS_ORIGINS to allow other origins";
     for (variables, warned) in [
         (vec![], vec![caller]),
         (OWN_KEYS.to_vec(), vec![caller, server, origins]),
@@ -247,24 +250,24 @@ fn a_warning_says_what_to_do() {
 }
 
 #[test]
-fn it_says_which_web_pages_may_read_the_answers() {
+fn it_says_which_origins_are_allowed() {
     let with = |cors: &str| format!("{}{cors}", crate::support::OPEN);
     let one = with("[cors]\norigins = ['https://a.example', 'http://localhost:*']");
     let (none, any) = (with(""), with("[cors]\norigins = ['https://a.example', '*']"));
     for (variables, pages) in [
         (vec![], "any"),
-        (OWN_KEYS.to_vec(), "those of this machine"),
+        (OWN_KEYS.to_vec(), "this machine"),
         (vec![("ROOMPASS_CONFIG", &*none)], "none"),
         (vec![("ROOMPASS_CONFIG", &*any)], "any"),
         (vec![("ROOMPASS_CONFIG", &*one)], "https://a.example, http://localhost:*"),
     ] {
         let serving = Serving::start(roompass(&["--listen", "127.0.0.1:0"], &variables), "Ctrl-C");
-        let line = format!("  web pages that may read the answers: {pages} ([cors] origins)");
+        let line = format!("  allowed CORS origins: {pages}");
         assert!(serving.started_with.contains(&line), "{line}\n{:?}", serving.started_with);
         let json = ["--log", "json", "--listen", "127.0.0.1:0"];
         let serving = Serving::start(roompass(&json, &variables), "listening");
         let logged: Value = serde_json::from_str(serving.started_with.last().unwrap()).unwrap();
-        assert_eq!(logged["pages"], pages);
+        assert_eq!(logged["origins"], pages);
     }
 }
 
@@ -276,7 +279,7 @@ fn it_writes_json_when_asked() {
     let (_, answer) = serving.as_the_curl_command_says();
     let audit: Value = serde_json::from_str(&line(&mut serving.output)).unwrap();
     for (member, value) in [
-        ("message", "minted"),
+        ("message", "token issued"),
         ("level", "INFO"),
         ("caller", "anyone"),
         ("rule", "development"),
@@ -316,7 +319,7 @@ fn with_agoras_keys_alone_it_still_signs_for_livekit_with_the_development_pair()
     let serving = Serving::start(roompass(&["--listen", "127.0.0.1:0"], &variables), "Ctrl-C");
     let printed = serving.started_with.join("\n");
     assert!(printed.contains(id) && !printed.contains(certificate), "{printed}");
-    assert!(printed.contains("it signs with LiveKit's public development key"), "{printed}");
+    assert!(printed.contains("tokens are signed with LiveKit's public development key"), "{printed}");
     assert_eq!(serving.as_the_curl_command_says().0, "HTTP/1.1 201 Created");
     assert_eq!(serving.end("INT"), 0);
 }
@@ -378,7 +381,7 @@ fn the_curl_command_takes_a_token_from_the_shell_and_says_what_a_room_has_to_loo
     }
     let gateway = "[[caller]]\nname = 'gate'\nkind = 'gateway'\nvia = 'jwt'\n";
     assert!(printed(gateway).contains(
-        "Only a gateway says who asks, and there's none here: be somebody with --caller FILE, to try it."
+        "Only a gateway authenticates callers, and there is none here: use --caller FILE to try it."
     ));
 }
 
@@ -452,8 +455,11 @@ fn a_taken_port_is_one_clear_line() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let complaint = complaint(&["--listen", &address], &[]);
-    assert!(complaint.starts_with(&format!("roompass: {address} can't be listened on (")), "{complaint}");
-    assert!(complaint.ends_with("choose another with --listen"), "{complaint}");
+    assert!(complaint.starts_with(&format!("roompass: cannot listen on {address}: ")), "{complaint}");
+    assert!(
+        complaint.ends_with(". Stop the program that uses it, or choose another address with --listen"),
+        "{complaint}"
+    );
 }
 
 #[test]

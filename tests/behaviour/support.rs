@@ -8,7 +8,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http_body_util::BodyExt;
 use livekit_api::access_token::TokenVerifier;
 use roompass::config::{Config, KeyAges};
-use roompass::domain::operating_system_randomness;
+use roompass::domain::Context;
 use roompass::http::router;
 use roompass::keys::{Deployment, Keys, Secret, SecretRules, SecretStore};
 use serde_json::{Value, json};
@@ -50,7 +50,7 @@ pub(crate) fn keys_with(config: &Config, members: &Value) -> Keys {
 /// Keys that are read from a store.
 pub(crate) fn stored_in(store: impl SecretStore + 'static) -> Keys {
     let config = Config::parse("", "test.toml").unwrap();
-    Keys::stored_in(Box::new(store), rules(&config), KeyAges::default(), operating_system_randomness)
+    Keys::stored_in(Box::new(store), rules(&config), KeyAges::default())
 }
 
 /// How the function reads its secret.
@@ -59,7 +59,7 @@ pub(crate) fn rules(config: &Config) -> SecretRules {
 }
 
 pub(crate) fn service(config: &str) -> Router {
-    router(Config::parse(config, "test.toml").unwrap(), keys(), operating_system_randomness)
+    router(Config::parse(config, "test.toml").unwrap(), keys(), Context::of_the_system)
 }
 
 /// An answer, whole.
@@ -114,7 +114,7 @@ pub(crate) fn claims(token: &str) -> Value {
     said_by(token)
 }
 
-/// What a token says, whoever has signed it.
+/// What a token says, without a look at its signature.
 pub(crate) fn said_by(token: &str) -> Value {
     let payload = token.split('.').nth(1).unwrap();
     serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()

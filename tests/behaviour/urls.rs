@@ -136,7 +136,7 @@ fn a_user_name_or_password_in_a_host_header_is_not_logged() {
     let mut serving = Serving::start(roompass(&["--listen", "127.0.0.1:0"], &own_keys), "Ctrl-C");
     assert_eq!(serving.asked_as("user:canary@evil.example").0, "HTTP/1.1 421 Misdirected Request");
     let logged = serving.next_line();
-    assert!(logged.contains("code=\"wrong_host\" host=\"…\""), "{logged}");
+    assert!(logged.contains("code=\"wrong_host\" cause=\"host \\\"…\\\" is not this machine\""), "{logged}");
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! What the command does while no caller is configured, so that work can begin before there's a login: it lets anyone
-//! in, on this machine. A function in Lambda refuses everybody then.
+//! What the command does while no caller is configured, so that work can begin before there's a login: it accepts every
+//! request, on this machine. A function in Lambda refuses every request then.
 
 use roompass::config::{Config, ConfigError, Cors, Dialect, Environment, KeySource, Origin};
 
@@ -13,8 +13,8 @@ pub(crate) enum Policy {
 }
 
 /// The configuration, and whose policy is in it. What the file says of dialects, sandboxes and origins stands. Where it
-/// says nothing of origins, and the keys are somebody's own, no page but those of this machine may read tokens: any that
-/// the developer happens to look at could ask for them.
+/// says nothing of origins, and the keys are worth something, only pages of this machine may read tokens: any page that
+/// the developer opens could request them.
 ///
 /// # Errors
 /// Where the file can't be read or has a mistake in it.
@@ -28,7 +28,7 @@ pub(crate) fn load(environment: &Environment) -> Result<(Config, Policy), Config
     let written = configured.dialects != [Dialect::Standard];
     let cors = match &environment.keys {
         _ if !configured.cors.origins.is_empty() => configured.cors,
-        keys if are_ones_own(keys) => Cors { origins: Origin::of_this_machine(), ..configured.cors },
+        keys if are_worth_something(keys) => Cors { origins: Origin::of_this_machine(), ..configured.cors },
         _ => Cors { origins: development.cors.origins, ..configured.cors },
     };
     let config = Config {
@@ -42,8 +42,8 @@ pub(crate) fn load(environment: &Environment) -> Result<(Config, Policy), Config
     Ok((config, Policy::Development))
 }
 
-/// Whether tokens are worth something: whether any key of theirs is another than the one that everybody knows.
-pub(crate) fn are_ones_own(keys: &KeySource) -> bool {
+/// Whether tokens are worth something: whether any key is other than LiveKit's public development key.
+pub(crate) fn are_worth_something(keys: &KeySource) -> bool {
     matches!(keys, KeySource::Given(keys) if !keys.is_development_pair() || keys.agora().is_ok())
 }
 

@@ -202,7 +202,7 @@ fn channel(name: &Name) -> String {
 
 fn user(service: &Service, name: &Name) -> String {
     match name.is_anybody() {
-        true if service.name() == "chat" => "nobody: an app token, which no client should have".to_owned(),
+        true if service.name() == "chat" => "none: an app token, which no client should have".to_owned(),
         true => shown(name, Some("anybody")),
         false => shown(name, None),
     }

@@ -1,27 +1,26 @@
 //! The command for people.
 
+mod caller_file;
 mod check;
 mod development;
 mod explain;
-mod host;
 mod inspect;
+mod sample;
 mod screen;
 mod serve;
-mod somebody;
-mod try_it;
 
 use std::convert::Infallible;
 use std::fmt::Display;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use roompass::auth::{ApiKeyHash, new_key};
 use roompass::domain::operating_system_randomness;
 use roompass::escape::escaped;
-use roompass::keys::api_key::{ApiKeyHash, new_key};
 
 use screen::Page;
 
-/// Hands people their pass into a realtime room.
+/// Issues LiveKit and Agora access tokens, by a written policy.
 #[derive(Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 struct Cli {
@@ -33,17 +32,17 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve the token endpoint on this machine (what happens without a command)
+    /// Serve the token endpoint on this machine (the default)
     Serve(serve::Options),
-    /// Say what is wrong with a configuration, or sum up who may get what
+    /// Check a configuration and summarise who may get what
     Check(check::Options),
-    /// Say what a caller would get for a request, by which rule, and why not by others
+    /// Explain what a caller would get for a request, and by which rule
     Explain(explain::Options),
-    /// Say what is inside a LiveKit or Agora token, and when it ends
+    /// Show what is inside a LiveKit or Agora token, and when it expires
     Inspect(inspect::Options),
-    /// Make a new API key, and print the hash to store
+    /// Make a new API key and print the hash to store
     ApiKey {
-        /// What rules and the log call whoever presents it
+        /// The key's name, for rules and the log
         name: String,
     },
 }
@@ -73,7 +72,7 @@ fn api_key(name: &str) -> Page {
     let key = new_key(operating_system_randomness);
     let mut page = Page::default();
     page.line(&key);
-    page.line("Keep it where it's used; it isn't kept here. In the secret, under ROOMPASS_API_KEYS, store");
+    page.line("Shown once: store it now. Add its hash to the secret, under ROOMPASS_API_KEYS:");
     page.line(format!("{}: \"{}\"", serde_json::Value::from(name), ApiKeyHash::of(&key)));
     page
 }

@@ -7,100 +7,57 @@ mod v007;
 
 use super::{MintError, Token};
 use crate::domain::agora::{Account, ChannelName, ChatUser, RtmUser, TokenVersion};
-use crate::domain::{AgoraToken, Grants, Login, LoginService, Pass, Randomness, TrackSource, Ttl};
+use crate::domain::{Context, Grants, LoginService, Opens, Pass, RoomPass, TrackSource, Ttl};
 use crate::keys::AgoraKeys;
 use v007::Service;
 
 #[cfg(test)]
 pub(crate) use v006::crc32;
 
-/// The token of what the policy gives. Chat, and a channel and Signaling in one, are 007 in any case: there is no 006 of
-/// them. `now` is in seconds since 1970.
+/// The one token of these passes, which lasts as long as the shortest of them. Chat, and a channel and Signaling in one,
+/// are 007 in any case: there is no 006 of them.
 ///
 /// # Errors
 /// Where a name isn't one that Agora has, or the rule holds back what Agora's tokens can't.
-pub fn agora(
-    given: &AgoraToken<Pass, Login>,
+pub(super) fn token(
+    passes: &[Pass],
     version: TokenVersion,
     keys: &AgoraKeys,
-    now: u64,
-    randomness: Randomness,
+    context: &Context,
 ) -> Result<Token, MintError> {
-    match given {
-        AgoraToken::Channel(pass) => rtc(pass, version, keys, now, randomness),
-        AgoraToken::Login(login) => match login.service {
-            LoginService::Rtm => rtm(login, version, keys, now, randomness),
-            LoginService::Chat => chat_user(login, keys, now, randomness),
-        },
-        AgoraToken::Both(pass, login) => rtc_and_rtm(pass, login, keys, now, randomness),
+    let issue = Issue::new(keys, context)?;
+    let ttl = passes.iter().map(|pass| pass.ttl).min();
+    let ttl = ttl.ok_or_else(|| MintError::Signing("a token is for something".into()))?;
+    match (version, passes) {
+        (TokenVersion::V006, [Pass { identity, opens: Opens::Room(room), .. }]) => {
+            let (channel, user) = (channel(room)?, account(identity.as_str())?);
+            let privileges = rtc_privileges(&room.grants)?;
+            Ok(v006::token(&issue, ttl, channel.as_str(), user.as_str(), &privileges))
+        }
+        // The user stands where a channel would, and there is no channel.
+        (TokenVersion::V006, [Pass { identity, opens: Opens::Login(LoginService::Rtm), .. }]) => {
+            let user = RtmUser::parse(identity.as_str()).map_err(MintError::NotForAgora)?;
+            Ok(v006::token(&issue, ttl, user.as_str(), "", &[RTM_LOGIN_006]))
+        }
+        _ => {
+            let services = passes.iter().map(service).collect::<Result<Vec<_>, _>>()?;
+            Ok(v007::token(&issue, ttl, &services))
+        }
     }
 }
 
-/// A token for a channel: its user is the pass's identity, be it a number or a name. `now` is in seconds since 1970.
-///
-/// # Errors
-/// Where the pass's room can't be a channel, or its identity a user.
-fn rtc(
-    pass: &Pass,
-    version: TokenVersion,
-    keys: &AgoraKeys,
-    now: u64,
-    randomness: Randomness,
-) -> Result<Token, MintError> {
-    let issue = Issue::new(keys, now, randomness)?;
-    let (channel, user) = (channel(pass)?, account(pass.identity.as_str())?);
-    let privileges = rtc_privileges(&pass.grants)?;
-    Ok(match version {
-        TokenVersion::V007 => v007::token(&issue, pass.ttl, &[Service::rtc(&channel, &user, &privileges)]),
-        TokenVersion::V006 => v006::token(&issue, pass.ttl, channel.as_str(), user.as_str(), &privileges),
+/// What a pass opens, as a 007 token says it.
+fn service(pass: &Pass) -> Result<Service, MintError> {
+    let user = pass.identity.as_str();
+    Ok(match &pass.opens {
+        Opens::Room(room) => Service::rtc(&channel(room)?, &account(user)?, &rtc_privileges(&room.grants)?),
+        Opens::Login(LoginService::Rtm) => {
+            Service::rtm(&RtmUser::parse(user).map_err(MintError::NotForAgora)?)
+        }
+        Opens::Login(LoginService::Chat) => {
+            Service::chat_user(&ChatUser::parse(user).map_err(MintError::NotForAgora)?)
+        }
     })
-}
-
-/// A token to log in to Signaling (RTM).
-///
-/// # Errors
-/// Where the login's identity can't be a user there.
-fn rtm(
-    login: &Login,
-    version: TokenVersion,
-    keys: &AgoraKeys,
-    now: u64,
-    randomness: Randomness,
-) -> Result<Token, MintError> {
-    let issue = Issue::new(keys, now, randomness)?;
-    let user = rtm_user(login)?;
-    Ok(match version {
-        TokenVersion::V007 => v007::token(&issue, login.ttl, &[Service::rtm(&user)]),
-        // The user stands where a channel would, and there is no channel.
-        TokenVersion::V006 => v006::token(&issue, login.ttl, user.as_str(), "", &[RTM_LOGIN_006]),
-    })
-}
-
-/// A token to log in to Chat, as a user. There is no 006 of it.
-///
-/// # Errors
-/// Where the login's identity can't be a user there.
-fn chat_user(login: &Login, keys: &AgoraKeys, now: u64, randomness: Randomness) -> Result<Token, MintError> {
-    let issue = Issue::new(keys, now, randomness)?;
-    let user = ChatUser::parse(login.identity.as_str()).map_err(MintError::NotForAgora)?;
-    Ok(v007::token(&issue, login.ttl, &[Service::chat_user(&user)]))
-}
-
-/// One token for a channel and for Signaling, which lasts as long as the shorter of the two. There is no 006 of it.
-///
-/// # Errors
-/// Where the pass's room can't be a channel, or an identity a user.
-fn rtc_and_rtm(
-    pass: &Pass,
-    login: &Login,
-    keys: &AgoraKeys,
-    now: u64,
-    randomness: Randomness,
-) -> Result<Token, MintError> {
-    let issue = Issue::new(keys, now, randomness)?;
-    let rtc =
-        Service::rtc(&channel(pass)?, &account(pass.identity.as_str())?, &rtc_privileges(&pass.grants)?);
-    Ok(v007::token(&issue, pass.ttl.min(login.ttl), &[rtc, Service::rtm(&rtm_user(login)?)]))
 }
 
 /// What a token is signed with and what makes it unlike any other: when, and 32 random bits, never 0.
@@ -111,26 +68,22 @@ struct Issue<'a> {
 }
 
 impl<'a> Issue<'a> {
-    fn new(keys: &'a AgoraKeys, now: u64, randomness: Randomness) -> Result<Self, MintError> {
+    fn new(keys: &'a AgoraKeys, context: &Context) -> Result<Self, MintError> {
         let mut salt = [0; 4];
-        randomness(&mut salt);
-        let at = u32::try_from(now).ok().filter(|at| at.checked_add(LONGEST).is_some());
+        (context.randomness)(&mut salt);
+        let at = u32::try_from(context.now).ok().filter(|at| at.checked_add(LONGEST).is_some());
         let at =
             at.ok_or_else(|| MintError::Signing("the clock is beyond what Agora's tokens can say".into()))?;
         Ok(Self { keys, at, salt: u32::from_le_bytes(salt).max(1) })
     }
 }
 
-fn channel(pass: &Pass) -> Result<ChannelName, MintError> {
-    ChannelName::parse(pass.room.as_str()).map_err(MintError::NotForAgora)
+fn channel(room: &RoomPass) -> Result<ChannelName, MintError> {
+    ChannelName::parse(room.room.as_str()).map_err(MintError::NotForAgora)
 }
 
 fn account(identity: &str) -> Result<Account, MintError> {
     Account::parse(identity).map_err(MintError::NotForAgora)
-}
-
-fn rtm_user(login: &Login) -> Result<RtmUser, MintError> {
-    RtmUser::parse(login.identity.as_str()).map_err(MintError::NotForAgora)
 }
 
 /// A publisher has all four, and a subscriber the first, as with Agora's builders; grants that name the kinds of tracks,
@@ -193,7 +146,7 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
-    use crate::domain::{Identity, Limits, RoomName, operating_system_randomness};
+    use crate::domain::{Identity, Limits, Randomness, RoomName, operating_system_randomness};
 
     /// A known answer, from `tests/vectors`.
     #[derive(Deserialize)]
@@ -284,29 +237,48 @@ mod tests {
     }
 
     fn pass(room: &str, identity: &str, grants: Grants, seconds: u64) -> Pass {
-        let limits = Limits::default();
+        let room = RoomName::parse(room, &Limits::default()).unwrap();
+        let room = RoomPass { room, name: None, metadata: None, attributes: None, room_config: None, grants };
+        of(identity, seconds, Opens::Room(Box::new(room)))
+    }
+
+    fn login(identity: &str, seconds: u64) -> Pass {
+        of(identity, seconds, Opens::Login(LoginService::Rtm))
+    }
+
+    fn of(identity: &str, seconds: u64, opens: Opens) -> Pass {
         Pass {
             caller: "anyone".into(),
             rule: "open".into(),
-            room: RoomName::parse(room, &limits).unwrap(),
-            identity: Identity::parse(identity, &limits).unwrap(),
-            name: None,
-            metadata: None,
-            attributes: None,
-            room_config: None,
-            grants,
+            identity: Identity::parse(identity, &Limits::default()).unwrap(),
             ttl: ttl(seconds),
+            opens,
         }
     }
 
-    fn login(identity: &str, seconds: u64) -> Login {
-        Login {
-            caller: "anyone".into(),
-            rule: "open".into(),
-            service: LoginService::Rtm,
-            identity: Identity::parse(identity, &Limits::default()).unwrap(),
-            ttl: ttl(seconds),
-        }
+    type Minted = Result<Token, MintError>;
+
+    fn rtc(pass: &Pass, version: TokenVersion, keys: &AgoraKeys, now: u64, randomness: Randomness) -> Minted {
+        token(std::slice::from_ref(pass), version, keys, &Context { now, randomness })
+    }
+
+    fn rtm(
+        login: &Pass,
+        version: TokenVersion,
+        keys: &AgoraKeys,
+        now: u64,
+        randomness: Randomness,
+    ) -> Minted {
+        token(std::slice::from_ref(login), version, keys, &Context { now, randomness })
+    }
+
+    fn chat_user(login: &Pass, keys: &AgoraKeys, now: u64, randomness: Randomness) -> Minted {
+        let login = Pass { opens: Opens::Login(LoginService::Chat), ..login.clone() };
+        token(&[login], TokenVersion::V006, keys, &Context { now, randomness })
+    }
+
+    fn rtc_and_rtm(pass: &Pass, login: &Pass, keys: &AgoraKeys, now: u64, randomness: Randomness) -> Minted {
+        token(&[pass.clone(), login.clone()], TokenVersion::V007, keys, &Context { now, randomness })
     }
 
     fn ttl(seconds: u64) -> Ttl {
@@ -461,7 +433,10 @@ mod tests {
             })
             .collect();
         assert_eq!(tokens.len(), 100);
-        assert_eq!(Issue::new(&keys, 1, |bytes| bytes.fill(0)).unwrap().salt, 1);
+        assert_eq!(
+            Issue::new(&keys, &Context { now: 1, randomness: |bytes| bytes.fill(0) }).unwrap().salt,
+            1
+        );
     }
 
     #[test]

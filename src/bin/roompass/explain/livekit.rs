@@ -1,54 +1,59 @@
 //! What a LiveKit token would say, and by which rule.
 
-use roompass::domain::{Grants, Limits, Pass};
-use roompass::mint;
-use roompass::policy::Explanation;
+use roompass::domain::{Context, Grants, Pass, RoomPass};
+use roompass::http::Refusal;
+use roompass::mint::{self, MintError, Settings};
+use roompass::policy::Decision;
 use serde_json::{Map, Value};
 
-use super::{Shown, passed_over_as_json, say_passed_over, say_refusal};
+use super::{Decided, Outcome, say_refusal, say_skipped, skipped_as_json};
 use crate::screen::Page;
 
-pub(super) fn shown(explanation: Explanation<Pass>, limits: &Limits, now: u64) -> Shown {
-    let mut page = Page::default();
-    say_passed_over(&mut page, &explanation.passed_over);
-    let mut members = Map::from_iter([passed_over_as_json(&explanation.passed_over)]);
-    let pass = match explanation.decision {
-        Ok(pass) => pass,
-        Err(denial) => {
-            let refusal = denial.into();
-            say_refusal(&mut page, &refusal);
-            return Shown { page, members, refusal: Some(refusal) };
-        }
-    };
-    page.line(format!("decided by   {}", pass.rule));
-    members.insert("rule".into(), pass.rule.clone().into());
-    match mint::livekit_claims(&pass, API_KEY, limits, now) {
-        Ok(claims) => {
-            say_pass(&mut page, &pass);
-            page.line("the token says, besides nbf and exp");
-            page.json(&claims);
-            let grants = pass.grants.spelled_out().into_iter();
-            let grants = grants.map(|(name, value, _)| (name.to_owned(), value.into())).collect();
-            members.extend([
-                ("ttl_seconds".to_owned(), pass.ttl.duration().as_secs().into()),
-                ("grants".to_owned(), Value::Object(grants)),
-                ("claims".to_owned(), claims),
-            ]);
-            Shown { page, members, refusal: None }
-        }
-        Err(error) => {
-            let refusal = error.into();
-            say_refusal(&mut page, &refusal);
-            Shown { page, members, refusal: Some(refusal) }
+pub(super) fn outcome(decided: Vec<Decided>, settings: &Settings, context: &Context) -> Outcome {
+    let (mut page, mut members) = (Page::default(), Map::new());
+    let mut refusal = None;
+    for Decided { decision: Decision { skipped, outcome }, .. } in decided {
+        say_skipped(&mut page, &skipped);
+        members.extend([skipped_as_json(&skipped)]);
+        if let Err(refused) = said(&mut page, &mut members, outcome.map_err(Refusal::from), settings, context)
+        {
+            say_refusal(&mut page, &refused);
+            refusal = Some(refused);
         }
     }
+    Outcome { page, members, refusal }
 }
 
-fn say_pass(page: &mut Page, pass: &Pass) {
-    page.line(format!("room         {}", pass.room.as_str()));
+fn said(
+    page: &mut Page,
+    members: &mut Map<String, Value>,
+    pass: Result<Pass, Refusal>,
+    settings: &Settings,
+    context: &Context,
+) -> Result<(), Refusal> {
+    let pass = pass?;
+    page.line(format!("rule         {}", pass.rule));
+    members.insert("rule".into(), pass.rule.clone().into());
+    let claims = mint::livekit_claims(&pass, API_KEY, &settings.limits, context.now)?;
+    let room = pass.room().ok_or_else(|| MintError::Signing("a LiveKit token is for one room".into()))?;
+    say_pass(page, &pass, room);
+    page.line("claims, without nbf and exp");
+    page.json(&claims);
+    let grants = room.grants.spelled_out().into_iter();
+    let grants = grants.map(|(name, value, _)| (name.to_owned(), value.into())).collect();
+    members.extend([
+        ("ttl_seconds".to_owned(), pass.ttl.duration().as_secs().into()),
+        ("grants".to_owned(), Value::Object(grants)),
+        ("claims".to_owned(), claims),
+    ]);
+    Ok(())
+}
+
+fn say_pass(page: &mut Page, pass: &Pass, room: &RoomPass) {
+    page.line(format!("room         {}", room.room.as_str()));
     page.line(format!("identity     {}", pass.identity.as_str()));
-    page.line(format!("for          {}", pass.ttl));
-    say_grants(page, &pass.grants);
+    page.line(format!("lifetime     {}", pass.ttl));
+    say_grants(page, &room.grants);
 }
 
 /// The grants that aren't LiveKit's default, a line for each, and the defaults together.
@@ -72,7 +77,7 @@ fn say_grants(page: &mut Page, grants: &Grants) {
     for (name, value, _) in &written {
         page.line(format!("grant        {name} = {value}"));
     }
-    page.wrapped("defaults     ", &format!("LiveKit's for all else: {}", said.join("; ")));
+    page.wrapped("defaults     ", &said.join("; "));
 }
 
 /// Stands for the key that would sign.

@@ -3,6 +3,8 @@
 //! An event holds what a client sent, so parts of it may be what the library that reads events takes for impossible:
 //! those are mended first, and an event that's none of an HTTP request's is refused as a request would be.
 
+mod authorizer;
+
 use std::convert::Infallible;
 use std::fmt::Write;
 
@@ -13,12 +15,14 @@ use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderName, HeaderValue, Uri};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use lambda_http::request::LambdaRequest;
+use lambda_http::request::{LambdaRequest, RequestContext};
 use lambda_http::tower::{Service, ServiceExt};
 use lambda_http::{Adapter, LambdaEvent, RequestExt};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
+
+use authorizer::authorizer;
 
 use crate::http::{RequestId, UnreadableEvent};
 use crate::json;
@@ -61,6 +65,9 @@ fn into_http(event: lambda_http::Request) -> Request {
     }
     if let Some(id) = id {
         head.extensions.insert(id);
+    }
+    if let Some(verified) = head.extensions.remove::<RequestContext>().and_then(authorizer) {
+        head.extensions.insert(verified);
     }
     Request::from_parts(head, Body::from(body.to_vec()))
 }

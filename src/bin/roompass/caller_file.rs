@@ -1,4 +1,4 @@
-//! A caller from a file of claims, for a developer who wants to be somebody.
+//! A caller from a file of claims, for a developer who tries a policy.
 
 use std::path::{Path, PathBuf};
 
@@ -6,23 +6,21 @@ use roompass::auth::{Caller, CallerConfig, CallerKind};
 use roompass::{json, url};
 use serde_json::{Map, Value};
 
-/// Why the file makes no caller.
+/// Why a file gives no caller.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum NotSomebody {
-    #[error("{} can't be read: {reason}", url::shown(&.file.to_string_lossy()))]
+pub(crate) enum InvalidCallerFile {
+    #[error("cannot read {}: {reason}", url::shown(&.file.to_string_lossy()))]
     Unreadable { file: PathBuf, reason: std::io::Error },
     #[error("{} {problem}", url::shown(&.file.to_string_lossy()))]
     Malformed { file: PathBuf, problem: String },
     #[error(
-        "--caller is for somebody of a [[caller]], and none is configured: write one into roompass.toml, or set \
-         ROOMPASS_CONFIG to a file that has one"
+        "--caller needs a [[caller]], and none is configured: add one to roompass.toml, or set ROOMPASS_CONFIG to a file \
+         that has one"
     )]
-    NobodyConfigured,
-    #[error("no [[caller]] is called {0:?}")]
+    NoCallers,
+    #[error("no [[caller]] is named {0:?}")]
     Unknown(String),
-    #[error(
-        "which [[caller]] is it? The claims' iss doesn't say, or is no configured issuer: name one with --as"
-    )]
+    #[error("the claims' iss does not say which [[caller]] they are for: use --as with its name")]
     Unclear,
 }
 
@@ -32,13 +30,13 @@ pub(crate) fn caller(
     file: &Path,
     named: Option<&str>,
     callers: &[CallerConfig],
-) -> Result<Caller, NotSomebody> {
+) -> Result<Caller, InvalidCallerFile> {
     let mut claims = object(file)?;
     let config = match (named, callers) {
         (Some(name), _) => callers
             .iter()
             .find(|caller| caller.name == name)
-            .ok_or_else(|| NotSomebody::Unknown(name.to_owned()))?,
+            .ok_or_else(|| InvalidCallerFile::Unknown(name.to_owned()))?,
         (None, [only]) => only,
         (None, _) => {
             let says = claims.get("iss");
@@ -48,7 +46,7 @@ pub(crate) fn caller(
             });
             match (fitting.next(), fitting.next()) {
                 (Some(first), other) if says.is_some() || other.is_none() => first,
-                _ => return Err(NotSomebody::Unclear),
+                _ => return Err(InvalidCallerFile::Unclear),
             }
         }
     };
@@ -65,9 +63,9 @@ pub(crate) fn caller(
 }
 
 /// A file's JSON object.
-pub(crate) fn object(file: &Path) -> Result<Map<String, Value>, NotSomebody> {
-    let text =
-        std::fs::read(file).map_err(|reason| NotSomebody::Unreadable { file: file.to_owned(), reason })?;
+pub(crate) fn object(file: &Path) -> Result<Map<String, Value>, InvalidCallerFile> {
+    let text = std::fs::read(file)
+        .map_err(|reason| InvalidCallerFile::Unreadable { file: file.to_owned(), reason })?;
     json::object(&text)
-        .map_err(|error| NotSomebody::Malformed { file: file.to_owned(), problem: error.to_string() })
+        .map_err(|error| InvalidCallerFile::Malformed { file: file.to_owned(), problem: error.to_string() })
 }

@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::{API_KEYS, MalformedSecret, Presented};
-use crate::domain::{READABLE_LENGTH, Randomness, is_readable, readable};
+use super::caller_keys::{API_KEYS, Presented};
+use crate::domain::{MalformedSecret, READABLE_LENGTH, Randomness, is_readable, readable};
 
 /// A key's hash: what is kept of it.
 #[derive(PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub struct ApiKeyHash([u8; 32]);
 
 /// The keys that are stored, and what of them can't be used.
 #[derive(Debug, Default)]
-pub struct ApiKeys {
+pub(super) struct ApiKeys {
     stored: Vec<StoredApiKey>,
     mistakes: Vec<MalformedSecret>,
 }

@@ -7,8 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
 use super::api_key::{ApiKeyHash, ApiKeys};
-use super::secret::SIGNING_MEMBERS;
-use super::{API_KEYS, MalformedSecret};
+use crate::domain::MalformedSecret;
 use crate::json;
 
 /// API keys and shared secrets, always from one version of the secret.
@@ -45,9 +44,10 @@ pub enum Presented<'a> {
 }
 
 impl CallerKeys {
-    /// Reads a secret's members. `shared` are the secrets that callers name; other members are ignored.
+    /// Reads a secret's members. `shared` are the secrets that callers name; other members are ignored. `signing` are the
+    /// names of those that sign, which no shared secret may equal.
     #[must_use]
-    pub fn read(members: &Map<String, Value>, shared: &[SharedSecret]) -> Self {
+    pub fn read(members: &Map<String, Value>, signing: &[&str], shared: &[SharedSecret]) -> Self {
         let api_keys = match members.get(API_KEYS) {
             None | Some(Value::Null) => ApiKeys::default(),
             Some(Value::Object(stored)) => ApiKeys::read(stored),
@@ -55,7 +55,7 @@ impl CallerKeys {
         };
         let named = shared.iter().filter_map(|one| {
             let value = members.get(&one.name).filter(|value| !value.is_null())?;
-            Some((one.name.clone(), shared_secret(one, value, members, shared, &api_keys)))
+            Some((one.name.clone(), shared_secret(one, value, members, (signing, shared), &api_keys)))
         });
         let shared = named.collect();
         Self { api_keys, shared }
@@ -67,10 +67,11 @@ impl CallerKeys {
     /// # Errors
     /// At the first variable that can't be used.
     pub fn of_environment(
+        signing: &[&str],
         shared: &[SharedSecret],
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, MalformedSecret> {
-        let names = SIGNING_MEMBERS.into_iter().chain(shared.iter().map(|one| one.name.as_str()));
+        let names = signing.iter().copied().chain(shared.iter().map(|one| one.name.as_str()));
         let texts = names.filter_map(|name| Some((name.to_owned(), variable(name)?.into())));
         let mut members: Map<String, Value> = texts.collect();
         if let Some(stored) = variable(API_KEYS) {
@@ -78,7 +79,7 @@ impl CallerKeys {
             let stored = stored.map_err(|error| MalformedSecret::new(API_KEYS, error.to_string()))?;
             members.insert(API_KEYS.to_owned(), Value::Object(stored));
         }
-        let keys = Self::read(&members, shared);
+        let keys = Self::read(&members, signing, shared);
         let mistake = keys.mistakes().next().cloned();
         mistake.map_or(Ok(keys), Err)
     }
@@ -119,13 +120,13 @@ fn shared_secret(
     one: &SharedSecret,
     value: &Value,
     members: &Map<String, Value>,
-    shared: &[SharedSecret],
+    (signing, shared): (&[&str], &[SharedSecret]),
     api_keys: &ApiKeys,
 ) -> Result<SecretString, MalformedSecret> {
     let mistake = |problem: String| Err(MalformedSecret::new(&one.name, problem));
     let Value::String(secret) = value else { return mistake("must be a string".into()) };
     let same_as = |name: &str| members.get(name).and_then(Value::as_str) == Some(secret);
-    if let Some(signing) = SIGNING_MEMBERS.into_iter().find(|name| same_as(name)) {
+    if let Some(signing) = signing.iter().find(|name| same_as(name)) {
         return mistake(format!("must not be the same as {signing}: use a secret of its own"));
     }
     let of_another = |other: &&SharedSecret| other.issuer != one.issuer && same_as(&other.name);
@@ -144,6 +145,8 @@ fn shared_secret(
     Ok(secret.as_str().into())
 }
 
+/// The name of the secret's member, and of the environment variable for the same thing.
+pub const API_KEYS: &str = "ROOMPASS_API_KEYS";
 /// What HS256 needs (RFC 7518, section 3.2), in bytes.
 const SHORTEST: usize = 32;
 
@@ -152,9 +155,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::auth::api_key::new_key;
     use crate::domain::operating_system_randomness;
-    use crate::keys::api_key::new_key;
 
+    const SIGNING: [&str; 2] = ["LIVEKIT_API_SECRET", "AGORA_APP_CERTIFICATE"];
     const LONG: &str = "a secret of thirty-two bytes or more";
 
     fn named(name: &str, issuer: &str) -> SharedSecret {
@@ -162,7 +166,7 @@ mod tests {
     }
 
     fn read(members: &Value, shared: &[SharedSecret]) -> CallerKeys {
-        CallerKeys::read(members.as_object().unwrap(), shared)
+        CallerKeys::read(members.as_object().unwrap(), &SIGNING, shared)
     }
 
     fn problem(keys: &CallerKeys, name: &str) -> Option<String> {
@@ -186,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_shared_secret_is_no_other_secret_too() {
-        for name in SIGNING_MEMBERS {
+        for name in SIGNING {
             let keys = read(&json!({"LOGIN": LONG, name: LONG}), &[named("LOGIN", "a")]);
             let expected = format!("LOGIN must not be the same as {name}: use a secret of its own");
             assert_eq!(problem(&keys, "LOGIN"), Some(expected));
@@ -229,7 +233,7 @@ mod tests {
             let variable = |name: &str| {
                 variables.iter().find(|(key, _)| *key == name).map(|(_, text)| (*text).to_owned())
             };
-            let read = CallerKeys::of_environment(&[named("LOGIN", "a")], variable);
+            let read = CallerKeys::of_environment(&SIGNING, &[named("LOGIN", "a")], variable);
             read.map(|_| ()).map_err(|mistake| mistake.to_string())
         };
         assert_eq!(read(&[]), Ok(()));

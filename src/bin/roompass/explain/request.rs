@@ -1,0 +1,76 @@
+//! What a request asks for, read by the same route as in the server.
+
+use axum::http::{HeaderMap, HeaderValue, Uri};
+use roompass::config::{Config, Dialect};
+use roompass::dialect::{Asks, BadRequest, Found, Received, Routes, sandbox, standard};
+use roompass::domain::Provider;
+use roompass::url;
+
+/// A request, as far as it's given.
+pub(super) struct Sent<'a> {
+    /// Its path, below the base path, and its query.
+    pub(super) path: Option<&'a str>,
+    /// The header X-Sandbox-ID.
+    pub(super) sandbox: Option<&'a str>,
+    pub(super) body: &'a [u8],
+}
+
+/// Why a request can't be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InvalidRequest {
+    #[error("no path given: use --path; {0}")]
+    NoPath(String),
+    #[error("nothing is served at {path:?}, below the base path; {served}")]
+    NotServed { path: String, served: String },
+    #[error("invalid path {0:?}: it must begin with a slash and be percent-encoded, as clients send it")]
+    InvalidPath(String),
+    #[error("invalid request: X-Sandbox-ID must name one of [sandbox] ids: use --sandbox with one of {0}")]
+    Sandbox(String),
+    #[error("invalid request: {0}")]
+    Request(#[from] BadRequest),
+}
+
+/// What a request asks for, and whose tokens those are.
+pub(super) fn asks(sent: &Sent<'_>, config: &Config) -> Result<(Provider, Asks), InvalidRequest> {
+    let routes = Routes::new(&config.dialects, "");
+    let [usual, _] = standard::PATHS;
+    let path = match sent.path {
+        Some(path) => path,
+        None if config.dialects.contains(&Dialect::Standard) => usual,
+        None => return Err(InvalidRequest::NoPath(served(&routes))),
+    };
+    let uri = Some(path).filter(|path| path.starts_with('/')).and_then(|path| path.parse::<Uri>().ok());
+    let uri = uri.ok_or_else(|| InvalidRequest::InvalidPath(url::shown(path).into_owned()))?;
+    let Found::Token(row, route, parameters) = routes.at(uri.path()) else {
+        return Err(InvalidRequest::NotServed {
+            path: url::shown(path).into_owned(),
+            served: served(&routes),
+        });
+    };
+    if !parameters.are_readable() {
+        return Err(BadRequest::Path.into());
+    }
+    let mut headers = HeaderMap::new();
+    if let Some(id) = sent.sandbox.and_then(|id| HeaderValue::from_str(id).ok()) {
+        headers.insert(sandbox::SANDBOX_ID, id);
+    }
+    let received = Received {
+        headers: &headers,
+        path: &parameters,
+        query: uri.query().unwrap_or_default(),
+        body: sent.body,
+        limits: &config.limits,
+        sandboxes: &config.sandbox.ids,
+    };
+    let asks = row.asks(route, &received).map_err(|error| match error {
+        BadRequest::UnknownSandbox => InvalidRequest::Sandbox(config.sandbox.ids.join(", ")),
+        other => other.into(),
+    })?;
+    Ok((row.provider, asks))
+}
+
+/// All the routes to tokens.
+fn served(routes: &Routes) -> String {
+    let paths: Vec<_> = routes.served().map(|(_, path)| path).collect();
+    format!("dialects serves {}", paths.join(", "))
+}

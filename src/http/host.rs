@@ -1,0 +1,70 @@
+//! For which host a request is, by its `Host` header. A web page whose name is made to point at this machine (DNS
+//! rebinding) has the same origin as what is served here, so that no CORS rule stops it; its `Host` gives it away.
+
+use std::net::IpAddr;
+
+use axum::extract::{Request, State};
+use axum::http::header;
+use axum::http::uri::Authority;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::Refusal;
+use crate::url;
+
+/// For which hosts requests are served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hosts {
+    /// Any.
+    Any,
+    /// This machine, by `localhost` or by an address, whatever the port: DNS can't give an address another meaning, and an
+    /// emulated phone has one of its own for this machine.
+    ThisMachine,
+}
+
+/// Refuses requests for another host.
+pub(super) async fn must_be_served(State(hosts): State<Hosts>, request: Request, next: Next) -> Response {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    if hosts == Hosts::Any || is_this_machine(host) {
+        return next.run(request).await;
+    }
+    Refusal::WrongHost(url::shown(host).into_owned()).into_response()
+}
+
+fn is_this_machine(host: &str) -> bool {
+    let Ok(authority) = host.parse::<Authority>() else { return false };
+    let host = authority.host();
+    let is_address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok();
+    is_address || host.eq_ignore_ascii_case("localhost")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_is_localhost_or_an_address() {
+        for host in [
+            "localhost",
+            "LOCALHOST:3000",
+            "127.0.0.1",
+            "127.0.0.1:80",
+            "[::1]",
+            "[::1]:3000",
+            "10.0.2.2:3000",
+        ] {
+            assert!(is_this_machine(host), "{host}");
+        }
+        for host in [
+            "",
+            "evil.example",
+            "localhost.evil.example",
+            "evil.example:127",
+            "127.0.0.1.evil.example",
+            "127.1",
+            "evil localhost",
+        ] {
+            assert!(!is_this_machine(host), "{host}");
+        }
+    }
+}

@@ -1,0 +1,456 @@
+use serde_json::json;
+
+use super::*;
+use crate::domain::{
+    Attributes, Identity, LoginAsk, LoginService, Metadata, ParticipantName, Role, RoomAsk, RoomConfig,
+    RoomName, RoomPass, Ttl,
+};
+
+/// A pass into a room, or a login without one, as the tests look at it.
+#[derive(Debug, PartialEq)]
+struct Given {
+    caller: String,
+    rule: String,
+    identity: Identity,
+    ttl: Ttl,
+    opens: Option<RoomPass>,
+}
+
+impl std::ops::Deref for Given {
+    type Target = RoomPass;
+
+    fn deref(&self) -> &RoomPass {
+        self.opens.as_ref().unwrap()
+    }
+}
+
+struct Explained {
+    skipped: Vec<(String, Skipped)>,
+    decision: Result<Given, Denial>,
+}
+
+impl Policy {
+    /// Every random byte is a seven.
+    fn explain(&self, caller: &Caller, ask: impl Into<Ask>, now: u64) -> Explained {
+        let context = Context { now, randomness: |bytes| bytes.fill(7) };
+        let Decision { skipped, outcome } = self.decide(caller, ask.into(), &context);
+        let given = |pass: Pass| {
+            let opens = pass.room().cloned();
+            Given { caller: pass.caller, rule: pass.rule, identity: pass.identity, ttl: pass.ttl, opens }
+        };
+        Explained { skipped, decision: outcome.map(given) }
+    }
+
+    fn give(&self, caller: &Caller, ask: impl Into<Ask>, now: u64) -> Result<Given, Denial> {
+        self.explain(caller, ask, now).decision
+    }
+}
+
+fn policy(rules: &str) -> Policy {
+    #[derive(serde::Deserialize)]
+    struct File {
+        rule: Vec<Rule>,
+    }
+    Policy::new(toml::from_str::<File>(rules).unwrap().rule, Limits::default())
+}
+
+fn anyone() -> Caller {
+    Caller::anonymous("anyone")
+}
+
+fn room(name: &str) -> RoomAsk {
+    RoomAsk { room: Some(RoomName::parse(name, &Limits::default()).unwrap()), ..RoomAsk::default() }
+}
+
+const OPEN: &str = r#"
+    [[rule]]
+    name = "open"
+    callers = ["anyone"]
+    rooms = ["*"]
+    client_may_set = ["participant_name", "room_config"]
+    ttl = "5m"
+    grants.can_publish = false
+"#;
+
+#[test]
+fn what_is_left_out_is_generated() {
+    let pass = policy(OPEN).give(&anyone(), RoomAsk::default(), 0).unwrap();
+    assert_eq!(pass.room.as_str(), "room-77777777777777777777");
+    assert_eq!(pass.identity.as_str(), "user-77777777777777777777");
+    assert_eq!(pass.ttl, Ttl::minutes(5));
+    assert_eq!(pass.grants.can_publish, Some(false));
+    assert_eq!((pass.caller.as_str(), pass.rule.as_str()), ("anyone", "open"));
+}
+
+#[test]
+fn the_first_rule_that_matches_decides() {
+    let rules = r#"
+        [[rule]]
+        name = "lobby"
+        callers = ["anyone"]
+        rooms = ["lobby", "lobby-*"]
+        [[rule]]
+        name = "halls"
+        callers = ["anyone", "staff"]
+        rooms = ["hall-*"]
+    "#;
+    let rule_for = |caller: &str, name: &str| {
+        policy(rules).give(&Caller::anonymous(caller), room(name), 0).map(|pass| pass.rule)
+    };
+    assert_eq!(rule_for("anyone", "lobby").unwrap(), "lobby");
+    assert_eq!(rule_for("anyone", "lobby-2").unwrap(), "lobby");
+    assert_eq!(rule_for("anyone", "hall-2").unwrap(), "halls");
+    assert_eq!(rule_for("anyone", "lobbyist"), Err(Denial::RoomNotAllowed));
+    assert_eq!(rule_for("staff", "lobby"), Err(Denial::RoomNotAllowed));
+    assert_eq!(rule_for("nobody", "hall-2"), Err(Denial::NoRule));
+}
+
+#[test]
+fn a_generated_room_keeps_to_the_patterns_too() {
+    let rules = "[[rule]]\nname = \"lobby\"\ncallers = [\"anyone\"]\nrooms = [\"lobby\"]";
+    let explained = policy(rules).explain(&anyone(), RoomAsk::default(), 0);
+    assert_eq!(explained.decision, Err(Denial::RoomNotAllowed));
+    assert_eq!(explained.skipped, [("lobby".to_owned(), Skipped::NoRoom)]);
+}
+
+#[test]
+fn a_field_that_the_rule_does_not_list_is_refused_by_name() {
+    let limits = Limits::default();
+    let named = RoomAsk { name: Some(ParticipantName::parse("Ada", &limits).unwrap()), ..room("r") };
+    assert_eq!(policy(OPEN).give(&anyone(), named, 0).unwrap().name.as_ref().unwrap().as_str(), "Ada");
+    let identified = RoomAsk { identity: Some(Identity::parse("ada", &limits).unwrap()), ..room("r") };
+    assert_eq!(
+        policy(OPEN).give(&anyone(), identified, 0),
+        Err(Denial::FieldNotAllowed { field: "participant_identity", rule: "open".into() })
+    );
+}
+
+#[test]
+fn agents_and_egress_are_allowed_each_by_its_own_list() {
+    let rules = OPEN.to_owned()
+        + r#"
+        agents = ["notetaker", { name = "support", deployments = ["blue"] }]
+        egress = [{ kind = "tracks", client_may_set = ["filepath"] }]
+    "#;
+    let rules = rules.replace("grants.can_publish = false", "");
+    let decide = |config: serde_json::Value| {
+        let room_config = RoomConfig::parse(config).unwrap();
+        policy(&rules).give(&anyone(), RoomAsk { room_config, ..room("r") }, 0).map(|pass| pass.rule)
+    };
+    let agent = |name: &str, deployment: &str| {
+        decide(json!({"agents": [{"agent_name": name, "deployment": deployment}]}))
+    };
+    assert_eq!(agent("notetaker", "").unwrap(), "open");
+    assert_eq!(agent("support", "").unwrap(), "open");
+    assert_eq!(agent("support", "blue").unwrap(), "open");
+    let denied = |problem| Err(Denial::AgentNotAllowed { problem, rule: "open".into() });
+    assert_eq!(agent("support", "green"), denied(AgentProblem::Deployment { index: 0 }));
+    assert_eq!(agent("notetaker", "blue"), denied(AgentProblem::Deployment { index: 0 }));
+    assert_eq!(agent("other", ""), denied(AgentProblem::Name { index: 0 }));
+    let nameless = json!({"agents": [{"metadata": "no name: any agent"}]});
+    assert_eq!(decide(nameless), denied(AgentProblem::Name { index: 0 }));
+    assert_eq!(decide(json!({"egress": {"tracks": {"filepath": "x"}}})).unwrap(), "open");
+    assert_eq!(
+        decide(json!({"egress": {"tracks": {"filepath": "x"}, "room": {"layout": "grid"}}})),
+        Err(Denial::EgressNotAllowed { field: "room_config.egress.room", rule: "open".into() })
+    );
+}
+
+#[test]
+fn room_settings_are_allowed_one_by_one_or_all() {
+    let decide = |may_set: &str, config: serde_json::Value| {
+        let rules = format!(
+            "[[rule]]\nname = \"r\"\ncallers = [\"anyone\"]\nrooms = [\"*\"]\nclient_may_set = [\"{may_set}\"]"
+        );
+        let room_config = RoomConfig::parse(config).unwrap();
+        policy(&rules).give(&anyone(), RoomAsk { room_config, ..room("r") }, 0).map(|pass| pass.rule)
+    };
+    let two = json!({"max_participants": 2});
+    assert!(decide("room_config", two.clone()).is_ok());
+    assert!(decide("room_config.max_participants", two.clone()).is_ok());
+    for may_set in ["room_config.tags", "participant_name"] {
+        let field = "room_config.max_participants";
+        assert_eq!(decide(may_set, two.clone()), Err(Denial::FieldNotAllowed { field, rule: "r".into() }));
+    }
+}
+
+/// Ada of team `red`, a host, whose credential ends at 1,000 seconds.
+fn ada() -> Caller {
+    let claims = json!({"team": "red", "role": "host", "name": "Ada"});
+    Caller {
+        issuer: Some("https://login.example.com/".into()),
+        subject: Some("ada".into()),
+        claims: claims.as_object().unwrap().clone(),
+        expires: Some(1_000),
+        ..Caller::anonymous("app")
+    }
+}
+
+const TEAMS: &str = r#"
+    [[rule]]
+    name = "hosts"
+    callers = ["app"]
+    when = { "claims.role" = "host" }
+    rooms = ["{claims.team}:*"]
+    default_room = "{claims.team}:{random}"
+    identity = "{sub}"
+    participant_name = "{claims.name}"
+    participant_metadata = "of {claims.team}"
+    participant_attributes = { team = "{claims.team}" }
+    client_may_set = ["participant_name", "participant_attributes"]
+    ttl = "10m"
+    max_ttl = "20m"
+    within_credential = true
+
+    [[rule]]
+    name = "guests"
+    callers = ["app"]
+    rooms = ["{claims.team}:*"]
+    identity = "{sub}"
+"#;
+
+#[test]
+fn what_a_rule_says_of_the_caller_is_filled_in() {
+    let pass = policy(TEAMS).give(&ada(), RoomAsk::default(), 0).unwrap();
+    assert_eq!(pass.room.as_str(), "red:77777777777777777777");
+    assert_eq!(pass.identity.as_str(), "ada");
+    assert_eq!(pass.name.as_ref().unwrap().as_str(), "Ada");
+    assert_eq!(pass.metadata.as_ref().unwrap().as_str(), "of red");
+    assert_eq!(
+        pass.attributes.as_ref().unwrap().iter().collect::<Vec<_>>(),
+        [(&"team".to_owned(), &"red".to_owned())]
+    );
+}
+
+#[test]
+fn the_client_replaces_only_what_it_may_and_never_the_rules_attributes() {
+    let limits = Limits::default();
+    let attributes =
+        [("team", "blue"), ("hand", "raised")].map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let request = RoomAsk {
+        name: Some(ParticipantName::parse("A.", &limits).unwrap()),
+        attributes: Attributes::parse(attributes.into(), &limits).unwrap(),
+        ..room("red:standup")
+    };
+    let pass = policy(TEAMS).give(&ada(), request, 0).unwrap();
+    assert_eq!(pass.name.as_ref().unwrap().as_str(), "A.");
+    let said: Vec<_> =
+        pass.attributes.as_ref().unwrap().iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    assert_eq!(said, [("hand", "raised"), ("team", "red")]);
+    let request = RoomAsk { identity: Some(Identity::parse("bob", &limits).unwrap()), ..room("red:standup") };
+    let field = "participant_identity";
+    assert_eq!(
+        policy(TEAMS).give(&ada(), request, 0),
+        Err(Denial::FieldNotAllowed { field, rule: "hosts".into() })
+    );
+}
+
+#[test]
+fn each_rule_skipped_says_why() {
+    let explain = |caller: &Caller, request| policy(TEAMS).explain(caller, request, 0);
+    let mut guest = ada();
+    guest.claims.insert("role".into(), "guest".into());
+    let explained = explain(&guest, room("red:x"));
+    assert_eq!(explained.skipped[0].1.to_string(), "condition not met: claims.role = \"host\"");
+    assert_eq!(explained.decision.unwrap().rule, "guests");
+
+    assert_eq!(explain(&ada(), room("blue:x")).decision, Err(Denial::RoomNotAllowed));
+
+    let mut teamless = ada();
+    teamless.claims.remove("team");
+    let explained = explain(&teamless, room("red:x"));
+    assert_eq!(explained.skipped[0].1.to_string(), "the caller has no {claims.team}");
+    assert_eq!(explained.decision, Err(Denial::NoRule));
+
+    let mut reaching = ada();
+    reaching.claims.insert("team".into(), "red:x".into());
+    assert_eq!(
+        explain(&reaching, room("red:x:y")).skipped[0].1.to_string(),
+        "the caller's {claims.team} contains \":\", the text that follows it, so its end is ambiguous"
+    );
+    assert_eq!(explain(&Caller::anonymous("anyone"), room("red:x")).skipped[0].1, Skipped::OtherCaller);
+
+    let mut endless = ada();
+    endless.subject = Some("a".repeat(257));
+    assert!(
+        explain(&endless, room("red:x")).skipped[0]
+            .1
+            .to_string()
+            .contains("participant_identity is 257 bytes")
+    );
+}
+
+#[test]
+fn a_lifetime_keeps_to_the_rule_and_to_the_credential() {
+    let seconds = |asked: Option<u64>, now| {
+        let ttl = asked.map(Ttl::minutes);
+        policy(TEAMS)
+            .give(&ada(), RoomAsk { ttl, ..room("red:x") }, now)
+            .map(|pass| pass.ttl.duration().as_secs())
+    };
+    assert_eq!(seconds(None, 0), Ok(600));
+    assert_eq!(seconds(Some(20), 0), Ok(1_000), "the credential ends first");
+    assert_eq!(seconds(None, 900), Ok(100));
+    let ended = Err(Denial::CredentialEnded { rule: "hosts".into() });
+    assert_eq!(seconds(None, 999), Ok(1));
+    assert_eq!(seconds(None, 1_000), ended, "a credential within its leeway");
+    assert_eq!(seconds(None, 2_000), ended);
+    let max_ttl = Ttl::minutes(20);
+    assert_eq!(seconds(Some(21), 0), Err(Denial::TtlTooLong { max_ttl, rule: "hosts".into() }));
+}
+
+#[test]
+fn a_dialect_has_its_own_usual_lifetime_where_the_rule_names_none() {
+    let seconds = |rule: &str, asked: Option<u64>| {
+        let rules = format!("[[rule]]\nname = \"r\"\ncallers = [\"anyone\"]\nrooms = [\"*\"]\n{rule}");
+        let ttl = asked.map(|seconds| Ttl::seconds(seconds).unwrap());
+        let request = RoomAsk { ttl, usual_ttl: Ttl::minutes(60), ..room("r") };
+        policy(&rules).give(&anyone(), request, 0).map(|pass| pass.ttl.duration().as_secs()).ok()
+    };
+    for (rule, asked, given) in [
+        ("", None, Some(3_600)),
+        ("", Some(3_600), Some(3_600)),
+        ("", Some(3_601), None),
+        ("", Some(60), Some(60)),
+        ("ttl = \"5m\"", None, Some(300)),
+        ("ttl = \"5m\"", Some(301), None),
+        ("max_ttl = \"2h\"", None, Some(3_600)),
+        ("max_ttl = \"2h\"", Some(7_200), Some(7_200)),
+        ("max_ttl = \"10m\"", None, Some(600)),
+    ] {
+        assert_eq!(seconds(rule, asked), given, "{rule} {asked:?}");
+    }
+}
+
+#[test]
+fn asking_for_what_the_rule_gives_anyway_sets_nothing() {
+    let limits = Limits::default();
+    let attributes =
+        |value: &str| Attributes::parse([("team".to_owned(), value.to_owned())].into(), &limits).unwrap();
+    let metadata = |text: &str| Some(Metadata::parse(text, &limits).unwrap());
+    let own = RoomAsk {
+        identity: Some(Identity::parse("ada", &limits).unwrap()),
+        metadata: metadata("of red"),
+        attributes: attributes("red"),
+        ..room("red:x")
+    };
+    let rules = TEAMS.replace("client_may_set = [\"participant_name\", \"participant_attributes\"]", "");
+    let decide = |request| policy(&rules).give(&ada(), request, 0);
+    assert_eq!(decide(own.clone()).unwrap().identity.as_str(), "ada");
+    for (other, field) in [
+        (RoomAsk { metadata: metadata("of blue"), ..own.clone() }, "participant_metadata"),
+        (RoomAsk { attributes: attributes("blue"), ..own.clone() }, "participant_attributes"),
+    ] {
+        assert_eq!(decide(other), Err(Denial::FieldNotAllowed { field, rule: "hosts".into() }));
+    }
+}
+
+#[test]
+fn one_name_for_both_is_the_identity_where_it_may_be_and_else_the_name() {
+    let called = |may_set: &str, called: &str| {
+        let rules = format!(
+            "[[rule]]\nname = \"r\"\ncallers = [\"app\"]\nrooms = [\"*\"]\nidentity = \"{{sub}}\"\nclient_may_set = [{may_set}]"
+        );
+        let called = Some(Identity::parse(called, &Limits::default()).unwrap());
+        let pass = policy(&rules).give(&ada(), RoomAsk { called, ..room("r") }, 0)?;
+        Ok((pass.identity.as_str().to_owned(), pass.name.as_ref().map(|name| name.as_str().to_owned())))
+    };
+    let both = "\"participant_identity\", \"participant_name\"";
+    assert_eq!(called(both, "Grace"), Ok(("Grace".into(), None)));
+    assert_eq!(called("\"participant_name\"", "Grace"), Ok(("ada".into(), Some("Grace".into()))));
+    assert_eq!(called("\"participant_name\"", "ada"), Ok(("ada".into(), None)));
+    let field = "participant_name";
+    assert_eq!(called("", "Grace"), Err(Denial::FieldNotAllowed { field, rule: "r".into() }));
+}
+
+#[test]
+fn a_role_narrows_what_the_rule_gives_and_never_widens_it() {
+    let decide = |rules: &str, role| {
+        let pass = policy(rules).give(&anyone(), RoomAsk { role: Some(role), ..room("r") }, 0);
+        pass.map(|pass| pass.grants.clone())
+    };
+    let denied = Err(Denial::PublishingNotAllowed { rule: "open".into() });
+    assert_eq!(decide(OPEN, Role::Publisher), denied);
+    let publishing = OPEN.replace("grants.can_publish = false", "grants.hidden = true");
+    assert_eq!(decide(&publishing, Role::Publisher).unwrap().can_publish, None);
+    let publishing = publishing + "grants.can_publish_sources = [\"camera\"]";
+    let narrowed = decide(&publishing, Role::Subscriber).unwrap();
+    assert_eq!((narrowed.can_publish, narrowed.can_publish_data), (Some(false), Some(false)));
+    assert_eq!(narrowed.can_publish_sources, []);
+    assert!(narrowed.hidden);
+}
+
+#[test]
+fn a_login_is_for_whom_a_rule_lists_the_service_and_as_whom_it_says() {
+    let rules = TEAMS.to_owned()
+        + r#"
+        [[rule]]
+        name = "signaling"
+        callers = ["app"]
+        rooms = ["none"]
+        identity = "{sub}"
+        agora_logins = ["rtm"]
+        max_ttl = "2h"
+    "#;
+    let admit = |caller: &Caller, service, identity: &str| {
+        let identity = Identity::parse(identity, &Limits::default()).unwrap();
+        let request = LoginAsk { service, identity, ttl: Ttl::seconds(7_200), usual_ttl: Ttl::minutes(60) };
+        policy(&rules).give(caller, Ask::Login(request), 0).map(|login| (login.rule, login.identity))
+    };
+    let ada = ada();
+    let (rule, identity) = admit(&ada, LoginService::Rtm, "ada").unwrap();
+    assert_eq!((rule.as_str(), identity.as_str()), ("signaling", "ada"));
+    let field = "participant_identity";
+    assert_eq!(
+        admit(&ada, LoginService::Rtm, "bob"),
+        Err(Denial::FieldNotAllowed { field, rule: "signaling".into() })
+    );
+    assert_eq!(admit(&ada, LoginService::Chat, "ada"), Err(Denial::LoginNotAllowed(LoginService::Chat)));
+    assert_eq!(admit(&anyone(), LoginService::Rtm, "ada"), Err(Denial::NoRule));
+
+    let identity = Identity::parse("ada", &Limits::default()).unwrap();
+    let request = || LoginAsk {
+        service: LoginService::Chat,
+        identity: identity.clone(),
+        ttl: None,
+        usual_ttl: Ttl::minutes(60),
+    };
+    let skipped = policy(&rules).explain(&ada, Ask::Login(request()), 0).skipped;
+    let why = ["hosts", "guests"].map(|rule| (rule.to_owned(), Skipped::NoLogins));
+    assert_eq!(skipped, why);
+
+    let denied = Err(Denial::LoginNotAllowed(LoginService::Chat));
+    assert_eq!(
+        policy(TEAMS).give(&ada, Ask::Login(request()), 0),
+        denied,
+        "no rule of theirs has logins at all"
+    );
+}
+
+#[test]
+fn a_rule_that_gives_no_login_decides_so_before_the_ones_after_it() {
+    let rules = r#"
+        [[rule]]
+        name = "suspended"
+        callers = ["app"]
+        when = { "claims.role" = "host" }
+        rooms = ["none"]
+        agora_logins = []
+        [[rule]]
+        name = "everybody"
+        callers = ["app"]
+        rooms = ["*"]
+        identity = "{sub}"
+        agora_logins = ["rtm"]
+    "#;
+    let admit = |caller: &Caller| {
+        let identity = Identity::parse("ada", &Limits::default()).unwrap();
+        let service = LoginService::Rtm;
+        let request = LoginAsk { service, identity, ttl: None, usual_ttl: Ttl::minutes(60) };
+        policy(rules).give(caller, Ask::Login(request), 0).map(|login| login.rule)
+    };
+    assert_eq!(admit(&ada()), Err(Denial::LoginNotAllowed(LoginService::Rtm)));
+    let mut guest = ada();
+    guest.claims.remove("role");
+    assert_eq!(admit(&guest).unwrap(), "everybody");
+}
