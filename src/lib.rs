@@ -32,15 +32,15 @@
 pub mod auth;
 pub mod config;
 pub mod dialect;
-pub mod domain;
-pub mod escape;
 pub mod http;
+#[cfg(feature = "inspect")]
 pub mod inspect;
 pub mod json;
 pub mod keys;
 pub mod lambda;
 pub mod log;
 pub mod mint;
-pub mod policy;
 mod refreshing;
-pub mod url;
+pub mod system;
+
+pub use roompass_core::{domain, escape, policy, url};

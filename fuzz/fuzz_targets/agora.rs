@@ -205,7 +205,7 @@ fn decoded(part: &str) -> String {
 
 static POLICY: LazyLock<Policy> = LazyLock::new(|| {
     let config = Config::parse(OPEN, "open.toml").expect("it's sound");
-    Policy::new(config.rules, config.limits)
+    config.policy
 });
 
 static ROUTES: LazyLock<Routes> = LazyLock::new(|| Routes::new(&[Dialect::Agora], ""));

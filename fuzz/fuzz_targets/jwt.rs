@@ -289,7 +289,7 @@ static ISSUER: LazyLock<Issuer> = LazyLock::new(|| {
     let stored = json!({ "backend": ApiKeyHash::of(API_KEY).to_string() });
     let members = json!({ "SHARED": SECRET, "ROOMPASS_API_KEYS": stored });
     let members = members.as_object().expect("it's an object");
-    let keys = CallerKeys::read(members, &[], &config.shared_secrets());
+    let keys = CallerKeys::read(members, &[], &roompass::config::shared_secrets(&config));
     Issuer {
         callers: Callers::new(config.callers),
         keys: Keys::given(signing_keys(), keys),

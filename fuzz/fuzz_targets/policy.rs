@@ -16,7 +16,7 @@ use roompass::domain::{
 };
 use roompass::http::router;
 use roompass::mint::{self, MintError, Settings};
-use roompass::policy::{Policy, Rule};
+use roompass::policy::Rule;
 use roompass_fuzz::{API_SECRET, SAME, at, keys, members, signing_keys, surroundings, value};
 use serde_json::Value;
 
@@ -45,7 +45,7 @@ fn must_name_its_place(mistake: &str, text: &str) {
 fn must_decide(config: Config, bytes: &mut Unstructured<'_>) {
     let _ = router(config.clone(), keys(), surroundings);
     let _ = warnings::of_callers(&config, &CallerKeys::default());
-    let policy = Policy::new(config.rules.clone(), config.limits.clone());
+    let policy = &config.policy;
     let settings = Settings { limits: config.limits.clone(), agora_version: config.agora.token_version };
     for _ in 0..4 {
         let Ok((caller, request)) = asked(bytes, &config) else { return };
@@ -53,7 +53,7 @@ fn must_decide(config: Config, bytes: &mut Unstructured<'_>) {
         assert!(decision.skipped.iter().all(|(_, why)| !why.to_string().is_empty()));
         match &decision.outcome {
             Ok(pass) => {
-                let rule = &config.rules[decision.skipped.len()];
+                let rule = &policy.rules()[decision.skipped.len()];
                 let room = pass.room().expect("a room was asked for");
                 must_keep_to(rule, pass, room, &caller, &request, &config);
                 let passes = std::slice::from_ref(pass);
@@ -72,7 +72,7 @@ fn must_decide(config: Config, bytes: &mut Unstructured<'_>) {
                 LoginAsk { service, identity: identity.clone(), ttl: request.ttl, usual_ttl: Ttl::DEFAULT };
             if let Ok(login) = policy.decide(&caller, Ask::Login(ask), &at(NOW)).outcome {
                 let rule =
-                    config.rules.iter().find(|rule| rule.name == login.rule).expect("it names its rule");
+                    policy.rules().iter().find(|rule| rule.name == login.rule).expect("it names its rule");
                 assert_eq!(login.login(), Some(service));
                 assert!(rule.callers.contains(&caller.name));
                 assert!(rule.agora_logins.as_ref().is_some_and(|given| given.contains(&service)));

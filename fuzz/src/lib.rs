@@ -40,7 +40,7 @@ pub const SAME: Randomness = |bytes| bytes.fill(7);
 
 /// The system's time, and the same randomness every time.
 pub fn surroundings() -> Context {
-    at(Context::of_the_system().now)
+    at(roompass::system::context().now)
 }
 
 /// A time, and the same randomness every time.

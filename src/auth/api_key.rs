@@ -209,7 +209,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::domain::operating_system_randomness;
 
     fn read(value: &Value) -> ApiKeys {
         ApiKeys::read(value.as_object().unwrap())
@@ -229,7 +228,7 @@ mod tests {
 
     #[test]
     fn a_key_is_known_by_its_hash_until_it_expires() {
-        let (one, other) = (new_key(operating_system_randomness), new_key(operating_system_randomness));
+        let (one, other) = (new_key(crate::system::randomness), new_key(crate::system::randomness));
         let keys = read(&json!({
             "backend": hash_of(&one),
             "batch": {"hash": hash_of(&other), "expires": "1970-01-01T00:16:40Z"},
@@ -246,7 +245,7 @@ mod tests {
 
     #[test]
     fn what_no_key_could_be_is_never_accepted_whatever_is_stored() {
-        let key = new_key(operating_system_randomness);
+        let key = new_key(crate::system::randomness);
         for text in [
             "",
             " ",
@@ -282,7 +281,7 @@ mod tests {
 
     #[test]
     fn one_hash_under_two_names_is_a_mistake_and_neither_is_known() {
-        let (twice, once) = (new_key(operating_system_randomness), new_key(operating_system_randomness));
+        let (twice, once) = (new_key(crate::system::randomness), new_key(crate::system::randomness));
         let stored = json!({
             "a": hash_of(&twice), "b": {"hash": hash_of(&twice), "expires": "2027-01-01T00:00:00Z"}, "c": hash_of(&once),
         });
@@ -298,7 +297,7 @@ mod tests {
     #[test]
     fn a_mistake_names_the_key_shows_no_hash_and_spoils_no_other() {
         let short = "sha256:cafe";
-        let good = new_key(operating_system_randomness);
+        let good = new_key(crate::system::randomness);
         for value in [
             json!(short),
             json!(5),
@@ -315,7 +314,7 @@ mod tests {
             let mistake = mistake.to_string();
             assert!(mistake.contains("\"backend\"") && !mistake.contains("cafe"), "{mistake}");
             assert_eq!(keys.look_up(&good, 0), known("web", None), "{value}");
-            let unknown = new_key(operating_system_randomness);
+            let unknown = new_key(crate::system::randomness);
             assert!(matches!(keys.look_up(&unknown, 0), Presented::Unreadable(_)), "it may be backend's");
         }
         assert_eq!(mistakes(&json!({" ": hash_of(&good)})), ["ROOMPASS_API_KEYS has a key without a name"]);

@@ -156,7 +156,6 @@ mod tests {
 
     use super::*;
     use crate::auth::api_key::new_key;
-    use crate::domain::operating_system_randomness;
 
     const SIGNING: [&str; 2] = ["LIVEKIT_API_SECRET", "AGORA_APP_CERTIFICATE"];
     const LONG: &str = "a secret of thirty-two bytes or more";
@@ -204,7 +203,7 @@ mod tests {
             assert_eq!(problem(&two("a", "b"), name), Some(expected));
             assert_eq!(problem(&two("a", "a"), name), None, "one issuer, while its secret is rotated");
         }
-        let key = new_key(operating_system_randomness);
+        let key = new_key(crate::system::randomness);
         let stored = json!({"web": ApiKeyHash::of(&key).to_string()});
         let keys = read(&json!({"LOGIN": key, API_KEYS: stored}), &[named("LOGIN", "a")]);
         assert_eq!(
@@ -215,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_malformed_member_spoils_that_member_alone() {
-        let key = new_key(operating_system_randomness);
+        let key = new_key(crate::system::randomness);
         let stored = json!({"web": ApiKeyHash::of(&key).to_string()});
         let keys = read(&json!({"LOGIN": 5, API_KEYS: stored}), &[named("LOGIN", "a")]);
         assert!(matches!(keys.api_key(&key, 0), Presented::Known { name: "web", .. }));

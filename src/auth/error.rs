@@ -1,10 +1,10 @@
 //! Why a request's caller isn't accepted. What each error says is for the log alone: the client sees the same text for
 //! every wrong credential.
 
+use super::Via;
 use super::fetch::FetchError;
 use super::gateway::BadContext;
 use super::jwt::TokenError;
-use super::via::Via;
 
 /// Why a request has no caller.
 #[derive(Debug, thiserror::Error)]

@@ -9,8 +9,8 @@ use std::time::UNIX_EPOCH;
 
 use serde_json::{Map, Value};
 
+use super::Via;
 use super::jwt::{has_passed, seconds};
-use super::via::Via;
 
 /// Who the gateway says it is.
 #[derive(Debug, PartialEq)]

@@ -16,11 +16,12 @@ use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, K
 use serde_json::Value;
 
 use super::fetch::{FetchError, Fetcher, Unusable};
-use super::issuer::{Algorithm, Issuer, KeyPlace, safe};
+use super::{Algorithm, Issuer, KeyPlace};
 use crate::domain::Context;
 use crate::json;
 use crate::refreshing::{Missing, Refresh, Refreshing, Schedule};
 use crate::url::has_userinfo;
+use roompass_core::caller::safe_url;
 
 /// The cache for one issuer's key set.
 #[derive(Debug)]
@@ -128,7 +129,7 @@ fn discovered(issuer: &Issuer, found_at: &Uri, configuration: &[u8]) -> Result<U
     if place.is_some_and(has_userinfo) {
         return Err(FetchError::Unusable(Unusable::KeySetWithUserinfo));
     }
-    let place = place.and_then(safe);
+    let place = place.and_then(safe_url);
     place
         .filter(|place| place.scheme() == Some(&Scheme::HTTPS) || found_at.scheme() == Some(&Scheme::HTTP))
         .ok_or(FetchError::Unusable(Unusable::NoKeySet))

@@ -8,7 +8,7 @@ use jsonwebtoken::DecodingKey;
 use jsonwebtoken::crypto::verify;
 use serde_json::{Map, Value};
 
-use super::issuer::{Algorithm, Issuer};
+use super::{Algorithm, Issuer};
 use super::{Caller, CallerConfig, CallerKind};
 use crate::json::{self, JsonError};
 
@@ -212,24 +212,24 @@ impl<'a> Unverified<'a> {
     }
 }
 
-impl CallerConfig {
-    /// Why a token with these claims would be refused, whoever signed it, for a developer who has no token yet: what is
-    /// always in one may be left out.
-    #[must_use]
-    pub fn refuses(&self, claims: &Map<String, Value>, now: u64) -> Option<TokenError> {
-        let CallerKind::Jwt(issuer) = &self.kind else { return None };
-        let mut claims = claims.clone();
-        for (claim, right) in [
-            ("iss", Value::from(issuer.issuer.as_str())),
-            ("aud", issuer.audience.as_slice().into()),
-            ("exp", now.saturating_add(1).into()),
-            ("sub", "anyone".into()),
-        ] {
-            claims.entry(claim).or_insert(right);
-        }
-        let token = Unverified { signed: "", signature: "", header: Map::new(), claims };
-        token.fits(issuer, now).err()
+/// Checks a token's claims as for a caller's tokens, without a signature, for a developer who has no token yet. The
+/// registered claims may be left out.
+///
+/// # Errors
+/// Why a token with these claims isn't accepted.
+pub fn check_claims(caller: &CallerConfig, claims: &Map<String, Value>, now: u64) -> Result<(), TokenError> {
+    let CallerKind::Jwt(issuer) = &caller.kind else { return Ok(()) };
+    let mut claims = claims.clone();
+    for (claim, right) in [
+        ("iss", Value::from(issuer.issuer.as_str())),
+        ("aud", issuer.audience.as_slice().into()),
+        ("exp", now.saturating_add(1).into()),
+        ("sub", "anyone".into()),
+    ] {
+        claims.entry(claim).or_insert(right);
     }
+    let token = Unverified { signed: "", signature: "", header: Map::new(), claims };
+    token.fits(issuer, now).map(|_| ())
 }
 
 /// The algorithm by the name that the library has for it.

@@ -2,29 +2,23 @@
 //!
 //! | module | its one job |
 //! |---|---|
-//! | `config`, `issuer`, `via` | a `[[caller]]`, as it's written |
 //! | `credentials` | what a request's headers present |
 //! | `jwt`, `jwks`, `fetch` | tokens, and the keys that verify them |
 //! | `api_key`, `caller_keys` | API keys and shared secrets |
 //! | `gateway` | what API Gateway has verified |
-//! | `caller` | who is asking, once that is known |
 //! | `error` | why a caller isn't accepted |
 //!
 //! Callers are tried in the order they're written. A credential that is presented and wrong ends it at once, and one that
 //! no configured caller can use is refused at the end: neither makes its bearer a weaker kind of caller.
 
 mod api_key;
-mod caller;
 mod caller_keys;
-mod config;
 mod credentials;
 mod error;
 mod fetch;
 mod gateway;
-mod issuer;
 mod jwks;
 mod jwt;
-mod via;
 
 use std::sync::Arc;
 
@@ -33,16 +27,12 @@ use jsonwebtoken::DecodingKey;
 use tokio::sync::OnceCell;
 
 pub use api_key::{ApiKeyHash, new_key};
-pub use caller::Caller;
 pub use caller_keys::{API_KEYS, CallerKeys, Presented, SharedSecret};
-pub use config::{Authority, CallerConfig, CallerKind};
-pub(crate) use config::{InvalidCaller, WrittenCaller, mistake};
 pub use error::{AuthError, CallerKeysUnavailable, InvalidCredential, Unavailable};
 pub use fetch::FetchError;
 pub use gateway::{Authorizer, BadContext};
-pub use issuer::{Algorithm, Issuer, KeyPlace};
-pub use jwt::TokenError;
-pub use via::Via;
+pub use jwt::{TokenError, check_claims};
+pub use roompass_core::caller::{Algorithm, Caller, CallerConfig, CallerKind, Issuer, KeyPlace, Via};
 
 use credentials::Credential;
 use fetch::Fetcher;

@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use lambda_http::{lambda_runtime, service_fn};
-use roompass::config::{Config, ConfigError, Environment, KeySource, callers_keys, warnings};
-use roompass::domain::Context;
+use roompass::config::{
+    self, Config, ConfigError, Environment, KeySource, callers_keys, shared_secrets, warnings,
+};
 use roompass::keys::{Deployment, Keys, SecretRules, SecretsManager};
 use roompass::{http, lambda, log};
 
@@ -18,8 +19,10 @@ async fn main() -> ExitCode {
     log::start(format, log::level(variable));
     let (config, keys) = match wired().await {
         Ok(wired) => wired,
-        Err(mistake) => {
-            tracing::error!(cause = %mistake, "invalid configuration");
+        Err(error) => {
+            for cause in error.lines() {
+                tracing::error!(cause, "invalid configuration");
+            }
             return ExitCode::FAILURE;
         }
     };
@@ -30,7 +33,7 @@ async fn main() -> ExitCode {
         );
     }
     // Now, while the init phase lends a whole processor. A failure is no end: the next request tries again.
-    let context = Context::of_the_system();
+    let context = roompass::system::context();
     match keys.signing(&context).await {
         Ok(signing) => {
             let of_callers =
@@ -41,7 +44,7 @@ async fn main() -> ExitCode {
         }
         Err(error) => tracing::error!(cause = %error, "signing keys unavailable"),
     }
-    let router = http::router(config, keys, Context::of_the_system);
+    let router = http::router(config, keys, roompass::system::context);
     match lambda_runtime::run(service_fn(|event| lambda::answer(router.clone(), event))).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -55,7 +58,7 @@ async fn wired() -> Result<(Config, Keys), ConfigError> {
     let deployment =
         if std::env::var_os("AWS_SAM_LOCAL").is_some() { Deployment::Local } else { Deployment::Lambda };
     let environment = Environment::of_this_process(deployment)?;
-    let config = Config::load(&environment)?;
+    let config = config::load(&environment)?;
     let keys = match environment.keys {
         KeySource::Given(keys) if keys.livekit().is_ok() && environment.server.is_none() => {
             return Err(unset("LIVEKIT_URL", "must be set too"));
@@ -64,7 +67,7 @@ async fn wired() -> Result<(Config, Keys), ConfigError> {
         KeySource::Secret(id) => {
             let store = Box::new(SecretsManager::from_environment(id).await);
             let rules =
-                SecretRules { deployment, server: environment.server, shared: config.shared_secrets() };
+                SecretRules { deployment, server: environment.server, shared: shared_secrets(&config) };
             Keys::stored_in(store, rules, config.keys)
         }
         KeySource::Unset => {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{Config, ConfigError, Origin};
 use crate::auth::{CallerConfig, CallerKeys, SharedSecret};
-use crate::domain::{MalformedSecret, ServerUrl};
+use crate::domain::ServerUrl;
 use crate::keys::{
     API_KEY, API_SECRET, APP_CERTIFICATE, APP_ID, AgoraKeys, Deployment, LiveKitKeys, SIGNING_MEMBERS,
     SigningKeys, URL,
@@ -97,15 +97,11 @@ impl Environment {
     }
 }
 
-impl Config {
-    /// The secrets that issuers share with us, each with its issuer.
-    #[must_use]
-    pub fn shared_secrets(&self) -> Vec<SharedSecret> {
-        let named = self.callers.iter().filter_map(CallerConfig::shared_secret);
-        named
-            .map(|(name, issuer)| SharedSecret { name: name.to_owned(), issuer: issuer.to_owned() })
-            .collect()
-    }
+/// The secrets that issuers share with us, each with its issuer.
+#[must_use]
+pub fn shared_secrets(config: &Config) -> Vec<SharedSecret> {
+    let named = config.callers.iter().filter_map(CallerConfig::shared_secret);
+    named.map(|(name, issuer)| SharedSecret { name: name.to_owned(), issuer: issuer.to_owned() }).collect()
 }
 
 /// What callers' credentials are checked with where the keys don't come from a secret: `ROOMPASS_API_KEYS`, and
@@ -118,7 +114,7 @@ pub fn callers_keys(
     lookup: impl Fn(&str) -> Option<String>,
 ) -> Result<CallerKeys, ConfigError> {
     let variable = |name: &str| lookup(name).filter(|text| !text.is_empty());
-    Ok(CallerKeys::of_environment(&SIGNING_MEMBERS, &config.shared_secrets(), variable)?)
+    Ok(CallerKeys::of_environment(&SIGNING_MEMBERS, &shared_secrets(config), variable)?)
 }
 
 /// A file's path is one line without an equals sign or a bracket; TOML that says anything has one of them. JSON is no
@@ -138,12 +134,6 @@ fn origins(list: &str) -> Result<Vec<Origin>, ConfigError> {
             problem: format!("each origin {error}"),
         },
     )
-}
-
-impl From<MalformedSecret> for ConfigError {
-    fn from(error: MalformedSecret) -> Self {
-        Self::Variable { variable: error.member, problem: error.problem }
-    }
 }
 
 fn missing(variable: &str, other: &str) -> ConfigError {

@@ -96,7 +96,10 @@ mod tests {
         let config = Config::parse(CALLERS, "x.toml").unwrap();
         let warned = |secret: &str| {
             let members = serde_json::from_str(secret).unwrap();
-            of_callers(&config, &CallerKeys::read(&members, &SIGNING_MEMBERS, &config.shared_secrets()))
+            of_callers(
+                &config,
+                &CallerKeys::read(&members, &SIGNING_MEMBERS, &super::super::shared_secrets(&config)),
+            )
         };
         assert_eq!(
             warned("{}"),

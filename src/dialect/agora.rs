@@ -13,11 +13,11 @@ use super::{
     Asks, BadRequest, Granted, Participant, Presence, Received, Refuse, Refused, Reply, Route, Row, Sample,
     Wishes,
 };
-use crate::config::Dialect;
 use crate::domain::agora::{Account, ChannelName, ChatUser, RtmUser, TokenVersion, Uid};
 use crate::domain::{
     Ask, Identity, InvalidField, Limits, LoginAsk, LoginService, Provider, Role, RoomAsk, RoomName, Ttl,
 };
+use roompass_core::config::Dialect;
 
 pub(super) const ROW: Row = Row {
     dialect: Dialect::Agora,

@@ -25,9 +25,9 @@ pub use routes::{Found, PathParameters, Routes};
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
 use serde_json::Value;
 
-use crate::config::{Config, Dialect};
 use crate::domain::{Ask, InvalidField, Limits, Pass, Provider, ServerUrl, Ttl};
 use crate::json::JsonError;
+use roompass_core::config::{Config, Dialect};
 
 use crate::mint::Token;
 

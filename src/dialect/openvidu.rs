@@ -9,8 +9,8 @@ use super::{
     Asks, BadRequest, Granted, Participant, Presence, Received, Refused, Reply, Route, Row, Sample, Wishes,
     standard,
 };
-use crate::config::Dialect;
 use crate::domain::{Identity, RoomAsk, RoomName};
+use roompass_core::config::Dialect;
 
 pub(super) const ROW: Row = Row {
     dialect: Dialect::Openvidu,

@@ -6,8 +6,8 @@ use super::fields::{members, text};
 use super::{
     Asks, BadRequest, Granted, Participant, Presence, Received, Reply, Route, Row, openvidu, standard,
 };
-use crate::config::Dialect;
 use crate::domain::{Identity, RoomAsk, RoomName};
+use roompass_core::config::Dialect;
 
 pub(super) const ROW: Row = Row {
     dialect: Dialect::Quickstart,

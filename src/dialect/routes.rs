@@ -7,7 +7,7 @@ use matchit::Router;
 use percent_encoding::percent_decode_str;
 
 use super::{Reply, Route, Row};
-use crate::config::Dialect;
+use roompass_core::config::Dialect;
 
 /// The routes that are served.
 pub struct Routes {

@@ -7,8 +7,8 @@ use axum::http::{Method, StatusCode};
 use serde_json::json;
 
 use super::{Asks, BadRequest, Granted, Received, Reply, Route, Row, Sample, Wishes, standard};
-use crate::config::Dialect;
 use crate::domain::{RoomAsk, Ttl};
+use roompass_core::config::Dialect;
 
 /// The header that names the sandbox.
 pub const SANDBOX_ID: &str = "x-sandbox-id";

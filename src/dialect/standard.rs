@@ -8,11 +8,11 @@ use serde_json::{Map, Value, json};
 
 use super::fields::{members, text};
 use super::{Asks, BadRequest, Granted, Participant, Presence, Received, Reply, Route, Row, Sample, Wishes};
-use crate::config::Dialect;
 use crate::domain::{
     Attributes, Identity, InvalidField, Limits, Metadata, ParticipantName, Provider, RoomAsk, RoomConfig,
     RoomName, Ttl,
 };
+use roompass_core::config::Dialect;
 
 /// Where the standard endpoint answers. Both are in use: the first in LiveKit's documentation, the second in its starter
 /// applications.

@@ -4,7 +4,7 @@ use axum::http::{Method, StatusCode};
 use serde_json::json;
 
 use super::{Granted, Refused, Reply, Route, Row, standard};
-use crate::config::Dialect;
+use roompass_core::config::Dialect;
 
 pub(super) const ROW: Row = Row {
     dialect: Dialect::TokenServer,

@@ -11,7 +11,7 @@ use axum::response::Response;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::{outcome, request_id};
-use crate::config::{Cors, Origin};
+use roompass_core::config::{Cors, Origin};
 
 /// Answers a preflight before anybody is asked who they are, and marks every answer, errors too.
 pub(super) fn layer(cors: &Cors) -> CorsLayer {

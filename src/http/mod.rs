@@ -32,12 +32,12 @@ pub use refusal::{KINDS, Kind, Refusal};
 pub use request_id::RequestId;
 
 use crate::auth::Callers;
-use crate::config::{Config, Dialect};
 use crate::dialect::Routes;
 use crate::domain::Context;
 use crate::keys::Keys;
 use crate::mint::Settings;
 use crate::policy::Policy;
+use roompass_core::config::{Config, Dialect};
 
 /// In the extensions of what stands for an event of AWS's that no HTTP request made.
 #[derive(Debug, Clone, Copy)]
@@ -73,13 +73,13 @@ pub fn router_for(
     keys: Keys,
     surroundings: Surroundings,
 ) -> Router {
-    let Config { http, cors, limits, dialects, sandbox, agora, rules, .. } = config;
+    let Config { http, cors, limits, dialects, sandbox, agora, policy, .. } = config;
     let routes = Routes::new(&dialects, http.base_path.as_str());
     let served: Vec<_> = routes.served().map(|(method, path)| format!("{method} {path}")).collect();
     let stages = Stages {
         routes,
         callers,
-        policy: Policy::new(rules, limits.clone()),
+        policy,
         keys,
         settings: Settings { limits, agora_version: agora.token_version },
         sandboxes: sandbox.ids,

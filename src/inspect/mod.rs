@@ -109,7 +109,7 @@ mod tests {
     use crate::domain::agora::TokenVersion;
     use crate::domain::{
         Context, Grants, Identity, Limits, LoginService, Opens, Pass, Provider, RoomName, RoomPass,
-        ServerUrl, Ttl, operating_system_randomness,
+        ServerUrl, Ttl,
     };
     use crate::keys::{AgoraKeys, Deployment, LiveKitKeys, SigningKeys};
     use crate::mint::{self, Settings, crc32};
@@ -249,7 +249,7 @@ mod tests {
     fn minted(passes: &[Pass], agora_version: TokenVersion, keys: &SigningKeys, now: u64) -> String {
         let provider = if keys.agora().is_ok() { Provider::Agora } else { Provider::LiveKit };
         let settings = Settings { limits: Limits::default(), agora_version };
-        let context = Context { now, randomness: operating_system_randomness };
+        let context = Context { now, randomness: crate::system::randomness };
         mint::token(passes, provider, keys, &settings, &context).unwrap().expose().to_owned()
     }
 

@@ -25,9 +25,9 @@ pub use secret::{Deployment, NotConfigured, Secret, SecretRules, SigningKeys};
 pub use secrets_manager::SecretsManager;
 
 use crate::auth::{CallerKeySource, CallerKeys, CallerKeysUnavailable};
-use crate::config::KeyAges;
 use crate::domain::{Context, MalformedSecret};
 use crate::refreshing::{Age, Missing, Refresh, Refreshing, Schedule, TimedOut};
+use roompass_core::config::KeyAges;
 
 /// A place where the one secret is kept.
 pub trait SecretStore: Send + Sync {

@@ -210,7 +210,7 @@ mod tests {
 
     /// What a verifier, which reads the clock itself, takes for valid.
     fn now() -> u64 {
-        crate::domain::Context::of_the_system().now
+        crate::system::context().now
     }
 
     fn pass(room: &str, identity: &str, metadata: &str, attributes: BTreeMap<String, String>) -> Pass {

@@ -5,7 +5,6 @@ use std::future::pending;
 use tokio::sync::Semaphore;
 
 use super::*;
-use crate::domain::operating_system_randomness;
 
 const MORNING: u64 = 1_795_000_000;
 const DAY: u64 = 24 * 3_600;
@@ -260,7 +259,7 @@ async fn a_fetch_that_takes_too_long_has_failed() {
 
 #[test]
 fn waits_are_drawn_from_the_whole_range() {
-    let waits: HashSet<_> = (0..1_000).map(|_| drawn_from(&(6..=15), operating_system_randomness)).collect();
+    let waits: HashSet<_> = (0..1_000).map(|_| drawn_from(&(6..=15), crate::system::randomness)).collect();
     assert_eq!(waits, (6..=15).collect());
-    assert_eq!(drawn_from(&(30..=30), operating_system_randomness), 30);
+    assert_eq!(drawn_from(&(30..=30), crate::system::randomness), 30);
 }

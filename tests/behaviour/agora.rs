@@ -6,7 +6,6 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use miniz_oxide::inflate::decompress_to_vec_zlib;
 use roompass::config::Config;
-use roompass::domain::Context;
 use roompass::http::router;
 use roompass::keys::{Keys, Secret};
 use serde_json::{Value, json};
@@ -23,7 +22,7 @@ fn served(policy: &str) -> Router {
     let config = Config::parse(&format!("dialects = [\"agora\"]\n{policy}"), "test.toml").unwrap();
     let secret = json!({"AGORA_APP_ID": APP_ID, "AGORA_APP_CERTIFICATE": CERTIFICATE});
     let Secret { signing, callers } = rules(&config).read(&secret.to_string()).unwrap();
-    router(config, Keys::given(signing.unwrap(), callers), Context::of_the_system)
+    router(config, Keys::given(signing.unwrap(), callers), roompass::system::context)
 }
 
 /// Every caller gets what it asks for.

@@ -11,7 +11,7 @@ fn a_mistake_in_the_file_compiled_in_ends_the_build_with_the_same_line() {
     let package = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mistaken");
     let _ = fs::remove_dir_all(&package);
     fs::create_dir_all(&package).unwrap();
-    for part in ["Cargo.toml", "Cargo.lock", "build.rs", "src"] {
+    for part in ["Cargo.toml", "Cargo.lock", "build.rs", "core", "src"] {
         symlink(root.join(part), package.join(part)).unwrap();
     }
     let mistake = "[[caller]]\nname = \"a\"\nkind = \"anonymus\"\n";

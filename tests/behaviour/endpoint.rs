@@ -365,7 +365,7 @@ async fn errors_are_one_shape() {
 }
 
 fn pinned_context() -> Context {
-    Context { randomness: |bytes| bytes.fill(7), ..Context::of_the_system() }
+    Context { randomness: |bytes| bytes.fill(7), ..roompass::system::context() }
 }
 
 /// A service whose every random byte is a seven.
@@ -398,7 +398,7 @@ async fn without_keys_no_request_gets_a_token_and_each_may_try_again() {
         || Ok("{\"LIVEKIT_URL\": \"canary\"}".into()),
     ] {
         let keys = stored_in(Store(answer));
-        let service = router(Config::parse(OPEN, "test.toml").unwrap(), keys, Context::of_the_system);
+        let service = router(Config::parse(OPEN, "test.toml").unwrap(), keys, roompass::system::context);
         for request in
             [request(Method::POST, "/getToken", &[], ""), request(Method::GET, "/healthz", &[], "")]
         {
@@ -413,7 +413,7 @@ async fn without_keys_no_request_gets_a_token_and_each_may_try_again() {
 #[tokio::test]
 async fn with_agoras_keys_alone_no_request_gets_a_livekit_token_and_trying_again_does_not_help() {
     let keys = stored_in(Store(|| Ok(AGORA_ALONE.into())));
-    let service = router(Config::parse(OPEN, "test.toml").unwrap(), keys, Context::of_the_system);
+    let service = router(Config::parse(OPEN, "test.toml").unwrap(), keys, roompass::system::context);
     let answer = post(&service, "").await;
     let problem = answer.refused(503, "livekit_not_configured");
     assert_eq!(
@@ -424,7 +424,7 @@ async fn with_agoras_keys_alone_no_request_gets_a_livekit_token_and_trying_again
     let health = send(&service, request(Method::GET, "/healthz", &[], "")).await;
     health.refused(503, "livekit_not_configured");
     let both = Config::parse(&format!("dialects = [\"standard\", \"agora\"]\n{OPEN}"), "test.toml").unwrap();
-    let service = router(both, stored_in(Store(|| Ok(AGORA_ALONE.into()))), Context::of_the_system);
+    let service = router(both, stored_in(Store(|| Ok(AGORA_ALONE.into()))), roompass::system::context);
     assert_eq!(send(&service, request(Method::GET, "/healthz", &[], "")).await.status, StatusCode::OK);
 }
 
@@ -442,7 +442,7 @@ async fn health_is_the_version_when_keys_are_available() {
 async fn a_defect_of_ours_is_a_500_that_shows_nothing() {
     let keys = stored_in(Store(|| panic!("canary")));
     let config = format!("[cors]\norigins = [\"*\"]\n{OPEN}");
-    let service = router(Config::parse(&config, "test.toml").unwrap(), keys, Context::of_the_system);
+    let service = router(Config::parse(&config, "test.toml").unwrap(), keys, roompass::system::context);
     let answer = post(&service, "").await;
     assert!(!answer.refused(500, "internal_error").to_string().contains("canary"));
     assert_eq!(answer.header("access-control-allow-origin"), "*");

@@ -8,7 +8,6 @@ use std::sync::Once;
 
 use roompass::auth::{Caller, Callers};
 use roompass::config::Config;
-use roompass::domain::Context;
 use roompass::http::{Hosts, router_for};
 use roompass::log::{Format, Lines};
 use serde_json::json;
@@ -87,7 +86,8 @@ async fn a_refusals_line_says_who_asked_for_what_and_why_each_rule_was_skipped()
         let caller =
             Caller { subject: Some(subject.into()), claims: claims(team), ..Caller::anonymous("app") };
         let config = Config::parse(config, "test.toml").unwrap();
-        let service = router_for(Callers::always(caller), Hosts::Any, config, keys(), Context::of_the_system);
+        let service =
+            router_for(Callers::always(caller), Hosts::Any, config, keys(), roompass::system::context);
         let line = logged(async {
             post(&service, json!({"room_name": "blue:x"})).await.refused(403, "room_not_allowed");
         });

@@ -10,7 +10,7 @@ use roompass::config::Config;
 use roompass::dialect::standard;
 use roompass::domain::{Context, Grants, Pass, RoomConfig, RoomPass};
 use roompass::http::Refusal;
-use roompass::policy::{Denial, Policy};
+use roompass::policy::Denial;
 use serde_json::{Map, Value, json};
 
 use crate::support::keys_with;
@@ -432,9 +432,9 @@ fn outcome_of(policy: &str, caller: &Caller, request: &Value) -> String {
 }
 
 fn decide(policy: &str, caller: &Caller, request: &Value) -> Result<Pass, Denial> {
-    let Config { rules, limits, .. } = Config::parse(policy, "policy.toml").unwrap();
+    let Config { policy, limits, .. } = Config::parse(policy, "policy.toml").unwrap();
     let request = standard::parse(request.to_string().as_bytes(), &limits).unwrap();
-    Policy::new(rules, limits).decide(caller, request.into(), &at(0)).outcome
+    policy.decide(caller, request.into(), &at(0)).outcome
 }
 
 fn at(now: u64) -> Context {

@@ -8,7 +8,6 @@ use axum::Router;
 use axum::http::Method;
 use roompass::auth::{ApiKeyHash, new_key};
 use roompass::config::{Config, KeyAges};
-use roompass::domain::{Context, operating_system_randomness};
 use roompass::http::router;
 use roompass::keys::{Keys, SecretStore, StoreError, StoredSecret};
 use serde_json::{Value, json};
@@ -30,7 +29,7 @@ impl SecretStore for Store {
 fn function(config: &str, secret: Value) -> Router {
     let config = Config::parse(config, "test.toml").unwrap();
     let keys = Keys::stored_in(Box::new(Store(secret)), rules(&config), KeyAges::default());
-    router(config, keys, Context::of_the_system)
+    router(config, keys, roompass::system::context)
 }
 
 #[tokio::test]
@@ -98,7 +97,7 @@ async fn an_empty_or_short_api_key_is_never_a_credential_whatever_hash_is_stored
         let stored = json!({"ROOMPASS_API_KEYS": {"web": ApiKeyHash::of(text).to_string()}});
         let config = Config::parse(BACKEND, "test.toml").unwrap();
         let keys = keys_with(&config, &stored);
-        let service = router(config, keys, Context::of_the_system);
+        let service = router(config, keys, roompass::system::context);
         for (header, value) in [
             ("x-api-key", text.to_owned()),
             ("authorization", format!("Bearer {text}")),
@@ -115,7 +114,7 @@ async fn an_empty_or_short_api_key_is_never_a_credential_whatever_hash_is_stored
 
 #[tokio::test]
 async fn one_hash_under_two_names_lets_neither_in_and_keeps_no_other_out() {
-    let (twice, once) = (new_key(operating_system_randomness), new_key(operating_system_randomness));
+    let (twice, once) = (new_key(roompass::system::randomness), new_key(roompass::system::randomness));
     let hash = |key: &str| ApiKeyHash::of(key).to_string();
     let secret = json!({
         "LIVEKIT_URL": "wss://a.example", "LIVEKIT_API_KEY": API_KEY, "LIVEKIT_API_SECRET": API_SECRET,

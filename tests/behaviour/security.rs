@@ -12,7 +12,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use roompass::auth::{ApiKeyHash, new_key};
 use roompass::auth::{AuthError, Callers};
 use roompass::config::Config;
-use roompass::domain::{Context, operating_system_randomness};
+use roompass::domain::Context;
 use roompass::http::router;
 use roompass::keys::{SecretStore, StoreError, StoredSecret};
 use serde_json::{Value, json};
@@ -44,12 +44,12 @@ fn knowing(config: &str, secrets: &[(&str, &str)], api_keys: &Value) -> Router {
         members[*name] = json!(secret);
     }
     let keys = keys_with(&config, &members);
-    router(config, keys, Context::of_the_system)
+    router(config, keys, roompass::system::context)
 }
 
 /// The system's randomness, at a time of the test's own.
 fn at(now: u64) -> Context {
-    Context { now, ..Context::of_the_system() }
+    Context { now, ..roompass::system::context() }
 }
 
 async fn ask(service: &Router, headers: &[(&str, &str)]) -> Answer {
@@ -1183,7 +1183,7 @@ async fn what_a_caller_shows_is_in_no_answer_and_not_in_the_log() {
     let mut issuer = Issuer::with(&[&key]).await;
     let keyed = "[[caller]]\nname = \"backend\"\nkind = \"api-key\"\n";
     let config = app(&issuer.url, "[\"ES256\"]") + keyed + MEMBERS;
-    let kept = new_key(operating_system_randomness);
+    let kept = new_key(roompass::system::randomness);
     let service = knowing(&config, &[], &json!({"batch": ApiKeyHash::of(&kept).to_string()}));
     let with = |claim: &str, value: Value| {
         let mut claims = issuer.claims();
@@ -1265,7 +1265,7 @@ async fn a_good_key_is_never_refused_while_the_secret_store_is_down() {
         + "secret = \"SHARED\"\n[[caller]]\nname = \"backend\"\nkind = \"api-key\"\n"
         + &MEMBERS.replace("[\"app\"]", "[\"app\", \"backend\"]").replace("{sub}", "{random}");
     let service =
-        router(Config::parse(&config, "test.toml").unwrap(), stored_in(Down), Context::of_the_system);
+        router(Config::parse(&config, "test.toml").unwrap(), stored_in(Down), roompass::system::context);
     let claims = json!({"iss": "https://a.example", "aud": "calls", "sub": "ada", "exp": 4_000_000_000_u64});
     let token = compact(r#"{"alg":"HS256"}"#, &claims.to_string(), hs256(&[7; 32]));
     assert_unavailable(&bearing(&service, &token).await, "a shared secret");
@@ -1297,7 +1297,7 @@ async fn a_pass_ends_no_later_than_the_credential_when_the_rule_says_so() {
     let (seconds, _) = lifetime("within_credential = true\nttl = \"1m\"", json!(now + 10_000)).await;
     assert_eq!(seconds, 60, "the rule's own ttl is shorter");
 
-    let kept = new_key(operating_system_randomness);
+    let kept = new_key(roompass::system::randomness);
     let soon = now + 100;
     let expires =
         humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + std::time::Duration::from_secs(soon));
@@ -1313,7 +1313,7 @@ async fn a_pass_ends_no_later_than_the_credential_when_the_rule_says_so() {
 
 #[tokio::test]
 async fn api_keys_are_recognised_by_their_hashes_alone() {
-    let [good, ended, later, unknown] = [(); 4].map(|()| new_key(operating_system_randomness));
+    let [good, ended, later, unknown] = [(); 4].map(|()| new_key(roompass::system::randomness));
     let hash = |key: &str| ApiKeyHash::of(key).to_string();
     let kept = json!({
         "backend": hash(&good),

@@ -8,7 +8,6 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http_body_util::BodyExt;
 use livekit_api::access_token::TokenVerifier;
 use roompass::config::{Config, KeyAges};
-use roompass::domain::Context;
 use roompass::http::router;
 use roompass::keys::{Deployment, Keys, Secret, SecretRules, SecretStore};
 use serde_json::{Value, json};
@@ -55,11 +54,15 @@ pub(crate) fn stored_in(store: impl SecretStore + 'static) -> Keys {
 
 /// How the function reads its secret.
 pub(crate) fn rules(config: &Config) -> SecretRules {
-    SecretRules { deployment: Deployment::Lambda, server: None, shared: config.shared_secrets() }
+    SecretRules {
+        deployment: Deployment::Lambda,
+        server: None,
+        shared: roompass::config::shared_secrets(config),
+    }
 }
 
 pub(crate) fn service(config: &str) -> Router {
-    router(Config::parse(config, "test.toml").unwrap(), keys(), Context::of_the_system)
+    router(Config::parse(config, "test.toml").unwrap(), keys(), roompass::system::context)
 }
 
 /// An answer, whole.

@@ -6,7 +6,7 @@ use clap::Args;
 use roompass::auth::{Caller, CallerConfig, CallerKind};
 use roompass::config::{Config, ConfigError, ConfigSource, Dialect, Environment, warnings};
 use roompass::dialect::{Participant, Presence, Row};
-use roompass::domain::{Provider, RoomName, Ttl, operating_system_randomness};
+use roompass::domain::{Provider, RoomName, Ttl};
 use roompass::keys::Deployment;
 use roompass::policy::{RoomPattern, Rule, Source, Template, identity_notes};
 use roompass::url;
@@ -23,14 +23,14 @@ pub(crate) struct Options {
 /// Who may get what.
 ///
 /// # Errors
-/// At the first mistake.
+/// All the mistakes.
 pub(crate) fn run(options: Options) -> Result<Page, ConfigError> {
     let mut environment = Environment::of_this_process(Deployment::Local)?;
     if let Some(file) = options.file {
         environment.config = ConfigSource::Argument(file);
     }
     let (config, policy) = development::load(&environment)?;
-    let Config { callers, rules, dialects, .. } = &config;
+    let Config { callers, dialects, .. } = &config;
     let mut page = Page::default();
     if policy == Policy::Development {
         page.line(
@@ -48,7 +48,7 @@ pub(crate) fn run(options: Options) -> Result<Page, ConfigError> {
     }
     let known = callers.iter().map(|caller| [caller.name.clone(), known_by(caller)]);
     page.table(["caller", "credential"], known.collect());
-    for rule in rules {
+    for rule in config.policy.rules() {
         page.line("");
         page.line(format!("RULE {}", rule.name));
         for (part, said) in of_rule(rule, dialects) {
@@ -177,7 +177,8 @@ fn list<T: ToString>(items: &[T]) -> String {
 
 /// What is valid and still worth knowing.
 fn notes(config: &Config) -> Vec<String> {
-    let Config { callers, rules, dialects, .. } = config;
+    let Config { callers, policy, dialects, .. } = config;
+    let rules = policy.rules();
     let mut notes: Vec<_> = warnings::of_config(config).into_iter().collect();
     for rule in rules {
         notes.extend(of_identity(rule, callers));
@@ -285,6 +286,6 @@ fn may_set(rule: &Rule, path: &str) -> bool {
 
 /// Whether it matches the rooms that are generated where a rule has no `default_room`.
 fn matches_a_generated_room(pattern: &RoomPattern) -> bool {
-    let generated = RoomName::generated(operating_system_randomness);
+    let generated = RoomName::generated(roompass::system::randomness);
     pattern.matches(generated.as_str(), &Caller::anonymous("anyone")) == Ok(true)
 }

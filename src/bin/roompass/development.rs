@@ -1,7 +1,7 @@
 //! What the command does while no caller is configured, so that work can begin before there's a login: it accepts every
 //! request, on this machine. A function in Lambda refuses every request then.
 
-use roompass::config::{Config, ConfigError, Cors, Dialect, Environment, KeySource, Origin};
+use roompass::config::{self, Config, ConfigError, Environment, KeySource, Origin};
 
 /// Where the callers and rules are from.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -19,26 +19,14 @@ pub(crate) enum Policy {
 /// # Errors
 /// Where the file can't be read or has a mistake in it.
 pub(crate) fn load(environment: &Environment) -> Result<(Config, Policy), ConfigError> {
-    let configured = Config::load(environment)?;
+    let configured = config::load(environment)?;
     if !configured.callers.is_empty() {
         return Ok((configured, Policy::Configured));
     }
-    let development = Config::parse(FILE, "development.toml")?;
-    let Config { callers, rules, .. } = development;
-    let written = configured.dialects != [Dialect::Standard];
-    let cors = match &environment.keys {
-        _ if !configured.cors.origins.is_empty() => configured.cors,
-        keys if are_worth_something(keys) => Cors { origins: Origin::of_this_machine(), ..configured.cors },
-        _ => Cors { origins: development.cors.origins, ..configured.cors },
-    };
-    let config = Config {
-        dialects: if written { configured.dialects } else { development.dialects },
-        sandbox: if configured.sandbox.ids.is_empty() { development.sandbox } else { configured.sandbox },
-        cors,
-        callers,
-        rules,
-        ..configured
-    };
+    let mut config = config::load_with_callers_of(environment, FILE)?;
+    if configured.cors.origins.is_empty() && are_worth_something(&environment.keys) {
+        config.cors.origins = Origin::of_this_machine();
+    }
     Ok((config, Policy::Development))
 }
 

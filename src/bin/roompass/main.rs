@@ -10,12 +10,11 @@ mod screen;
 mod serve;
 
 use std::convert::Infallible;
-use std::fmt::Display;
+use std::error::Error;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use roompass::auth::{ApiKeyHash, new_key};
-use roompass::domain::operating_system_randomness;
 use roompass::escape::escaped;
 
 use screen::Page;
@@ -69,7 +68,7 @@ fn as_escaped(error: clap::Error) -> clap::Error {
 }
 
 fn api_key(name: &str) -> Page {
-    let key = new_key(operating_system_randomness);
+    let key = new_key(roompass::system::randomness);
     let mut page = Page::default();
     page.line(&key);
     page.line("Shown once: store it now. Add its hash to the secret, under ROOMPASS_API_KEYS:");
@@ -77,12 +76,12 @@ fn api_key(name: &str) -> Page {
     page
 }
 
-/// What was asked for on standard output, or one line on standard error.
-fn done(done: Result<Page, impl Display>) -> ExitCode {
+/// What was asked for on standard output, or what went wrong on standard error.
+fn done(done: Result<Page, impl Error + 'static>) -> ExitCode {
     match done {
         Ok(page) => printed(&page, ExitCode::SUCCESS),
         Err(error) => {
-            screen::complain(error);
+            screen::complain(&error);
             ExitCode::FAILURE
         }
     }

@@ -23,7 +23,7 @@ pub(crate) fn curl(url: &str, config: &Config, everyone: Option<&Caller>) -> Res
     };
     let row = Row::of(dialect(&config.dialects));
     let sandbox = config.sandbox.ids.first().filter(|_| row.dialect == Dialect::Sandbox).map(String::as_str);
-    let of_caller = || config.rules.iter().filter(|rule| rule.callers.contains(&caller.name));
+    let of_caller = || config.policy.rules().iter().filter(|rule| rule.callers.contains(&caller.name));
     let unconditional = of_caller().find(|rule| rule.when.unmet_by(&caller, sandbox).is_none());
     let rule = unconditional.or(of_caller().next());
     let Sample { path, header, body } = (row.sample)(&Wishes {

@@ -1,9 +1,11 @@
 //! What the commands print. Everything goes through here, so text from outside (claims, files, requests, arguments) can
 //! neither control the terminal nor forge a line: each line is escaped, and only a [`Page`] starts a new one.
 
-use std::fmt::Display;
+use std::error::Error;
 use std::io::{self, Write};
+use std::iter;
 
+use roompass::config::ConfigError;
 use roompass::escape::escaped;
 use serde_json::Value;
 
@@ -84,9 +86,14 @@ impl Page {
     }
 }
 
-/// One line on standard error.
-pub(crate) fn complain(error: impl Display) {
-    let _ = writeln!(io::stderr().lock(), "roompass: {}", escaped(&error.to_string()));
+/// What went wrong, on standard error, in one line; of the configuration, each mistake in its own.
+pub(crate) fn complain(error: &(dyn Error + 'static)) {
+    let mut causes = iter::successors(Some(error), |&error| error.source());
+    let of_config = causes.find_map(|cause| cause.downcast_ref::<ConfigError>());
+    let lines = of_config.map_or_else(|| vec![error.to_string()], ConfigError::lines);
+    for line in lines {
+        let _ = writeln!(io::stderr().lock(), "roompass: {}", escaped(&line));
+    }
 }
 
 const WIDTH: usize = 110;

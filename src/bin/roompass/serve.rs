@@ -10,7 +10,7 @@ use roompass::config::{
     Config, ConfigError, Dialect, Environment, KeySource, Origin, callers_keys, warnings,
 };
 use roompass::dialect::{Routes, Row};
-use roompass::domain::{Context, Provider, ServerUrl};
+use roompass::domain::{Provider, ServerUrl};
 use roompass::http::Hosts;
 use roompass::keys::{Deployment, Keys, LiveKitKeys, SigningKeys};
 use roompass::{http, log, url};
@@ -49,7 +49,7 @@ enum LogFormat {
 /// Why serving couldn't start, or ended.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServeError {
-    #[error(transparent)]
+    #[error("{0}")]
     Config(#[from] ConfigError),
     #[error(
         "ROOMPASS_SECRET_ID is for the function in Lambda: set LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET here"
@@ -155,7 +155,7 @@ async fn serve(
     }
     let callers = everyone.map_or_else(|| Callers::new(config.callers.clone()), Callers::always);
     let keys = Keys::given(keys, callers_keys);
-    let router = http::router_for(callers, hosts, config, keys, Context::of_the_system);
+    let router = http::router_for(callers, hosts, config, keys, roompass::system::context);
     let (ending, ended) = tokio::sync::watch::channel(());
     let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
         asked_to_end().await;

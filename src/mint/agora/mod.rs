@@ -146,7 +146,7 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
-    use crate::domain::{Identity, Limits, Randomness, RoomName, operating_system_randomness};
+    use crate::domain::{Identity, Limits, Randomness, RoomName};
 
     /// A known answer, from `tests/vectors`.
     #[derive(Deserialize)]
@@ -397,9 +397,9 @@ mod tests {
             let pass = pass(room, identity, Grants::default(), 60);
             let login = login(identity, 60);
             let minted = [
-                rtc(&pass, TokenVersion::V007, &keys, 1, operating_system_randomness),
-                rtc(&pass, TokenVersion::V006, &keys, 1, operating_system_randomness),
-                rtc_and_rtm(&pass, &login, &keys, 1, operating_system_randomness),
+                rtc(&pass, TokenVersion::V007, &keys, 1, crate::system::randomness),
+                rtc(&pass, TokenVersion::V006, &keys, 1, crate::system::randomness),
+                rtc_and_rtm(&pass, &login, &keys, 1, crate::system::randomness),
             ];
             for minted in minted {
                 assert!(matches!(minted, Err(MintError::NotForAgora(_))), "{room:?} {identity:?}");
@@ -411,9 +411,9 @@ mod tests {
         for wild in ["0", "00", "*", " ", "ada*"] {
             not_signed("room", wild);
             for minted in [
-                rtm(&login(wild, 60), TokenVersion::V007, &keys, 1, operating_system_randomness),
-                rtm(&login(wild, 60), TokenVersion::V006, &keys, 1, operating_system_randomness),
-                chat_user(&login(wild, 60), &keys, 1, operating_system_randomness),
+                rtm(&login(wild, 60), TokenVersion::V007, &keys, 1, crate::system::randomness),
+                rtm(&login(wild, 60), TokenVersion::V006, &keys, 1, crate::system::randomness),
+                chat_user(&login(wild, 60), &keys, 1, crate::system::randomness),
             ] {
                 assert!(matches!(minted, Err(MintError::NotForAgora(_))), "{wild:?}");
             }
@@ -426,7 +426,7 @@ mod tests {
         let pass = pass("room", "ada", Grants::default(), 60);
         let tokens: HashSet<_> = (0..100)
             .map(|_| {
-                rtc(&pass, TokenVersion::V007, &keys, 1, operating_system_randomness)
+                rtc(&pass, TokenVersion::V007, &keys, 1, crate::system::randomness)
                     .unwrap()
                     .expose()
                     .to_owned()
@@ -443,8 +443,7 @@ mod tests {
     fn a_clock_that_a_token_cannot_say_signs_nothing() {
         let keys = keys(&vectors()[0]);
         for (now, possible) in [(0, true), (4_294_880_895, true), (4_294_880_896, false), (u64::MAX, false)] {
-            let token =
-                rtm(&login("ada", 86_400), TokenVersion::V006, &keys, now, operating_system_randomness);
+            let token = rtm(&login("ada", 86_400), TokenVersion::V006, &keys, now, crate::system::randomness);
             assert_eq!(token.is_ok(), possible, "{now}");
         }
     }

@@ -7,13 +7,13 @@ mod request;
 use std::path::PathBuf;
 
 use clap::Args;
-use roompass::auth::{Caller, CallerConfig, CallerKind};
+use roompass::auth::{Caller, CallerConfig, CallerKind, check_claims};
 use roompass::config::{ConfigError, Environment};
-use roompass::domain::{Ask, Context, LoginService, Provider};
+use roompass::domain::{Ask, LoginService, Provider};
 use roompass::http::Refusal;
 use roompass::keys::Deployment;
 use roompass::mint::Settings;
-use roompass::policy::{Decision, Policy as Rules, Skipped};
+use roompass::policy::{Decision, Skipped};
 use serde_json::{Map, Value, json};
 
 use crate::caller_file::{self, InvalidCallerFile};
@@ -46,7 +46,7 @@ pub(crate) struct Options {
 /// Why nothing could be explained.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ExplainError {
-    #[error(transparent)]
+    #[error("{0}")]
     Config(#[from] ConfigError),
     #[error(transparent)]
     CallerFile(#[from] InvalidCallerFile),
@@ -91,17 +91,16 @@ pub(crate) fn run(options: &Options) -> Result<Explained, ExplainError> {
     let body = body.map_or_else(String::new, |body| body.to_string());
     let (path, sandbox) = (options.path.as_deref(), options.sandbox.as_deref());
     let (provider, asks) = request::asks(&Sent { path, sandbox, body: body.as_bytes() }, &config)?;
-    let context = Context::of_the_system();
+    let context = roompass::system::context();
     let refused =
         options.caller.is_some().then(|| refused_anyway(&caller, &config.callers, context.now)).flatten();
     let settings = Settings { limits: config.limits.clone(), agora_version: config.agora.token_version };
-    let rules = Rules::new(config.rules, config.limits);
     let decided = asks.into_iter().map(|(member, ask)| {
         let login = match &ask {
             Ask::Room(_) => None,
             Ask::Login(ask) => Some(ask.service),
         };
-        Decided { member, login, decision: rules.decide(&caller, ask, &context) }
+        Decided { member, login, decision: config.policy.decide(&caller, ask, &context) }
     });
     let decided: Vec<_> = decided.collect();
     let outcome = match provider {
@@ -121,11 +120,8 @@ pub(crate) fn run(options: &Options) -> Result<Explained, ExplainError> {
 
 /// Why a token with the caller's claims isn't accepted, whatever the rules say.
 fn refused_anyway(caller: &Caller, callers: &[CallerConfig], now: u64) -> Option<String> {
-    callers
-        .iter()
-        .find(|config| config.name == caller.name)?
-        .refuses(&caller.claims, now)
-        .map(|why| format!("invalid token: {why}"))
+    let config = callers.iter().find(|config| config.name == caller.name)?;
+    check_claims(config, &caller.claims, now).err().map(|why| format!("invalid token: {why}"))
 }
 
 fn caller(options: &Options, callers: &[CallerConfig], policy: Policy) -> Result<Caller, ExplainError> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::offer::RoomOffer;
 use super::{Denial, Offered, Rule, compound};
-use crate::auth::Caller;
+use crate::caller::Caller;
 use crate::domain::{
     Ask, Attributes, Grants, Identity, Limits, LoginAsk, Metadata, Opens, ParticipantName, Pass, Role,
     RoomAsk, RoomConfig, RoomPass, Ttl,

@@ -28,8 +28,7 @@ pub use context::Context;
 pub(crate) use duration::within;
 pub use egress::{Egress, EgressRequest};
 pub use field::InvalidField;
-pub(crate) use generated::{READABLE_LENGTH, is_readable, readable};
-pub use generated::{Randomness, operating_system_randomness};
+pub use generated::{READABLE_LENGTH, Randomness, is_readable, readable};
 pub use grants::{
     AgentEndpoint, AgentThread, CloudAgents, Grants, Inference, Kind, Observability, Sip, TrackSource,
 };

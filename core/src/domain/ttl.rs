@@ -19,7 +19,8 @@ impl Ttl {
     const MOST: Duration = Duration::from_hours(24);
 
     /// So many minutes.
-    pub(crate) const fn minutes(minutes: u64) -> Self {
+    #[must_use]
+    pub const fn minutes(minutes: u64) -> Self {
         Self(Duration::from_mins(minutes))
     }
 

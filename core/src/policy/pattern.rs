@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 
 use super::template::{InvalidTemplate, Part, Unfit, fill, parts};
-use crate::auth::Caller;
+use crate::caller::Caller;
 
 /// A room name in which `*` stands for any text, the empty one included, and placeholders for what is known of the
 /// caller. Everything else is literal, the caller's values too.

@@ -4,7 +4,7 @@
 use super::Rule;
 use super::source::Source;
 use super::template::{Part, Template};
-use crate::auth::{CallerConfig, CallerKind};
+use crate::caller::{CallerConfig, CallerKind};
 
 /// Why callers of two authorities could get one identity by these rules, if they could: two rules, or one twice.
 pub(super) fn shared(rule: &Rule, other: &Rule, callers: &[CallerConfig]) -> Option<String> {

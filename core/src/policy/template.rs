@@ -9,7 +9,7 @@ use std::fmt;
 use serde::Deserialize;
 
 use super::source::{InvalidSource, Source};
-use crate::auth::Caller;
+use crate::caller::Caller;
 use crate::domain::{Randomness, readable};
 
 /// A text with placeholders: `{sub}`, `{iss}`, `{claims.path.to.value}`, `{random}`. A brace is written twice.

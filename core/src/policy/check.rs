@@ -7,7 +7,7 @@ use super::condition::Condition;
 use super::source::Source;
 use super::template::{Part, Template};
 use super::{RoomPattern, Rule, identities};
-use crate::auth::{Caller, CallerConfig, CallerKind};
+use crate::caller::{Caller, CallerConfig, CallerKind};
 
 /// What is wrong with a rule, and the key in it that says so.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,14 +22,14 @@ impl Mistake {
     }
 }
 
-/// The first rule with a mistake, by its position, and what the mistake is. `sandboxes` are those that may be asked
-/// through, if any are served.
-pub(crate) fn mistake(
+/// The first mistake of each rule that has one, by the rule's position. `sandboxes` are those that requests may name, if
+/// any are served.
+pub(crate) fn mistakes(
     rules: &[Rule],
     callers: &[CallerConfig],
     sandboxes: Option<&[String]>,
-) -> Option<(usize, Mistake)> {
-    rules.iter().enumerate().find_map(|(position, rule)| {
+) -> impl Iterator<Item = (usize, Mistake)> {
+    rules.iter().enumerate().filter_map(move |(position, rule)| {
         let earlier = &rules[..position];
         let Mistake { key, problem } = impossible(rule, callers)
             .or_else(|| unreachable_entry(rule))
@@ -142,7 +142,7 @@ fn never_asked_through(is: &Condition, sandboxes: Option<&[String]>) -> Option<M
         Condition::Equal(id) => std::slice::from_ref(id),
         Condition::OneOf(ids) => ids,
         Condition::Contains(_) => {
-            return Some(Mistake::new("when", "wants a list as sandbox_id, and it's a text"));
+            return Some(Mistake::new("when", "needs a list as sandbox_id, which is a string"));
         }
     };
     let unknown = ids.iter().find(|id| !sandboxes.unwrap_or_default().iter().any(|known| *id == known))?;
@@ -259,7 +259,11 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::auth::WrittenCaller;
+    use crate::caller::WrittenCaller;
+
+    fn first_mistake(rules: &[Rule], callers: &[CallerConfig]) -> Option<(usize, Mistake)> {
+        mistakes(rules, callers, None).next()
+    }
 
     #[derive(serde::Deserialize)]
     struct File {
@@ -332,7 +336,7 @@ mod tests {
             subjects in (part(), part()), names in (part(), part()),
         ) {
             let (caller, rule) = file(first, second);
-            if mistake(&rule, &caller, None).is_some() {
+            if first_mistake(&rule, &caller).is_some() {
                 return Ok(());
             }
             let identity = |rule: &Rule, issuer: &str, subject: &str, name: &str| {
@@ -357,13 +361,13 @@ mod tests {
         for other in IDENTITIES {
             let check = |first: &str, second: &str| {
                 let (callers, rules) = file(first, second);
-                (mistake(&rules, &callers, None), identities::notes(&rules, &callers))
+                (first_mistake(&rules, &callers), identities::notes(&rules, &callers))
             };
             assert_eq!(check(UNSET, other), check("user-{random}", other), "before {other:?}");
             assert_eq!(check(other, UNSET), check(other, "user-{random}"), "after {other:?}");
         }
         let (callers, rules) = file("{sub}", UNSET);
-        assert!(mistake(&rules, &callers, None).unwrap().1.problem.contains("one identity"));
+        assert!(first_mistake(&rules, &callers).unwrap().1.problem.contains("one identity"));
     }
 
     #[test]
@@ -372,7 +376,7 @@ mod tests {
             let (callers, mut rules) = file(first, second);
             rules[1].callers = vec!["one".into()];
             rules[0].rooms = vec![RoomPattern::try_from("lobby".to_owned()).unwrap()];
-            assert_eq!(mistake(&rules, &callers, None), None, "{first} {second}");
+            assert_eq!(first_mistake(&rules, &callers), None, "{first} {second}");
             identities::notes(&rules, &callers)
         };
         for (first, second) in [

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::template::{Template, Unfit};
 use super::{Denial, Rule};
-use crate::auth::Caller;
+use crate::caller::Caller;
 use crate::domain::{
     Ask, Identity, InvalidField, Limits, LoginService, Metadata, ParticipantName, Randomness, RoomAsk,
     RoomName,

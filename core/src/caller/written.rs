@@ -5,6 +5,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 use super::issuer::{Algorithm, Issuer, KeyPlace};
+use super::mistake::InvalidCaller;
 use super::via::Via;
 use crate::url::has_userinfo;
 
@@ -94,23 +95,10 @@ enum Kind {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "must be a text, or a list of texts")]
+#[serde(untagged, expecting = "must be a string, or a list of strings")]
 enum OneOrMore {
     One(String),
     More(Vec<String>),
-}
-
-/// What is wrong with a `[[caller]]`, and with which key of it.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct InvalidCaller {
-    pub(crate) key: &'static str,
-    pub(crate) problem: String,
-}
-
-impl InvalidCaller {
-    pub(super) fn new(key: &'static str, problem: impl Into<String>) -> Self {
-        Self { key, problem: problem.into() }
-    }
 }
 
 impl TryFrom<WrittenCaller> for CallerConfig {
@@ -185,10 +173,9 @@ fn kind(written: WrittenCaller) -> Result<CallerKind, InvalidCaller> {
     }
 }
 
-/// The first caller that can't stand beside the others, by its position, and why.
-#[must_use]
-pub(crate) fn mistake(callers: &[CallerConfig]) -> Option<(usize, InvalidCaller)> {
-    callers.iter().enumerate().find_map(|(position, caller)| {
+/// The callers that can't stand beside the others, each by its position, and why.
+pub(crate) fn mistakes(callers: &[CallerConfig]) -> impl Iterator<Item = (usize, InvalidCaller)> {
+    callers.iter().enumerate().filter_map(|(position, caller)| {
         let earlier = &callers[..position];
         let found = unnamed(caller, earlier)
             .or_else(|| earlier.iter().find_map(|other| unreachable(caller, other)))

@@ -3,28 +3,22 @@
 /// Where random bytes come from: fills the whole slice.
 pub type Randomness = fn(&mut [u8]);
 
-/// The operating system's own source, for everything but tests.
-///
-/// # Panics
-/// Where the operating system has none; no input reaches that.
-pub fn operating_system_randomness(bytes: &mut [u8]) {
-    getrandom::fill(bytes).expect("the operating system has a source of randomness");
-}
-
 /// Twenty characters, five random bits each.
-pub(crate) fn readable(randomness: Randomness) -> String {
+#[must_use]
+pub fn readable(randomness: Randomness) -> String {
     let mut bytes = [0; READABLE_LENGTH];
     randomness(&mut bytes);
     bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect()
 }
 
 /// Whether a byte is one that [`readable`] writes.
-pub(crate) fn is_readable(byte: u8) -> bool {
+#[must_use]
+pub fn is_readable(byte: u8) -> bool {
     ALPHABET.contains(&byte)
 }
 
 /// How many characters [`readable`] writes.
-pub(crate) const READABLE_LENGTH: usize = 20;
+pub const READABLE_LENGTH: usize = 20;
 /// Crockford's base 32: without the letters i, l, o and u, which are mistaken for others.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
@@ -33,6 +27,10 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+
+    fn operating_system_randomness(bytes: &mut [u8]) {
+        getrandom::fill(bytes).unwrap();
+    }
 
     #[test]
     fn every_random_bit_counts() {

@@ -4,7 +4,8 @@
 use std::borrow::Cow;
 
 /// Whether a URL contains a user name or a password, as `https://user:password@host` does, with whatever is in them.
-pub(crate) fn has_userinfo(url: &str) -> bool {
+#[must_use]
+pub fn has_userinfo(url: &str) -> bool {
     let after_scheme = url.split_once("://").map(|(_, rest)| rest);
     after_scheme.and_then(|rest| rest.split_once('@')).is_some_and(|(before, _)| !is_host_and_path(before))
 }

@@ -2,9 +2,8 @@
 //! down, so that a request has one time and tests pin both.
 
 use std::fmt;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::generated::{Randomness, operating_system_randomness};
+use super::generated::Randomness;
 
 /// The time of a request, and where its random bytes come from.
 #[derive(Clone, Copy)]
@@ -13,15 +12,6 @@ pub struct Context {
     pub now: u64,
     /// Where random bytes come from.
     pub randomness: Randomness,
-}
-
-impl Context {
-    /// The system's time and randomness, for everything but tests.
-    #[must_use]
-    pub fn of_the_system() -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        Self { now, randomness: operating_system_randomness }
-    }
 }
 
 impl fmt::Debug for Context {

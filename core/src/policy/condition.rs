@@ -8,7 +8,7 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::source::Source;
-use crate::auth::Caller;
+use crate::caller::Caller;
 
 /// `when`: all of these hold.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -113,7 +113,7 @@ impl<'de> Deserialize<'de> for Condition {
             type Value = Condition;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a text, a number, true, false, { one_of = [..] } or { contains = .. }")
+                formatter.write_str("a string, a number, true, false, { one_of = [..] } or { contains = .. }")
             }
 
             fn visit_str<E>(self, text: &str) -> Result<Condition, E> {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::auth::Caller;
+use crate::caller::Caller;
 
 /// `sub`, `iss`, or `claims.path.to.value`; in conditions `sandbox_id` too. A name in the path that holds dots, slashes or colons is written in
 /// double quotes: `claims."https://example.com/roles"`.

@@ -12,7 +12,7 @@
 //! | `denial` | why nothing is given |
 
 mod agents;
-pub(crate) mod check;
+mod check;
 mod compound;
 mod condition;
 mod denial;
@@ -26,6 +26,7 @@ mod rule;
 mod source;
 mod template;
 
+pub(crate) use check::mistakes;
 pub use compound::AgentProblem;
 pub use condition::{Condition, Conditions};
 pub use denial::Denial;
@@ -38,11 +39,11 @@ pub use template::{Template, Unfit};
 
 use offer::Offered;
 
-use crate::auth::Caller;
+use crate::caller::Caller;
 use crate::domain::{Ask, Context, Limits, Pass};
 
 /// The rules, in their order, and the limits of what they make.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Policy {
     rules: Vec<Rule>,
     limits: Limits,
@@ -58,10 +59,16 @@ pub struct Decision {
 }
 
 impl Policy {
-    /// The rules as configured.
+    /// These rules, unchecked: [`crate::config::Config::parse`] makes a policy of checked ones.
     #[must_use]
     pub fn new(rules: Vec<Rule>, limits: Limits) -> Self {
         Self { rules, limits }
+    }
+
+    /// The rules, in their order.
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
     }
 
     /// What the first rule that matches gives for an ask.

@@ -4,7 +4,7 @@ use http::Uri;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::config::InvalidCaller;
+use super::mistake::InvalidCaller;
 use crate::url::has_userinfo;
 
 /// An issuer, and what its tokens must be.
@@ -77,7 +77,9 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    pub(super) fn parse(name: &str) -> Option<Self> {
+    /// The algorithm of this name, if it's one that is supported.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
         ALGORITHMS.into_iter().find(|algorithm| algorithm.name() == name)
     }
 
@@ -124,10 +126,12 @@ impl KeyPlace {
                 "secret",
                 "secret goes with algorithms = [\"HS256\"] alone, and without jwks_url",
             )),
-            (Some(url), None) => safe(&url).map(Self::At).ok_or_else(|| unsafe_url("jwks_url", "jwks_url")),
+            (Some(url), None) => {
+                safe_url(&url).map(Self::At).ok_or_else(|| unsafe_url("jwks_url", "jwks_url"))
+            }
             (None, None) => {
                 let discovery = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
-                safe(&discovery)
+                safe_url(&discovery)
                     .map(Self::Discovered)
                     .ok_or_else(|| unsafe_url("issuer", "issuer (or else a jwks_url)"))
             }
@@ -162,7 +166,8 @@ fn unsafe_url(key: &'static str, what: &str) -> InvalidCaller {
 }
 
 /// A URL that nobody on the way can answer for: https, or this machine.
-pub(super) fn safe(url: &str) -> Option<Uri> {
+#[must_use]
+pub fn safe_url(url: &str) -> Option<Uri> {
     let uri: Uri = url.parse().ok()?;
     let here = matches!(uri.host()?, "127.0.0.1" | "[::1]" | "localhost");
     let plain = !has_userinfo(url);
@@ -202,8 +207,6 @@ const ALGORITHMS: [Algorithm; 10] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::API_KEYS;
-    use crate::keys::{API_KEY, API_SECRET, APP_CERTIFICATE, APP_ID, URL};
 
     fn problem(written: impl Into<toml::Value>) -> String {
         secret_name(written.into()).unwrap_err().problem
@@ -227,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_shared_secret_never_goes_by_a_name_that_stands_for_something_else() {
-        for name in [URL, API_KEY, API_SECRET, APP_ID, APP_CERTIFICATE, API_KEYS] {
+        for name in TAKEN {
             assert!(problem(name).contains("stands for something else"), "{name}");
         }
     }

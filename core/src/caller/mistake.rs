@@ -1,0 +1,14 @@
+//! What is wrong with a `[[caller]]`.
+
+/// What is wrong with a `[[caller]]`, and with which key of it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct InvalidCaller {
+    pub(crate) key: &'static str,
+    pub(crate) problem: String,
+}
+
+impl InvalidCaller {
+    pub(super) fn new(key: &'static str, problem: impl Into<String>) -> Self {
+        Self { key, problem: problem.into() }
+    }
+}

@@ -1,0 +1,597 @@
+//! What the file says, and what is said of mistakes in it.
+
+use super::*;
+
+fn mistake(text: &str) -> String {
+    Config::parse(text, "x.toml").unwrap_err().to_string()
+}
+
+/// The file that comes with the program.
+const SHIPPED: &str = include_str!("../../../../roompass.toml");
+const CALLER: &str = "[[caller]]\nname = \"a\"\nkind = \"anonymous\"\n";
+
+#[test]
+fn the_file_compiled_in_is_sound_and_lets_nobody_in() {
+    let config = Config::parse(SHIPPED, "roompass.toml").unwrap();
+    assert!(config.callers.is_empty());
+    assert!(config.policy.rules().is_empty());
+}
+
+#[test]
+fn the_example_in_it_is_sound_too() {
+    let lines = SHIPPED.lines().filter_map(|line| line.strip_prefix("#:"));
+    let example: Vec<_> = lines.map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
+    let config = Config::parse(&example.join("\n"), "the example").unwrap();
+    assert_eq!((config.callers.len(), config.policy.rules().len()), (3, 4));
+}
+
+#[test]
+fn a_mistake_is_named_with_its_file_line_and_key() {
+    for (text, message) in [
+        (
+            "[https]",
+            "x.toml:1:2: unknown field `https`, expected one of `http`, `cors`, `keys`, `limits`, `dialects`, `sandbox`, `agora`, `caller`, `rule` (in `[https]`)",
+        ),
+        (
+            "[limits]\nmax_room_name_length = 300",
+            "x.toml:2:24: must be 32 to 256 bytes (in `max_room_name_length = 300`)",
+        ),
+        (
+            "[limits]\n  max_token_size = \"1k\"",
+            "x.toml:2:20: invalid type: string \"1k\", expected a whole number, 0 or more (in `max_token_size = \"1k\"`)",
+        ),
+        (
+            "[cors]\norigins = [\"https://a/\"]",
+            "x.toml:2:11: must be \"*\" or scheme://host[:port] without a user name or a path, such as https://app.example.com, or http://localhost:* for any port there (in `origins = [\"https://a/\"]`)",
+        ),
+        (
+            "[keys]\nrefresh_after = \"0s\"",
+            "x.toml:2:17: must be a whole number of seconds, minutes or hours from \"1s\" to \"24h\", such as \"10m\" (in `refresh_after = \"0s\"`)",
+        ),
+        (
+            "[keys]\nmax_age = \"1m\"",
+            "x.toml:1:1: max_age (1m) must not be shorter than refresh_after (5m) (in `[keys]`)",
+        ),
+        (
+            "[[rule]]\nttl = 600",
+            "x.toml:2:7: invalid type: integer `600`, expected a whole number of seconds, minutes or hours from \"1s\" to \"24h\", such as \"10m\" (in `ttl = 600`)",
+        ),
+        (
+            "[http]\nbase_path = \"calls\"",
+            "x.toml:2:13: must be empty or like \"/calls\": a slash before each part, none at the end, and letters, digits and -._~ in the parts (in `base_path = \"calls\"`)",
+        ),
+        (
+            "[[rule]]\nagents = [5]",
+            "x.toml:2:11: invalid type: integer `5`, expected an agent's name, or { name = \"..\", deployments = [..], client_may_set = [..], max = 1 } (in `agents = [5]`)",
+        ),
+        (
+            "[[rule]]\nwhen.sub = 1.5",
+            "x.toml:2:12: invalid type: floating point `1.5`, expected a string, a number, true, false, { one_of = [..] } or { contains = .. } (in `when.sub = 1.5`)",
+        ),
+        (
+            "[[caller]]\nname = \"a\"\nkind = \"open\"",
+            "x.toml:3:8: unknown variant `open`, expected one of `anonymous`, `api-key`, `gateway`, `jwt` (in `kind = \"open\"`)",
+        ),
+        ("[[caller]]\nname = \"a\"", "x.toml:1:1: missing field `kind` (in `[[caller]]`)"),
+        ("a = = b", "x.toml:1:5: extra `=`, expected nothing"),
+    ] {
+        assert_eq!(mistake(text), message);
+    }
+}
+
+#[test]
+fn a_mistake_is_told_in_the_words_of_the_file() {
+    let jwt = "[[caller]]\nname = 'a'\nkind = 'jwt'\nissuer = 'https://i'\n";
+    let in_a_rule = |line: &str| format!("[[rule]]\n{line}");
+    for (text, message) in [
+        (
+            "cors.origins = '*'".to_owned(),
+            "x.toml:1:16: invalid type: string \"*\", expected a list, such as [\"…\"] (in `cors.origins = '*'`)",
+        ),
+        (in_a_rule("callers = 'a'"), "expected a list, such as [\"…\"] (in"),
+        (in_a_rule("when = 'sub'"), "expected a table (in"),
+        (in_a_rule("grants = true"), "expected a table (in"),
+        (in_a_rule("grants.room_admin = 'yes'"), "expected true or false (in"),
+        (in_a_rule("name = { a = 1 }"), "invalid type: table, expected a string, such as \"…\" (in"),
+        (in_a_rule("name = []"), "invalid type: list, expected a string, such as \"…\" (in"),
+        (
+            in_a_rule("when = { sub = { one_of = [] } }"),
+            "one_of must list a value: nothing is one of none (in",
+        ),
+        ("limits.max_token_size = -1".to_owned(), "expected a whole number, 0 or more (in"),
+        ("dialects = [5]".to_owned(), "x.toml:1:13: must be a string (in"),
+        ("[[caller]]\nname = 'a'\nkind = 5".to_owned(), "x.toml:3:8: must be a string (in"),
+        (
+            format!("{jwt}audience = 5"),
+            "x.toml:5:12: must be a string, or a list of strings (in `audience = 5`)",
+        ),
+        (
+            format!("{jwt}audience = 'a'\nalgorithms = ['RS256', 'ES256', 'RS256']"),
+            "x.toml:6:1: caller \"a\": algorithms must not list one twice (in",
+        ),
+        (
+            "[caller]\nname = 'a'".to_owned(),
+            "x.toml:1:1: each caller is a table of its own in a list: write [[caller]], with two brackets (in `[caller]`)",
+        ),
+        (format!("{CALLER}[rule]\nname = 'a'"), "write [[rule]], with two brackets (in `[rule]`)"),
+        (
+            format!("{CALLER}dialects = ['agora']"),
+            "x.toml:4:1: dialects stands above all tables: move it to the beginning of the file (in `dialects = …`)",
+        ),
+    ] {
+        let mistake = mistake(&text);
+        assert!(mistake.contains(message), "{mistake}");
+    }
+}
+
+#[test]
+fn what_may_be_a_secret_is_shown_in_no_mistake() {
+    let jwt = "[[caller]]\nname = 'a'\nkind = 'jwt'\nissuer = 'i'\naudience = 'a'\nalgorithms = ['HS256']\n";
+    for (text, told) in [
+        (
+            format!("{jwt}secret = 'canary of thirty-two bytes and more'"),
+            "x.toml:7:1: caller \"a\": secret must be the name of the shared secret, and not the secret itself: \
+             capital letters, digits and _, 128 at most, such as \"LOGIN_SECRET\" (in `secret = …`)",
+        ),
+        (format!("{jwt}\"secret\"=\"\"\"\ncanary\"\"\""), "(in `\"secret = …`)"),
+        (format!("{jwt}secret = ['canary']"), "(in `secret = …`)"),
+        (format!("{jwt}secret = 'canary'").replace("HS256", "RS256"), "(in `secret = …`)"),
+        (format!("{CALLER}secret = 'canary'"), "secret is for kind = \"jwt\" alone (in `secret = …`)"),
+        (
+            "caller = [{ name = 'a', kind = 'jwt', secret = 'canary', audience = 5 }]".to_owned(),
+            "(in `caller = [{ name = 'a', kind = 'jwt', secret = …`)",
+        ),
+        (format!("{jwt}shared_secret = 'canary'"), "(in `shared_secret = …`)"),
+        ("LIVEKIT_API_SECRET = 'canary'".to_owned(), "(in `LIVEKIT_API_SECRET = …`)"),
+        ("LIVEKIT_API_SECRET=canary".to_owned(), "x.toml:1:20: string values must be quoted"),
+        (
+            "{\n  \"LIVEKIT_API_SECRET\": \"canary==\"\n}".to_owned(),
+            "x.toml:1:1: this is JSON, and must be TOML",
+        ),
+        ("canary==".to_owned(), "x.toml:1:8: extra `=`"),
+        ("canary".to_owned(), "x.toml:1:7: key with no value, expected `=`"),
+    ] {
+        let mistake = mistake(&text);
+        assert!(mistake.contains(told) && !mistake.contains("canary"), "{mistake}");
+    }
+}
+
+#[test]
+fn a_rule_that_could_never_give_a_pass_is_a_mistake() {
+    for (rule, message) in [
+        (
+            "callers = [\"b\"]\nrooms = [\"*\"]",
+            "x.toml:6:1: rule \"r\" is for caller \"b\", and no [[caller]] has that name (in `callers = [\"b\"]`)",
+        ),
+        (
+            "callers = []\nrooms = [\"*\"]",
+            "x.toml:6:1: rule \"r\" is for no caller: callers must list at least one (in `callers = []`)",
+        ),
+        (
+            "callers = [\"a\"]\nrooms = [\"\"]",
+            "x.toml:7:9: a room pattern must not be empty: write \"*\" for any room (in `rooms = [\"\"]`)",
+        ),
+        (
+            "callers = [\"a\"]\nrooms = [\"*\"]\nttl = \"2d\"",
+            "x.toml:8:7: must be a whole number of seconds, minutes or hours from \"1s\" to \"24h\", such as \"10m\" (in `ttl = \"2d\"`)",
+        ),
+        ("callers = [\"a\"]\nrooms = [\"*\"]\ngrants.can_fly = true", "x.toml:8:8: unknown field"),
+    ] {
+        let text = format!("{CALLER}[[rule]]\nname = \"r\"\n{rule}");
+        assert!(mistake(&text).starts_with(message), "{}", mistake(&text));
+    }
+}
+
+#[test]
+fn a_mistake_in_a_rule_is_told_at_its_key() {
+    for (lines, key) in [
+        ("callers = [\"b\"]\nrooms = [\"*\"]", "callers"),
+        ("callers = []\nrooms = [\"*\"]", "callers"),
+        ("rooms = []\ncallers = [\"a\"]\ndefault_room = \"red\"", "default_room"),
+        ("callers = [\"a\"]\nrooms = [\"*\"]\nttl = \"2m\"\nmax_ttl = \"1m\"", "max_ttl"),
+        ("callers = [\"a\"]\nrooms = [\"*\"]\nwithin_credential = true", "within_credential"),
+        ("callers = [\"a\"]\nrooms = [\"{sub}:*\"]\nidentity = \"x\"", "rooms"),
+        ("callers = [\"a\"]\nrooms = [\"*\"]\nidentity = \"{sub}\"", "identity"),
+        ("callers = [\"a\"]\nrooms = [\"*\"]\ndefault_room = \"{sub}\"", "default_room"),
+        ("callers = [\"a\"]\nrooms = [\"*\"]\nparticipant_name = \"{sub}\"", "participant_name"),
+        ("callers = [\"a\"]\nrooms = [\"*\"]\nparticipant_metadata = \"{sub}\"", "participant_metadata"),
+        (
+            "callers = [\"a\"]\nrooms = [\"*\"]\nparticipant_attributes = { a = \"{sub}\" }",
+            "participant_attributes",
+        ),
+        ("callers = [\"a\"]\nrooms = [\"*\"]\nwhen = { sub = \"x\" }", "when"),
+        ("callers = [\"a\"]\nrooms = [\"red\"]\ndefault_room = \"blue\"", "default_room"),
+    ] {
+        let mistake = mistake(&format!("{CALLER}[[rule]]\nname = \"r\"\n{lines}"));
+        assert!(mistake.contains(&format!("(in `{key} = ")), "{mistake}");
+    }
+}
+
+#[test]
+fn a_rule_for_a_sandbox_that_nobody_can_ask_through_is_a_mistake() {
+    let rule = |when: &str| {
+        format!(
+            "{CALLER}[[rule]]\nname = \"r\"\ncallers = [\"a\"]\nrooms = [\"*\"]\nwhen = {{ sandbox_id = {when} }}"
+        )
+    };
+    let served = "dialects = [\"standard\", \"sandbox\"]\nsandbox.ids = [\"demo\", \"other\"]\n";
+    for (text, message) in [
+        (
+            rule("\"demo\""),
+            "x.toml:8:1: rule \"r\" is for the sandbox \"demo\", and dialects doesn't list \"sandbox\" (in `when = { sandbox_id = \"demo\" }`)",
+        ),
+        (
+            served.to_owned() + &rule("\"deom\""),
+            "x.toml:10:1: rule \"r\" is for the sandbox \"deom\", which [sandbox] ids doesn't list (in `when = { sandbox_id = \"deom\" }`)",
+        ),
+        (
+            served.to_owned() + &rule("{ one_of = [\"demo\", \"deom\"] }"),
+            "x.toml:10:1: rule \"r\" is for the sandbox \"deom\", which [sandbox] ids doesn't list (in `when = { sandbox_id = { one_of = [\"demo\", \"deom\"] } }`)",
+        ),
+        (
+            served.to_owned() + &rule("{ contains = \"demo\" }"),
+            "x.toml:10:1: rule \"r\" needs a list as sandbox_id, which is a string (in `when = { sandbox_id = { contains = \"demo\" } }`)",
+        ),
+    ] {
+        assert_eq!(mistake(&text), message);
+    }
+    for when in ["\"demo\"", "{ one_of = [\"demo\", \"other\"] }"] {
+        assert!(Config::parse(&(served.to_owned() + &rule(when)), "x.toml").is_ok());
+    }
+}
+
+#[test]
+fn a_dialect_is_listed_once() {
+    assert_eq!(
+        mistake("dialects = [\"standard\", \"openvidu\", \"standard\"]"),
+        "x.toml:1:12: dialects must not list one twice (in `dialects = [\"standard\", \"openvidu\", \"standard\"]`)"
+    );
+}
+
+#[test]
+fn a_caller_that_could_never_be_is_a_mistake() {
+    let jwt = "[[caller]]\nname = \"j\"\nkind = \"jwt\"\n";
+    for (text, message) in [
+        (CALLER.repeat(2), "x.toml:5:1: there are two callers called \"a\""),
+        (
+            CALLER.to_owned() + &CALLER.replace("\"a\"", "\"b\""),
+            "x.toml:5:1: caller \"b\" is unreachable: \"a\" before it accepts every request. Move \"a\" to the end",
+        ),
+        (
+            format!("{CALLER}issuer = \"x\""),
+            "x.toml:4:1: caller \"a\": issuer is for kind = \"jwt\" alone (in `issuer = \"x\"`)",
+        ),
+        (
+            "[[caller]]\nname = \"g\"\nkind = \"gateway\"".to_owned(),
+            "x.toml:3:1: caller \"g\": kind = \"gateway\" needs via",
+        ),
+        (jwt.to_owned(), "x.toml:3:1: caller \"j\": kind = \"jwt\" needs issuer"),
+        (
+            format!("{jwt}issuer = \"https://i\"\nalgorithms = [\"RS256\"]"),
+            "x.toml:3:1: caller \"j\": kind = \"jwt\" needs audience",
+        ),
+        (
+            format!("{jwt}issuer = \"http://i\"\naudience = \"a\"\nalgorithms = [\"RS256\"]"),
+            "x.toml:4:1: caller \"j\": issuer (or else a jwks_url) must be an https URL",
+        ),
+        (
+            format!(
+                "{jwt}issuer = \"i\"\naudience = \"a\"\nalgorithms = [\"HS256\", \"RS256\"]\nsecret = \"S\""
+            ),
+            "x.toml:7:1: caller \"j\": secret goes with algorithms = [\"HS256\"] alone",
+        ),
+        (
+            format!("{jwt}issuer = \"https://i\"\naudience = [\"\"]\nalgorithms = [\"RS256\"]"),
+            "x.toml:5:1: caller \"j\": audience must not be empty (in `audience = [\"\"]`)",
+        ),
+        (
+            "caller = [{ name = \"a\", kind = \"api-key\", via = \"jwt\" }]".to_owned(),
+            "x.toml:1:43: caller \"a\": via is for kind = \"gateway\" alone",
+        ),
+        (
+            format!("{jwt}issuer = \"i\"\naudience = \"a\"\nalgorithms = [\"none\"]"),
+            "x.toml:6:15: unknown variant `none`",
+        ),
+    ] {
+        assert!(mistake(&text).starts_with(message), "{}", mistake(&text));
+    }
+}
+
+#[test]
+fn a_caller_whose_credentials_an_earlier_one_takes_is_a_mistake() {
+    let caller = |name: &str, lines: &str| format!("[[caller]]\nname = {name:?}\n{lines}\n");
+    let jwt = |more: &str| {
+        format!(
+            "kind = \"jwt\"\nissuer = \"https://i.example\"\njwks_url = \"https://i.example/keys\"\n{more}"
+        )
+    };
+    let narrow = "audience = \"a\"\nalgorithms = [\"RS256\"]\nrequired_claims = { use = \"id\" }";
+    let wide = "audience = [\"b\", \"a\"]\nalgorithms = [\"ES256\", \"RS256\"]";
+    for (first, second, message) in [
+        (
+            "kind = \"api-key\"".to_owned(),
+            "kind = \"api-key\"".to_owned(),
+            "x.toml:6:1: caller \"b\" is unreachable: \"a\" accepts every API key. Use one caller of this kind, and tell keys apart by their names: when = { sub = \"web\" } (in `kind = \"api-key\"`)",
+        ),
+        (
+            "kind = \"gateway\"\nvia = \"lambda\"".to_owned(),
+            "kind = \"gateway\"\nvia = \"lambda\"".to_owned(),
+            "x.toml:8:1: caller \"b\" is unreachable: \"a\" accepts every request with this authorizer. Remove one of the two (in `via = \"lambda\"`)",
+        ),
+        (
+            jwt(narrow),
+            jwt(narrow),
+            "\"a\" accepts every token that it would. Put the narrower one first, or remove it",
+        ),
+        (jwt(wide), jwt(narrow), "\"a\" accepts every token that it would"),
+        (
+            jwt(wide),
+            jwt(&(narrow.to_owned() + "\ntyp = \"at+jwt\"")),
+            "\"a\" accepts every token that it would",
+        ),
+    ] {
+        let mistake = mistake(&(caller("a", &first) + &caller("b", &second)));
+        assert!(mistake.contains(message), "{mistake}");
+    }
+    for (first, second) in [
+        (jwt(narrow), jwt(wide)),
+        (jwt(&(wide.to_owned() + "\ntyp = \"at+jwt\"")), jwt(narrow)),
+        (jwt(wide), jwt(&narrow.replace("\"a\"", "\"c\""))),
+        (jwt(wide), jwt(&narrow.replace("RS256", "PS256"))),
+        (jwt(wide), jwt(narrow).replace("/keys", "/more")),
+        ("kind = \"gateway\"\nvia = \"lambda\"".to_owned(), "kind = \"gateway\"\nvia = \"jwt\"".to_owned()),
+        ("kind = \"api-key\"".to_owned(), "kind = \"anonymous\"".to_owned()),
+    ] {
+        let read = Config::parse(&(caller("a", &first) + &caller("b", &second)), "x.toml");
+        assert!(read.is_ok(), "{read:?}");
+    }
+}
+
+#[test]
+fn two_issuers_never_share_one_secret() {
+    let caller = |name: &str, issuer: &str, secret: &str| {
+        format!(
+            "[[caller]]\nname = {name:?}\nkind = \"jwt\"\nissuer = {issuer:?}\naudience = {name:?}\nalgorithms = [\"HS256\"]\nsecret = {secret:?}\n"
+        )
+    };
+    assert_eq!(
+        mistake(&(caller("a", "one", "LOGIN") + &caller("b", "two", "LOGIN"))),
+        "x.toml:14:1: caller \"b\": secret must not be that of caller \"a\" too, whose issuer is different: each issuer needs a secret of its own (in `secret = …`)"
+    );
+    for second in [caller("b", "two", "OTHER"), caller("b", "one", "LOGIN"), caller("b", "one", "OTHER")] {
+        assert!(Config::parse(&(caller("a", "one", "LOGIN") + &second), "x.toml").is_ok(), "{second}");
+    }
+}
+
+#[test]
+fn two_rules_need_two_names() {
+    let rule = "[[rule]]\nname = \"r\"\ncallers = [\"a\"]\nrooms = [\"*\"]\n";
+    assert_eq!(
+        mistake(&format!("{CALLER}{rule}{rule}")),
+        "x.toml:9:1: rule \"r\" has the same name as an earlier rule (in `name = \"r\"`)"
+    );
+}
+
+const TWO_ISSUERS: &str = r#"
+    caller = [
+      { name = "one", kind = "jwt", issuer = "https://one", audience = "a", algorithms = ["RS256"] },
+      { name = "two", kind = "jwt", issuer = "https://two", audience = "a", algorithms = ["RS256"] },
+      { name = "other", kind = "jwt", issuer = "https://one", audience = "b", algorithms = ["RS256"], required_claims = { use = "id" } },
+      { name = "function", kind = "gateway", via = "lambda" },
+      { name = "pool", kind = "gateway", via = "cognito" },
+      { name = "signer", kind = "gateway", via = "iam" },
+      { name = "anyone", kind = "anonymous" },
+    ]
+"#;
+
+fn of_rules(rules: &str) -> Result<(), String> {
+    let read = Config::parse(&format!("{TWO_ISSUERS}rule = [{rules}]"), "x.toml");
+    read.map(|_| ()).map_err(|error| error.to_string())
+}
+
+#[test]
+fn two_people_of_two_issuers_never_get_one_identity() {
+    let rule = |name: &str, callers: &str, identity: &str| {
+        format!(
+            "{{ name = {name:?}, callers = [{callers}], rooms = [\"{name}:*\"], identity = {identity:?} }},"
+        )
+    };
+    let both = "\"one\", \"two\"";
+    for (rules, clash) in [
+        (rule("r", both, "{sub}"), true),
+        (rule("r", both, "{iss}|{sub}"), false),
+        (rule("r", both, "{sub}|{random}"), false),
+        (rule("r", both, "kiosk"), true),
+        (rule("r", "\"one\", \"other\"", "{sub}"), false),
+        (rule("r", "\"one\"", "{sub}") + &rule("s", "\"two\"", "{sub}"), true),
+        (rule("r", "\"one\"", "one:{sub}") + &rule("s", "\"two\"", "two:{sub}"), false),
+        (rule("r", "\"one\"", "one:{sub}") + &rule("s", "\"two\"", "one:{claims.name}"), true),
+        (rule("r", "\"one\"", "{sub}") + &rule("s", "\"two\"", "two:{sub}"), true),
+        (rule("r", "\"one\"", "{sub}-{random}") + &rule("s", "\"two\"", "{sub}"), true),
+        (rule("r", "\"one\"", "{sub}") + &rule("s", "\"two\"", "{sub}-{random}"), true),
+        (rule("r", "\"one\"", "{sub}-{random}") + &rule("s", "\"two\"", "{sub}-{random}"), false),
+    ] {
+        let read = of_rules(&rules);
+        assert_eq!(read.is_err(), clash, "{rules} {read:?}");
+        assert!(read.is_ok() || read.unwrap_err().contains("for two people of two issuers"));
+    }
+}
+
+#[test]
+fn an_issuer_is_no_caller_that_is_called_like_it() {
+    let jwt = "{ name = 'app', kind = 'jwt', issuer = 'backend', jwks_url = 'https://a.example', audience = 'a', algorithms = ['RS256'] }";
+    let rule = "rule = [{ name = 'r', callers = ['app', 'backend'], rooms = ['*'], identity = '{sub}' }]";
+    for other in ["kind = 'api-key'", "kind = 'gateway', via = 'cognito'"] {
+        let text = format!("caller = [{jwt}, {{ name = 'backend', {other} }}]\n{rule}");
+        assert!(mistake(&text).contains("for two people of two issuers"), "{}", mistake(&text));
+    }
+}
+
+#[expect(clippy::too_many_lines, reason = "one table of mistakes")]
+#[test]
+fn a_rule_that_is_never_reached_or_never_fits_is_a_mistake() {
+    for (rules, message) in [
+        (
+            "{ name = 'a', callers = ['one', 'two'], rooms = ['*'] }, { name = 'b', callers = ['one'], rooms = ['x'] }",
+            "rule \"b\" is never reached: rule \"a\" before it decides all that it's for",
+        ),
+        (
+            "{ name = 'a', callers = ['one'], rooms = ['*'] }, { name = 'b', callers = ['one'], rooms = ['*'], when = { sub = 'x' } }",
+            "rule \"b\" is never reached",
+        ),
+        (
+            "{ name = 'a', callers = ['one'], rooms = ['x'] }, { name = 'b', callers = ['one'], rooms = ['x'] }",
+            "rule \"b\" is never reached",
+        ),
+        (
+            "{ name = 'a', callers = ['one'], rooms = ['x'], default_room = 'x' }, { name = 'b', callers = ['one'], rooms = ['x'], default_room = 'x' }",
+            "rule \"b\" is never reached",
+        ),
+        (
+            "{ name = 'a', callers = ['one'], rooms = ['{claims.team}:*'] }, { name = 'b', callers = ['one'], rooms = ['{claims.team}:*'], when = { sub = 'x' } }",
+            "rule \"b\" is never reached",
+        ),
+        (
+            "{ name = 'a', callers = ['one'], rooms = ['*'], identity = '{sub}', participant_attributes = { a = '{claims.a}' } }, { name = 'b', callers = ['one'], rooms = ['x'], identity = '{sub}', participant_attributes = { a = '{claims.a}', b = 'b' } }",
+            "rule \"b\" is never reached",
+        ),
+        (
+            "{ name = 'a', callers = ['anyone'], rooms = ['*'], within_credential = true }",
+            "rule \"a\" is within_credential, and what caller \"anyone\" shows never ends",
+        ),
+        (
+            "{ name = 'a', callers = ['signer'], rooms = ['*'], within_credential = true }",
+            "rule \"a\" is within_credential, and what caller \"signer\" shows never ends",
+        ),
+        (
+            "{ name = 'a', callers = ['function'], rooms = ['*'], identity = '{iss}|{sub}' }",
+            "rule \"a\" asks for {iss}, which caller \"function\" never has",
+        ),
+        (
+            "{ name = 'a', callers = ['anyone'], rooms = ['{sub}:*'] }",
+            "rule \"a\" asks for {sub}, which caller \"anyone\" never has",
+        ),
+        (
+            "{ name = 'a', callers = ['anyone'], rooms = ['*'], identity = '{sub}' }",
+            "rule \"a\" asks for {sub}, which caller \"anyone\" never has",
+        ),
+        (
+            "{ name = 'a', callers = ['anyone'], rooms = ['*'], when = { sub = 'x' } }",
+            "rule \"a\" asks for {sub}, which caller \"anyone\" never has",
+        ),
+        (
+            "{ name = 'a', callers = ['one'], rooms = ['{claims.team}:*'], default_room = 'lobby' }",
+            "rule \"a\" has a default_room that isn't one of its rooms",
+        ),
+        (
+            "{ name = 'a', callers = ['one'], rooms = ['lobby'], default_room = '{sub}' }",
+            "rule \"a\" has a default_room that isn't one of its rooms",
+        ),
+        (
+            "{ name = 'a', callers = ['one'], rooms = ['lobby'], default_room = '{iss}' }",
+            "rule \"a\" has a default_room that isn't one of its rooms",
+        ),
+        (
+            "{ name = 'a', callers = ['one'], rooms = ['lobby'], default_room = '{claims.a}-{claims.b.c}' }",
+            "rule \"a\" has a default_room that isn't one of its rooms",
+        ),
+        (
+            "{ name = 'a', callers = ['one'], rooms = ['*'], when = { iss = 'https://two' } }",
+            "rule \"a\" is unreachable: no caller of it ever has iss = \"https://two\"",
+        ),
+        (
+            "{ name = 'a', callers = ['one'], rooms = ['*'], when = { sub = 5 } }",
+            "rule \"a\" is unreachable: no caller of it ever has sub = 5",
+        ),
+        (
+            "{ name = 'a', callers = ['function'], rooms = ['*'], when = { sub = { contains = 'x' } } }",
+            "rule \"a\" is unreachable: no caller of it ever has sub contains \"x\"",
+        ),
+        (
+            "{ name = 'a', callers = ['other'], rooms = ['*'], when = { 'claims.use' = { one_of = ['access'] } } }",
+            "rule \"a\" is unreachable: no caller of it ever has claims.use one of [\"access\"]",
+        ),
+        (
+            "{ name = 'a', callers = ['one'], rooms = ['*'], ttl = '10m', max_ttl = '5m' }",
+            "rule \"a\" has a ttl of 10m over its max_ttl of 5m",
+        ),
+        (
+            "{ name = 'a', callers = ['one'], rooms = ['{claims.team}*'] }",
+            "needs its placeholders before its first *",
+        ),
+        (
+            "{ name = 'a', callers = ['one'], rooms = ['*'], client_may_set = ['room_name'] }",
+            "\"room_name\" is not a field that a client can be let set",
+        ),
+    ] {
+        let mistake = of_rules(rules).unwrap_err();
+        assert!(mistake.contains(message), "{mistake}");
+    }
+    for rules in [
+        "{ name = 'a', callers = ['one'], rooms = ['*'], identity = '{sub}' }, { name = 'b', callers = ['one'], rooms = ['*'] }",
+        "{ name = 'a', callers = ['one'], rooms = ['*'], identity = '{sub}' }, { name = 'b', callers = ['one'], rooms = ['*'], participant_name = '{sub}' }",
+        "{ name = 'a', callers = ['one'], rooms = ['*'], participant_attributes = { a = '{sub}' } }, { name = 'b', callers = ['one'], rooms = ['*'], participant_attributes = { b = '{sub}' } }",
+        "{ name = 'a', callers = ['one'], rooms = ['{claims.team}:*'] }, { name = 'b', callers = ['one'], rooms = ['{claims.team}/*'] }",
+        "{ name = 'a', callers = ['one'], rooms = ['*'], when = { sub = 'x' } }, { name = 'b', callers = ['one'], rooms = ['*'] }",
+        "{ name = 'a', callers = ['one'], rooms = ['x'] }, { name = 'b', callers = ['one'], rooms = ['x'], default_room = 'x' }",
+        "{ name = 'a', callers = ['one'], rooms = ['{claims.team}:*'], default_room = '{claims.team}:{random}' }",
+        "{ name = 'a', callers = ['one', 'two'], rooms = ['*'], when = { iss = 'https://two' } }",
+        "{ name = 'a', callers = ['other'], rooms = ['*'], when = { 'claims.use' = 'id', sub = { one_of = [5, 'x'] } } }",
+        "{ name = 'a', callers = ['other', 'one'], rooms = ['*'], when = { 'claims.use' = 'access' } }",
+        "{ name = 'a', callers = ['one'], rooms = ['*'], ttl = '10m', max_ttl = '10m' }",
+        "{ name = 'a', callers = ['pool'], rooms = ['*'], identity = '{iss}|{sub}' }",
+        "{ name = 'a', callers = ['pool', 'function', 'one'], rooms = ['*'], within_credential = true }",
+    ] {
+        assert_eq!(of_rules(rules), Ok(()), "{rules}");
+    }
+}
+
+#[test]
+fn all_mistakes_are_found_each_with_its_place() {
+    let text = "dialects = ['standard', 'standard']\ncolour = 'blue'\n[limits]\nmax_token_size = 1\n[[caller]]\nname = 'a'\nkind = 'open'\n[[caller]]\nname = 'b'\nkind = 'gateway'\n[[rule]]\nname = 'r'\nttl = '2d'\n";
+    assert_eq!(
+        mistake(text).lines().collect::<Vec<_>>(),
+        [
+            "x.toml:2:1: unknown field `colour`, expected one of `http`, `cors`, `keys`, `limits`, `dialects`, `sandbox`, `agora`, `caller`, `rule` (in `colour = …`)",
+            "x.toml:4:18: must be 1024 to 1048576 bytes (in `max_token_size = 1`)",
+            "x.toml:7:8: unknown variant `open`, expected one of `anonymous`, `api-key`, `gateway`, `jwt` (in `kind = 'open'`)",
+            "x.toml:10:1: caller \"b\": kind = \"gateway\" needs via: \"jwt\", \"lambda\", \"iam\" or \"cognito\" (in `kind = 'gateway'`)",
+            "x.toml:13:7: must be a whole number of seconds, minutes or hours from \"1s\" to \"24h\", such as \"10m\" (in `ttl = '2d'`)",
+        ]
+    );
+}
+
+#[test]
+fn what_only_several_parts_show_is_found_everywhere_once_they_can_be_read() {
+    let rule = |name: &str, callers: &str| {
+        format!("[[rule]]\nname = '{name}'\ncallers = {callers}\nrooms = ['*']\n")
+    };
+    let text = format!("{CALLER}{}{}{}", rule("one", "['a']"), rule("two", "['b']"), rule("one", "['a']"));
+    let mistakes = mistake(&text);
+    let lines: Vec<_> = mistakes.lines().collect();
+    assert_eq!(lines.len(), 2, "{mistakes}");
+    assert!(lines[0].starts_with("x.toml:10:1: rule \"two\" "), "{mistakes}");
+    assert!(lines[1].starts_with("x.toml:13:1: rule \"one\" has the same name"), "{mistakes}");
+    let callers = CALLER.repeat(2);
+    let of_callers = mistake(&format!("dialects = []\n{callers}{}", rule("r", "['b']")));
+    assert_eq!(
+        of_callers.lines().count(),
+        2,
+        "what is wrong with callers isn't repeated for each rule: {of_callers}"
+    );
+}
+
+#[test]
+fn callers_of_another_file_are_checked_with_what_the_file_says() {
+    let other =
+        format!("{CALLER}[[rule]]\nname = 'r'\ncallers = ['a']\nrooms = ['*']\nwhen.sandbox_id = 'demo'\n");
+    let merged = |text: &str| Config::parse_with_callers_of(text, "x.toml", &other);
+    let config =
+        merged("dialects = ['sandbox']\nsandbox.ids = ['demo']\nlimits.max_token_size = 2048").unwrap();
+    assert_eq!(
+        (config.callers.len(), config.policy.rules().len(), config.limits.max_token_size),
+        (1, 1, 2_048)
+    );
+    let mistake = merged("dialects = ['sandbox']\nsandbox.ids = ['other']").unwrap_err().to_string();
+    assert!(mistake.contains("is for the sandbox \"demo\", which [sandbox] ids doesn't list"), "{mistake}");
+}
