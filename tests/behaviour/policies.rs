@@ -23,7 +23,8 @@ const GUESTS: &str = include_str!("../policies/guests.toml");
 const PAID_AGENTS: &str = include_str!("../policies/paid-agents.toml");
 
 const POLICY_DOC: &str = include_str!("../../docs/policy.md");
-const SECURE_DOC: &str = include_str!("../../docs/secure.md");
+const AUTHENTICATION_DOC: &str = include_str!("../../docs/authentication.md");
+const SUPABASE_DOC: &str = include_str!("../../docs/providers/supabase.md");
 
 /// What a generated name ends in, where all the random bytes are sevens.
 const SEVENS: &str = "77777777777777777777";
@@ -285,7 +286,16 @@ fn the_document_has_every_key() {
 fn each_stanza_of_the_documents_is_taken() {
     for (document, text, at_least) in [
         ("docs/policy.md", POLICY_DOC, 6),
-        ("docs/secure.md", SECURE_DOC, 6),
+        ("docs/authentication.md", AUTHENTICATION_DOC, 3),
+        ("docs/quickstart.md", include_str!("../../docs/quickstart.md"), 2),
+        ("docs/providers/api-gateway.md", include_str!("../../docs/providers/api-gateway.md"), 1),
+        ("docs/providers/api-key.md", include_str!("../../docs/providers/api-key.md"), 1),
+        ("docs/providers/auth0.md", include_str!("../../docs/providers/auth0.md"), 1),
+        ("docs/providers/clerk.md", include_str!("../../docs/providers/clerk.md"), 1),
+        ("docs/providers/cognito.md", include_str!("../../docs/providers/cognito.md"), 1),
+        ("docs/providers/firebase.md", include_str!("../../docs/providers/firebase.md"), 1),
+        ("docs/providers/keycloak.md", include_str!("../../docs/providers/keycloak.md"), 1),
+        ("docs/providers/supabase.md", SUPABASE_DOC, 2),
         ("docs/migrate.md", include_str!("../../docs/migrate.md"), 3),
         ("README.md", include_str!("../../README.md"), 1),
     ] {
@@ -331,7 +341,7 @@ async fn the_document_shows_the_causes_that_the_log_has() {
         let mut claims = right.clone();
         claims[claim] = wrong;
         assert_eq!(cause(&claims, &ordinary, NOW).await.as_deref(), Some(cause_logged), "{claim}");
-        assert!(SECURE_DOC.contains(&format!("`{cause_logged}`")), "{cause_logged}");
+        assert!(AUTHENTICATION_DOC.contains(&format!("`{cause_logged}`")), "{cause_logged}");
     }
     let critical = Header { crit: Some(vec!["exp".into()]), ..Header::new(Algorithm::HS256) };
     for (header, cause_logged) in [
@@ -339,7 +349,7 @@ async fn the_document_shows_the_causes_that_the_log_has() {
         (critical, "invalid token: unsupported header parameter (crit or b64)"),
     ] {
         assert_eq!(cause(&right, &header, NOW).await.as_deref(), Some(cause_logged));
-        assert!(SECURE_DOC.contains(&format!("`{cause_logged}`")), "{cause_logged}");
+        assert!(AUTHENTICATION_DOC.contains(&format!("`{cause_logged}`")), "{cause_logged}");
     }
 }
 
@@ -357,7 +367,8 @@ async fn a_token_without_its_scheme_is_a_cause_in_the_document() {
         let keys = crate::support::keys();
         let refused = callers.identify(&request.into_parts().0, &keys, &at(0)).await.unwrap_err();
         assert_eq!(refused.to_string(), cause_logged, "{credential}");
-        let row = SECURE_DOC.lines().find(|line| line.contains(&format!("| `{cause_logged}` |"))).unwrap();
+        let row =
+            AUTHENTICATION_DOC.lines().find(|line| line.contains(&format!("| `{cause_logged}` |"))).unwrap();
         assert!(row.contains("`Bearer undefined`"), "{row}");
         assert!(credential.starts_with("Bearer") || row.contains("a token without `Bearer `"), "{row}");
     }
@@ -367,9 +378,9 @@ async fn a_token_without_its_scheme_is_a_cause_in_the_document() {
 #[tokio::test]
 async fn a_shared_secret_is_changed_without_a_refusal() {
     const NOW: u64 = 1_800_000_000;
-    let stanza = SECURE_DOC.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let stanza = AUTHENTICATION_DOC.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
     let stanza = stanza.into_iter().find(|stanza| stanza.contains("LOGIN_SECRET_2")).unwrap();
-    let config = Config::parse(stanza, "docs/secure.md").unwrap();
+    let config = Config::parse(stanza, "docs/authentication.md").unwrap();
     let callers = Callers::new(config.callers.clone());
     let (old, new) = ("the old secret, of 32 bytes or more", "the new secret, of 32 bytes or more");
     let claims = json!({"iss": "https://login.example.com/", "aud": "calls", "sub": "ada", "exp": NOW + 600});
@@ -391,9 +402,9 @@ async fn a_shared_secret_is_changed_without_a_refusal() {
 
 /// Why the document's caller with a shared secret isn't recognised by such a token, if it isn't.
 async fn cause(claims: &Value, header: &Header, now: u64) -> Option<String> {
-    let stanza = SECURE_DOC.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let stanza = SUPABASE_DOC.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
     let stanza = stanza.into_iter().find(|stanza| stanza.contains("SUPABASE_JWT_SECRET")).unwrap();
-    let config = Config::parse(stanza, "docs/secure.md").unwrap();
+    let config = Config::parse(stanza, "docs/providers/supabase.md").unwrap();
     let callers = Callers::new(config.callers.clone());
     let shared = "a secret that an issuer and the endpoint share";
     let keys = keys_with(&config, &json!({"SUPABASE_JWT_SECRET": shared}));
