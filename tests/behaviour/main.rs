@@ -21,6 +21,7 @@ mod long_text;
 mod oracle;
 mod paths;
 mod policies;
+mod reference;
 mod secrets;
 mod security;
 mod serve;
