@@ -106,11 +106,8 @@ fn each_command_has_a_table_of_its_options() {
         let options: BTreeSet<_> =
             options.into_iter().filter(|option| option.starts_with("--") && option != "--help").collect();
         let listed = first_cells(COMMANDS, &format!("## `{command}`"));
-        let listed: BTreeSet<_> = listed
-            .iter()
-            .filter_map(|cell| cell.split_whitespace().next())
-            .map(str::to_owned)
-            .collect();
+        let listed: BTreeSet<_> =
+            listed.iter().filter_map(|cell| cell.split_whitespace().next()).map(str::to_owned).collect();
         assert_eq!(listed, options, "{command}");
     }
 }
