@@ -74,7 +74,8 @@ pub struct Kind {
     pub status: StatusCode,
     /// The code.
     pub code: &'static str,
-    title: &'static str,
+    /// The title.
+    pub title: &'static str,
 }
 
 /// RFC 9457's members, and three more.

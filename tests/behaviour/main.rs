@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
 mod agora;
+mod api_document;
 mod built_in;
 mod commands;
 mod compound;
