@@ -9,6 +9,7 @@ mod commands;
 mod compound;
 mod cors;
 mod dialects;
+mod documents;
 mod endpoint;
 mod gateway;
 mod hostile;
