@@ -16,15 +16,16 @@ import { startSecretsManager } from './lib/services.mjs';
 import { isSignedWith, payload, withAnotherSignature, withClaims } from './lib/tokens.mjs';
 
 // Whatever is secret has the word canary in it.
-const API_KEY = 'rpk_canary0123456789';
+const [API_KEY, ANOTHER_KEY, UNKNOWN_KEY] = ['0', '1', '2'].map((digit) => `rpk_${'canary'.padEnd(40, digit)}`);
 const SERVER = 'wss://calls.example';
+const hashOf = (key) => `sha256:${createHash('sha256').update(key).digest('hex')}`;
 const pair = (name) => ({ key: `API${name}`, secret: `canary-${name}, a secret of thirty-two bytes or more` });
 const [A, B] = ['a', 'b'].map(pair);
 const secretOf = ({ key, secret }, more = {}) => JSON.stringify({
   LIVEKIT_URL: SERVER,
   LIVEKIT_API_KEY: key,
   LIVEKIT_API_SECRET: secret,
-  ROOMPASS_API_KEYS: { backend: `sha256:${createHash('sha256').update(API_KEY).digest('hex')}` },
+  ROOMPASS_API_KEYS: { backend: hashOf(API_KEY) },
   ...more,
 });
 
@@ -81,7 +82,7 @@ describe('a rotated secret', { concurrency: 8 }, () => {
     await manager.makeCurrent(secret, first, second);
     await mintsWith(lambda, A, { instead: B, within: 2_500 });
 
-    const changes = lambda.log().filter(({ message }) => message.startsWith('the signing keys'));
+    const changes = lambda.log().filter(({ message }) => message.startsWith('signing keys'));
     assert.deepEqual(changes.map(({ message, version, previous }) => [message, version, previous]), [
       ['signing keys loaded', first, undefined],
       ['signing keys changed', second, first],
@@ -118,14 +119,16 @@ describe('a rotated secret', { concurrency: 8 }, () => {
   const MALFORMED = {
     'no JSON': 'canary',
     'nothing': ' ',
-    'an empty object': '{}',
+    'keys of callers alone': JSON.stringify({ ROOMPASS_API_KEYS: JSON.parse(secretOf(B)).ROOMPASS_API_KEYS }),
+    'the public development pair': secretOf({ key: 'devkey', secret: 'secret' }),
+    'a secret that can be guessed': secretOf({ ...B, secret: 'canary' }),
+    'a server without TLS': secretOf(B, { LIVEKIT_URL: 'ws://canary.example' }),
     'a list': '["canary"]',
     'one half': JSON.stringify({ ...JSON.parse(secretOf(B)), LIVEKIT_API_SECRET: undefined }),
     'a half of another type': secretOf(B, { LIVEKIT_API_SECRET: 5 }),
     'white space around it': secretOf({ ...B, secret: `${B.secret}\n` }),
     'two secrets': secretOf(B).replace('{', '{"LIVEKIT_API_SECRET": "canary", '),
     'a server that is none': secretOf(B, { LIVEKIT_URL: 'canary' }),
-    'hashes that are none': secretOf(B, { ROOMPASS_API_KEYS: { backend: 'canary' } }),
     'cut off': secretOf(B).slice(0, -2),
   };
   for (const [what, text] of Object.entries(MALFORMED)) {
@@ -392,7 +395,7 @@ describe('two faults at once', { concurrency: 8 }, () => {
         await assertMinted(lambda, A);
         await assertRefused(lambda, unknown, 503, 'verification_unavailable');
         for (const forged of forgedFrom(known)) await assertRefused(lambda, forged, 401, 'invalid_credential');
-        await assertRefused(lambda, `${API_KEY}0`, 401, 'invalid_credential');
+        await assertRefused(lambda, UNKNOWN_KEY, 401, 'invalid_credential');
         await assertRefused(lambda, undefined, 401, 'no_credential');
       }
       [store.fault, issuer.fault] = [];

@@ -1,10 +1,10 @@
 // The template and the function behind SAM's own emulator, as on a laptop with Docker and no AWS account.
 
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { freePort, repo, run, start, until } from './lib/programs.mjs';
+import { clean, freePort, repo, run, start, until } from './lib/programs.mjs';
+import { roompass } from './lib/services.mjs';
 import { verified } from './lib/tokens.mjs';
 import { testWith } from './lib/tools.mjs';
 
@@ -79,14 +79,13 @@ for (const [name, status] of Object.entries(outcomes)) {
 }
 
 testInDocker('sam local start-api lets in only whom the file names: 401, 403 and 201', async (t) => {
-  const key = 'a key that only this test has';
-  const hash = createHash('sha256').update(key).digest('hex');
+  const { key, stored } = await newApiKey('red');
   const ROOMPASS_CONFIG = `
     caller = [{ name = "backend", kind = "api-key" }]
     rule = [{ name = "team", callers = ["backend"], when = { sub = "red" }, rooms = ["red:*"], client_may_set = ["participant_identity"] }]`;
   const LIVEKIT = { LIVEKIT_URL: 'ws://localhost:7880', LIVEKIT_API_KEY: 'devkey', LIVEKIT_API_SECRET: 'secret' };
   const file = `${repo}/e2e/.tools/callers.env.json`;
-  const ROOMPASS_API_KEYS = JSON.stringify({ red: `sha256:${hash}` });
+  const ROOMPASS_API_KEYS = `{${stored}}`;
   writeFileSync(file, JSON.stringify({ TokenFunction: { ...LIVEKIT, ROOMPASS_CONFIG, ROOMPASS_API_KEYS } }));
   const url = await startApi(t, '--env-vars', file);
   const ask = async (room_name, headers) => {
@@ -98,7 +97,7 @@ testInDocker('sam local start-api lets in only whom the file names: 401, 403 and
 
   const stranger = await ask('red:standup', {});
   assert.deepEqual([stranger.status, code(stranger)], [401, 'no_credential']);
-  const liar = await ask('red:standup', { 'x-api-key': `${key}!` });
+  const liar = await ask('red:standup', { 'x-api-key': (await newApiKey('red')).key });
   assert.deepEqual([liar.status, code(liar)], [401, 'invalid_credential']);
   const neighbour = await ask('blue:standup', { 'x-api-key': key });
   assert.deepEqual([neighbour.status, code(neighbour)], [403, 'room_not_allowed']);
@@ -120,6 +119,14 @@ testInDocker('deployed as it comes, without the file for local use, nobody is le
   assert.equal(JSON.parse(answer.body).code, 'no_callers_configured');
   assert.match(invoked.stderr, /no caller is configured.*add a \[\[caller\]\] and a \[\[rule\]\]/);
 });
+
+/** A new API key, and the member of ROOMPASS_API_KEYS that the command prints for it. */
+async function newApiKey(name) {
+  const { code, stdout, stderr } = await run(roompass(), ['api-key', name], { env: clean() });
+  assert.equal(code, 0, stderr);
+  const [[key], [stored]] = [/^rpk_\w+$/m, /^"\w+": ".+"$/m].map((line) => stdout.match(line));
+  return { key, stored };
+}
 
 /** `sam local start-api`, and where it listens. */
 async function startApi(t, ...args) {

@@ -9,8 +9,7 @@ export const DEVELOPMENT_KEYS = { key: 'devkey', secret: 'secret' };
 
 /** The `roompass` command: `url` is where it listens, `endpoint` where it answers tokens. */
 export async function startRoompass(env = {}) {
-  const binary = process.env.ROOMPASS_BIN || `${repo}/target/debug/roompass`;
-  const program = start(binary, ['--listen', '127.0.0.1:0'], { env: clean(env) });
+  const program = start(roompass(), ['--listen', '127.0.0.1:0'], { env: clean(env) });
   const url = await ready(program, () => program.output().match(/listens on (http:\S+)/)?.[1]);
   await ready(program, async () => (await fetch(`${url}/healthz`)).ok);
   return Object.assign(program, { url, endpoint: `${url}/getToken` });
@@ -113,6 +112,9 @@ export const account = {
   AWS_SECRET_ACCESS_KEY: 'canary-of-the-role',
   AWS_EC2_METADATA_DISABLED: 'true',
 };
+
+/** The command. */
+export const roompass = () => process.env.ROOMPASS_BIN || `${repo}/target/debug/roompass`;
 
 /** The function's program. */
 export const bootstrap = () => process.env.ROOMPASS_BOOTSTRAP || `${repo}/target/lambda/roompass-lambda/bootstrap`;
