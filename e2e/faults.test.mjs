@@ -146,6 +146,35 @@ describe('a rotated secret', { concurrency: 8 }, () => {
   }
 });
 
+describe('what callers are checked with, in a secret', { concurrency: 2 }, () => {
+  test('ends with the next refresh once it is removed, though the new value is malformed elsewhere', async (t) => {
+    const { lambda, secret } = await started(t);
+    await manager.update(secret, secretOf(A, { ROOMPASS_API_KEYS: { backend: hashOf(API_KEY), batch: hashOf(ANOTHER_KEY) } }));
+    await until(async () => (await ask(lambda, ANOTHER_KEY)).status === 201, { of: 'both keys', within: 2_500, program: lambda });
+    await assertMinted(lambda, A);
+
+    await manager.update(secret, secretOf(B, { LIVEKIT_URL: 'canary', ROOMPASS_API_KEYS: { batch: hashOf(ANOTHER_KEY) } }));
+    await until(async () => (await ask(lambda)).status === 401, { of: 'the end of the removed key', within: 2_500, program: lambda });
+    await assertRefused(lambda, API_KEY, 401, 'invalid_credential');
+    await assertMinted(lambda, A, ANOTHER_KEY);
+    const [{ cause }] = refreshesThatFailed(lambda);
+    assert.match(cause, /^the secret is malformed: LIVEKIT_URL must be a URL/);
+  });
+
+  test('is malformed: callers without it are let in with the new keys, and the log names the member', async (t) => {
+    const { lambda, secret, provider } = await startedWithIssuer(t);
+    const known = await provider.token('ada');
+    await assertMinted(lambda, A, known, 'app:ada');
+    await manager.update(secret, secretOf(B, { ROOMPASS_API_KEYS: { backend: 'canary' } }));
+    await until(async () => (await ask(lambda)).status === 503, { of: 'the malformed member', within: 2_500, program: lambda });
+    await assertRefused(lambda, API_KEY, 503, 'verification_unavailable');
+    await assertMinted(lambda, B, known, 'app:ada');
+    const { level, cause } = lambda.log().find(({ message }) => message === 'part of the secret ignored');
+    assert.equal(level, 'ERROR');
+    assert.match(cause, /^ROOMPASS_API_KEYS has a key "backend" that is neither/);
+  });
+});
+
 const STORE_FAULTS = {
   'says nothing': silence,
   'resets connections': reset,

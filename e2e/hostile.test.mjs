@@ -77,6 +77,23 @@ for (const [what, body] of Object.entries({
   });
 }
 
+test('an event that is JSON and cannot be held as a value is answered, and the process serves the next request', async (t) => {
+  const lambda = await started(t);
+  const good = event('http-api', { body: '{"room_name": "red"}' });
+  const deep = (levels) => '['.repeat(levels) + ']'.repeat(levels);
+  for (const value of ['1e999', '-1e999', '"\\ud800"', '"\\udc00x"', '"\\ud800\\u0041"', deep(200), deep(100_000)]) {
+    for (const text of [value, JSON.stringify(good).replace('{', `{"x": ${value}, `)]) {
+      const shown = text.slice(0, 40);
+      const { status, body } = await lambda.invoke(text);
+      assert.deepEqual([status, body.code], [400, 'invalid_event'], shown);
+      assert.ok(!JSON.stringify(body).includes('eyJ'), `nothing is minted for ${shown}`);
+      assert.equal((await lambda.invoke(good)).status, 201, `after ${shown}`);
+    }
+  }
+  assert.equal(lambda.end, undefined, 'the process lives');
+  assert.ok(!/canary|panicked/.test(lambda.output()));
+});
+
 async function started(t) {
   const lambda = await startProcess({
     AWS_ENDPOINT_URL: manager.url,

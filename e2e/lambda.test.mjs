@@ -257,6 +257,20 @@ describe("LiveKit's public development pair", () => {
     }
   });
 
+  test('is a malformed secret where Secrets Manager holds it: every request is answered 503, and the log says why', async () => {
+    const { ROOMPASS_CONFIG, ...pair } = PAIR;
+    await manager.create('development', JSON.stringify(pair));
+    await withFunction({ ROOMPASS_SECRET_ID: 'development', ROOMPASS_CONFIG }, async (lambda) => {
+      for (const name of ['http-api', 'healthz']) {
+        const answer = await lambda.invoke(event(name));
+        assert.deepEqual(refusal(answer), UNAVAILABLE);
+        const { cause } = await line(lambda, ({ request_id: id }) => id === answer.body.request_id);
+        assert.equal(cause, "the secret is malformed: LIVEKIT_API_SECRET is LiveKit's public development secret, which only `sam local` may use");
+      }
+      assert.ok(!lambda.log().some(({ message }) => message === 'minted'), 'nothing is minted');
+    });
+  });
+
   test('signs under `sam local`', async () => {
     await withFunction({ ...PAIR, AWS_SAM_LOCAL: 'true' }, async (lambda) => {
       const { status, body } = await lambda.invoke(event('http-api'));

@@ -28,7 +28,7 @@ export async function startProcess(env = {}, { held = false } = {}) {
         'Lambda-Runtime-Deadline-Ms': `${Date.now() + 10_000}`,
         'Lambda-Runtime-Invoked-Function-Arn': `arn:aws:lambda:${REGION}:123456789012:function:roompass`,
       });
-      response.end(JSON.stringify(invocation.event));
+      response.end(invocation.event);
     }
   };
   let started;
@@ -65,10 +65,11 @@ export async function startProcess(env = {}, { held = false } = {}) {
   return Object.assign(program, {
     /** Once it has started, and asks for its first invocation. */
     ready,
-    /** What the function answers to an event, and in `took` after how many milliseconds. */
+    /** What the function answers to an event, or to the text of one, and in `took` after how many milliseconds. */
     invoke: async (event) => {
       const began = performance.now();
-      const answered = new Promise((resolve, reject) => waiting.push({ id: randomUUID(), event, resolve, reject }));
+      const json = typeof event === 'string' ? event : JSON.stringify(event);
+      const answered = new Promise((resolve, reject) => waiting.push({ id: randomUUID(), event: json, resolve, reject }));
       next();
       const answer = await answered.catch((reason) => assert.fail(`no answer: ${reason}\n${program.output()}`));
       return { ...httpAnswer(JSON.parse(answer)), took: performance.now() - began };
