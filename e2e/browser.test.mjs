@@ -62,7 +62,7 @@ test('a page of the allowed origin can read why it was refused, and the id of it
     assert.match(id, /^[0-9a-z]{20}$/);
     assert.deepEqual(answer.body, {
       type: 'urn:roompass:problem:invalid_field',
-      title: "A field can't be used",
+      title: 'Invalid field',
       status: 400,
       detail: 'The field room_name must be a string.',
       code: 'invalid_field',

@@ -79,7 +79,7 @@ describe('the secret', () => {
   test('may come after the function: it answers 503 until then, and is not started again', async () => {
     await withFunction({ ROOMPASS_SECRET_ID: 'late' }, async (lambda) => {
       assert.deepEqual(refusal(await lambda.invoke(event('http-api'))), UNAVAILABLE);
-      const refused = await line(lambda, ({ message }) => message === 'failed');
+      const refused = await line(lambda, ({ message }) => message === 'request failed');
       assert.match(refused.cause, /^the secret is missing: /);
       await manager.create('late', SECRET);
       const { status, body } = await lambda.invoke(event('http-api'));
@@ -142,7 +142,7 @@ describe('the secret', () => {
     await withStore((_, response) => json(response, 400, denied), async (url) => {
       await withFunction({ AWS_ENDPOINT_URL: url, ROOMPASS_SECRET_ID: 'x' }, async (lambda) => {
         assert.deepEqual(refusal(await lambda.invoke(event('http-api'))), UNAVAILABLE);
-        const { cause } = await line(lambda, ({ message }) => message === 'failed');
+        const { cause } = await line(lambda, ({ message }) => message === 'request failed');
         assert.match(cause, /^the secret may not be read: /);
       });
     });
@@ -178,7 +178,7 @@ describe('while the secret store is down', () => {
       const inits = await until(() => lambda.inits().length && lambda.inits(), { of: "the emulator's word on the init phase" });
       assert.equal(inits.length, 1);
       assert.ok(inits[0] < 10_000, `init took ${inits[0]} ms`);
-      const { cause } = await line(lambda, ({ message }) => message === 'failed');
+      const { cause } = await line(lambda, ({ message }) => message === 'request failed');
       assert.match(cause, /^the secret store is unavailable: /);
     });
   }
@@ -216,7 +216,7 @@ describe('the log', () => {
         const token = minted.body.participant_token;
         assert.deepEqual(audit, {
           level: 'INFO',
-          message: 'minted',
+          message: 'token issued',
           status: 201,
           method: 'POST',
           path: '/getToken',
@@ -267,7 +267,7 @@ describe("LiveKit's public development pair", () => {
         const { cause } = await line(lambda, ({ request_id: id }) => id === answer.body.request_id);
         assert.equal(cause, "the secret is malformed: LIVEKIT_API_SECRET is LiveKit's public development secret, which only `sam local` may use");
       }
-      assert.ok(!lambda.log().some(({ message }) => message === 'minted'), 'nothing is minted');
+      assert.ok(!lambda.log().some(({ message }) => message === 'token issued'), 'nothing is minted');
     });
   });
 
