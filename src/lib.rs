@@ -1,5 +1,5 @@
-//! Roompass hands people their pass into a realtime room: it checks who is asking, decides by a written policy what
-//! they may have, and mints a join token.
+//! Roompass issues LiveKit and Agora access tokens: it authenticates the caller, decides by a written policy what the
+//! caller may have, and mints a join token.
 //!
 //! There is one way through, front to back, and no other path to a token:
 //!

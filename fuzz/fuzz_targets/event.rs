@@ -78,7 +78,7 @@ fn must_open_one_room(body: &Value, answer: &Value) {
             let Ok(Inspected::Agora(token)) = inspect::read(text) else { panic!("it's no token: {text}") };
             for service in token.services {
                 assert!(service.channel.is_none_or(|channel| !channel.is_any_channel()));
-                assert!(service.user.is_some_and(|user| !user.is_anybody()));
+                assert!(service.user.is_some_and(|user| !user.is_any_user()));
                 assert!(service.privileges.iter().all(|privilege| privilege.ends.is_some()));
             }
         }

@@ -1,4 +1,4 @@
-//! A token that anybody may have written is read, or refused. What is read of a JWT is what its parts hold, and what is
+//! A token that anyone may have written is read, or refused. What is read of a JWT is what its parts hold, and what is
 //! read of Agora's can be written again, to the same bytes.
 //!
 //! The first byte says what the rest is: `=` a whole text, `7` what a 007 token packs, `z` a 007 token as it's packed,
@@ -62,7 +62,7 @@ fn agora(text: &str) -> Option<Agora> {
                     let wildcard =
                         matches!(name, Name::Known(name) if name.contains('*') || name.trim().is_empty());
                     assert!(
-                        !wildcard || (name.is_any_channel() && name.is_anybody()) || !is_plain(name),
+                        !wildcard || (name.is_any_channel() && name.is_any_user()) || !is_plain(name),
                         "{name:?}"
                     );
                 }

@@ -1,5 +1,5 @@
 //! API keys, for servers that ask on behalf of their users. Only a key's hash is kept; a key is 200 random bits, which
-//! nobody can guess from its hash, so a fast hash does.
+//! can't be guessed from its hash, so a fast hash does.
 
 use std::collections::BTreeMap;
 use std::fmt;

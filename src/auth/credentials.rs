@@ -14,11 +14,11 @@ pub(super) enum Credential<'a> {
     Bearer(&'a str),
     /// `X-API-Key: …` or `Authorization: ApiKey …`
     ApiKey(&'a str),
-    /// An `Authorization` in no form that anybody uses: one of the above gone wrong.
+    /// An `Authorization` in no known form.
     Unknown,
 }
 
-/// The one credential of a request, if it has one. What proxies and AWS use besides (`Basic` and its like) is none of
+/// The one credential of a request, if it has one. What proxies and AWS add (`Basic` and its like) is none of
 /// ours.
 ///
 /// # Errors

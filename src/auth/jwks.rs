@@ -196,7 +196,7 @@ const KEPT: Duration = Duration::from_hours(24);
 const BETWEEN_TRIES: u64 = 30;
 const MAX_KEYS: usize = 32;
 /// How long the set is waited for, with the configuration that tells where it is. With the time that a process may take
-/// to start, it's within the three seconds after which a client is told to try again; the signing keys are read meanwhile.
+/// to start, it's within the three seconds after which the client's retry hint applies; the signing keys are read meanwhile.
 const TIME: Duration = Duration::from_millis(1_700);
 
 #[cfg(test)]
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn an_issuer_over_https_never_sends_anybody_to_keys_over_http() {
+    fn an_issuer_over_https_never_uses_keys_over_http() {
         let keys_of = |issuer: &str, jwks_uri: &str| {
             let found_at: Uri = format!("{issuer}/.well-known/openid-configuration").parse().unwrap();
             let configured = Issuer {

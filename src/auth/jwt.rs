@@ -154,7 +154,7 @@ impl<'a> Unverified<'a> {
         }
     }
 
-    /// Whether the claims are what they must be, whoever has signed them: looked at first, so that nobody is asked for
+    /// Whether the claims are what they must be, whatever the signature: checked first, so that no issuer is asked for
     /// the key of a token that is refused anyway.
     pub(super) fn fits(&self, issuer: &Issuer, now: u64) -> Result<Fitting, TokenError> {
         let claims = &self.claims;

@@ -22,7 +22,7 @@ pub fn of_callers(config: &Config, keys: &CallerKeys) -> Vec<String> {
         let unusable = keys.shared_secret(caller.shared_secret()?.0).err()?;
         let name = &caller.name;
         Some(format!(
-            "caller {name:?} is known by a secret that its issuer shares, and {unusable}: its tokens are answered 503"
+            "caller {name:?} is known by a secret that its issuer shares, and {unusable}: its tokens get a 503"
         ))
     });
     no_keys.into_iter().chain(no_secret).collect()
@@ -105,7 +105,7 @@ mod tests {
             warned("{}"),
             [
                 "caller \"backend\" is known by an API key, and ROOMPASS_API_KEYS holds none: every key is refused",
-                "caller \"app\" is known by a secret that its issuer shares, and SHARED_BY_LOGIN is missing: its tokens are answered 503",
+                "caller \"app\" is known by a secret that its issuer shares, and SHARED_BY_LOGIN is missing: its tokens get a 503",
             ]
         );
         let with = |secret: &str| {

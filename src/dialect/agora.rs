@@ -1,7 +1,7 @@
 //! The Agora community's token service, below `/agora`: its routes, answers and headers, so that its clients need
 //! nothing but another base URL.
 //!
-//! What is missing here on purpose are its holes: a user 0 or a name that means anybody, an expiry that never comes, a
+//! What is missing here on purpose are its holes: a user 0 or a name that means any user, an expiry that never comes, a
 //! role that is silently another, and the tokens of chat applications, which administer them.
 
 use axum::http::header::{CACHE_CONTROL, EXPIRES, PRAGMA};

@@ -1,4 +1,4 @@
-//! Which route a request is for: one table of the served routes, for the endpoint and for whoever explains it.
+//! Which route a request is for: one table of the served routes, for the endpoint and for `explain`.
 
 use std::borrow::Cow;
 

@@ -13,7 +13,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use super::{outcome, request_id};
 use roompass_core::config::{Cors, Origin};
 
-/// Answers a preflight before anybody is asked who they are, and marks every answer, errors too.
+/// Answers preflight requests before authentication, and adds its headers to every response, errors too.
 pub(super) fn layer(cors: &Cors) -> CorsLayer {
     let headers = ALLOWED_HEADERS.into_iter().chain(cors.headers.iter().map(|header| header.0.clone()));
     CorsLayer::new()

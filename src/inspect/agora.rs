@@ -28,7 +28,7 @@ pub struct Agora {
 /// One of Agora's products, and what one may do there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {
-    /// Its number in a 007 token; in a 006 token, told from the privileges.
+    /// Its number in a 007 token; in a 006 token, derived from the privileges.
     pub kind: u16,
     /// The channel, or the room, where the service has one.
     pub channel: Option<Name>,
@@ -118,9 +118,9 @@ impl Name {
         }
     }
 
-    /// Whether a user of this name is anybody.
+    /// Whether this name means any user.
     #[must_use]
-    pub fn is_anybody(&self) -> bool {
+    pub fn is_any_user(&self) -> bool {
         match self {
             Self::Known(name) => name.trim_matches(['0', ' ']).is_empty() || name.contains('*'),
             Self::Checksum(sum) => *sum == OF_NOTHING,

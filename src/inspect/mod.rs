@@ -1,4 +1,4 @@
-//! What is inside a token, for people who wonder: any of LiveKit's or Agora's, whoever made it. Nothing is verified
+//! What is inside a token, for people: any of LiveKit's or Agora's, from any issuer. Nothing is verified
 //! here, so what is read must never decide anything.
 
 mod agora;
@@ -20,7 +20,7 @@ pub enum Inspected {
     Agora(Agora),
 }
 
-/// A JWT's claims, of which nobody knows yet who wrote them.
+/// A JWT's claims, unverified.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Jwt {
     /// What it claims.
@@ -183,8 +183,8 @@ mod tests {
                 let of_rtm = vector["kind"] == "rtm";
                 assert_eq!(service.name(), if of_rtm { "rtm" } else { "rtc" }, "{vector}");
                 assert_eq!(service.channel.is_none(), of_rtm);
-                let anybody = vector["uid"] == 0;
-                assert_eq!(service.user.as_ref().unwrap().is_anybody(), anybody, "{vector}");
+                let any_user = vector["uid"] == 0;
+                assert_eq!(service.user.as_ref().unwrap().is_any_user(), any_user, "{vector}");
                 assert_eq!(vector["privileges"], in_their_words(&without_names(service), 0)["privileges"]);
             }
         }
@@ -211,11 +211,11 @@ mod tests {
     fn a_wildcard_is_told() {
         let name = |text: &str| Name::Known(text.to_owned());
         for any in ["", " ", "*", "room*"] {
-            assert!(name(any).is_any_channel() && name(any).is_anybody(), "{any:?}");
+            assert!(name(any).is_any_channel() && name(any).is_any_user(), "{any:?}");
         }
-        assert!(name("0").is_anybody() && !name("0").is_any_channel());
-        assert!(!name("ada").is_anybody() && !name("ada").is_any_channel());
-        assert!(Name::Checksum(0).is_anybody() && !Name::Checksum(1).is_any_channel());
+        assert!(name("0").is_any_user() && !name("0").is_any_channel());
+        assert!(!name("ada").is_any_user() && !name("ada").is_any_channel());
+        assert!(Name::Checksum(0).is_any_user() && !Name::Checksum(1).is_any_channel());
     }
 
     fn keys() -> AgoraKeys {
@@ -331,7 +331,7 @@ mod tests {
 
     fn is_wild(service: &Service) -> bool {
         service.channel.as_ref().is_some_and(Name::is_any_channel)
-            || service.user.as_ref().is_some_and(Name::is_anybody)
+            || service.user.as_ref().is_some_and(Name::is_any_user)
     }
 
     fn of_livekit() -> String {

@@ -255,7 +255,7 @@ const RETRY: RangeInclusive<u64> = 6..=15;
 /// How long the one request that finds the keys old waits for new ones.
 const TO_REFRESH: Duration = Duration::from_secs(1);
 /// How long those wait that have none to serve with. Twice that, for the init phase and the first request, is within
-/// the three seconds after which a client is told to try again.
+/// the three seconds after which the client's retry hint applies.
 const WITHOUT_KEYS: Duration = Duration::from_millis(1_200);
 
 #[cfg(test)]
@@ -294,7 +294,7 @@ mod tests {
             Self(Arc::new(Inside { answers: Mutex::new(answers.into()), asked: Mutex::default(), open }))
         }
 
-        /// It answers once somebody opens it.
+        /// It answers once it's opened.
         fn closed(self) -> Self {
             self.0.open.forget_permits(Semaphore::MAX_PERMITS);
             self

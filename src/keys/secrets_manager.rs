@@ -108,7 +108,7 @@ impl Intercept for FreshConnections {
 /// The stage that signs. Others are on their way in (`AWSPENDING`, which may be empty) or out.
 const CURRENT: &str = "AWSCURRENT";
 
-/// The SDK has no time-outs of its own. Two attempts are within the time that anybody waits for keys.
+/// The SDK has no time-outs of its own. Two attempts are within the time that a request waits for keys.
 const ATTEMPT: Duration = Duration::from_millis(600);
 const OPERATION: Duration = Duration::from_millis(1_150);
 const BACKOFF: Duration = Duration::from_millis(50);

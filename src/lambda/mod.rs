@@ -1,7 +1,7 @@
 //! What AWS puts around a request, taken off: the event, the stage in front of its path, the id that Lambda gave it.
 //!
 //! An event holds what a client sent, so parts of it may be what the library that reads events takes for impossible:
-//! those are mended first, and an event that's none of an HTTP request's is refused as a request would be.
+//! those are repaired first, and an event that's none of an HTTP request's is refused as a request would be.
 
 mod authorizer;
 
@@ -51,7 +51,7 @@ pub async fn answer(
     Adapter::from(router.map_request(into_http)).call(LambdaEvent { payload, context }).await
 }
 
-/// A request as it comes from AWS, to one as it comes from anywhere. What the event says besides stays in its extensions.
+/// A request as it comes from AWS, to one as it comes from anywhere. The rest of the event stays in its extensions.
 fn into_http(event: lambda_http::Request) -> Request {
     let path = event.raw_http_path().to_owned();
     let id = event.lambda_context_ref().map(|context| RequestId(context.request_id.clone()));
@@ -81,7 +81,7 @@ fn readable(event: &RawValue) -> Option<LambdaRequest> {
     if let Some(Value::Object(context)) = event.get_mut("requestContext") {
         context.remove("domainName");
     }
-    mend_headers(&mut event)?;
+    repair_headers(&mut event)?;
     for path in ["rawPath", "path"] {
         if let Some(Value::String(text)) = event.get_mut(path) {
             let from_root = if text.starts_with('/') { "" } else { "/" };
@@ -130,7 +130,7 @@ fn is_api_gateways(domain: &str) -> bool {
 
 /// Headers as HTTP has them: what can't stand in a value becomes a question mark, so that nothing is read into it, and
 /// what can't be a name is left out. None where a name stands twice, in two casings, or with two values.
-fn mend_headers(event: &mut Map<String, Value>) -> Option<()> {
+fn repair_headers(event: &mut Map<String, Value>) -> Option<()> {
     for key in ["headers", "multiValueHeaders"] {
         let Some(Value::Object(headers)) = event.get_mut(key) else { continue };
         headers.retain(|name, _| !name.eq_ignore_ascii_case("host") && HeaderName::try_from(name).is_ok());
@@ -139,7 +139,7 @@ fn mend_headers(event: &mut Map<String, Value>) -> Option<()> {
         if names.windows(2).any(|pair| pair[0] == pair[1]) {
             return None;
         }
-        headers.values_mut().for_each(mend_values);
+        headers.values_mut().for_each(repair_values);
     }
     // The library would let a single value take the place of several. REST APIs send each header in both.
     let several = event.get("multiValueHeaders").and_then(Value::as_object);
@@ -156,13 +156,13 @@ fn mend_headers(event: &mut Map<String, Value>) -> Option<()> {
     Some(())
 }
 
-fn mend_values(value: &mut Value) {
+fn repair_values(value: &mut Value) {
     match value {
         Value::String(text) if HeaderValue::from_str(text).is_err() => {
             *text =
                 text.chars().map(|char| if matches!(char, ' '..='~' | '\t') { char } else { '?' }).collect();
         }
-        Value::Array(values) => values.iter_mut().for_each(mend_values),
+        Value::Array(values) => values.iter_mut().for_each(repair_values),
         _ => {}
     }
 }
@@ -218,7 +218,7 @@ fn nothing() -> LambdaRequest {
     serde_json::from_value(event).expect("it's an event of an HTTP API")
 }
 
-/// What may stand in a path, and in a query, besides letters and digits (RFC 3986, sections 3.3 and 3.4).
+/// What may stand in a path, and in a query, in addition to letters and digits (RFC 3986, sections 3.3 and 3.4).
 const PATH: &[u8] = b"/-._~!$&'()*+,;=:@";
 const QUERY: &[u8] = b"/-._~!$&'()*+,;=:@?";
 /// The library that keeps URLs takes 65,534 bytes; gateways and balancers send much less.

@@ -43,7 +43,7 @@ pub fn token(
     }
 }
 
-/// A signed token. Whoever holds it is let in, so it's shown to its client alone.
+/// A signed token. It gives its holder access, so it's returned to its client alone.
 #[derive(Clone)]
 pub struct Token(SecretString);
 

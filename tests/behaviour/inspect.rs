@@ -53,7 +53,7 @@ fn a_livekit_token_is_its_claims_and_its_end_in_words() {
     let printed = says(&token);
     insta::assert_snapshot!(printed, @r#"
     kind         LiveKit token
-    signature    not checked: anybody may have written this
+    signature    not verified: the signature isn't checked
     key          APIkey
     identity     ada
     room         hello
@@ -78,7 +78,7 @@ fn a_livekit_token_is_its_claims_and_its_end_in_words() {
 fn an_agora_token_is_its_services_and_their_ends_in_words() {
     insta::assert_snapshot!(says(&agoras("gen-007-33-rtc_privileges")), @r#"
     kind         Agora token 007
-    signature    not checked: anybody may have written this
+    signature    not verified: the signature isn't checked
     app          0123456789abcdef0123456789abcdef
     issued       2023-11-14T22:13:20Z, 16 minutes 40 seconds ago
     ends         2023-11-14T23:13:20Z, ends in 43 minutes 20 seconds
@@ -89,11 +89,11 @@ fn an_agora_token_is_its_services_and_their_ends_in_words() {
     may          join_channel
     may          publish_audio, which ends in 13 minutes 20 seconds (2023-11-14T22:43:20Z)
     may          publish_video, which ended 1 minute 40 seconds ago (2023-11-14T22:28:20Z)
-    may          publish_data, which never ends
+    may          publish_data, without expiry
     "#);
     insta::assert_snapshot!(says(&agoras("gen-006-08-rtc_account")), @r#"
     kind         Agora token 006
-    signature    not checked: anybody may have written this
+    signature    not verified: the signature isn't checked
     app          0123456789abcdef0123456789abcdef
     issued       2023-11-14T22:13:20Z, 16 minutes 40 seconds ago
     ends         2023-11-14T23:13:20Z, ends in 43 minutes 20 seconds
@@ -108,7 +108,7 @@ fn an_agora_token_is_its_services_and_their_ends_in_words() {
     "#);
     insta::assert_snapshot!(says(&agoras("official-007-02-multi")), @r#"
     kind         Agora token 007
-    signature    not checked: anybody may have written this
+    signature    not verified: the signature isn't checked
     app          970CA35de60c44645bbae8a215061b33
     issued       1970-01-13T20:38:31Z, 53 years 318 days ago
     ends         1970-01-13T20:48:31Z, ended 53 years 318 days ago
@@ -136,10 +136,10 @@ fn an_agora_token_is_its_services_and_their_ends_in_words() {
 fn what_is_good_for_every_user_or_for_ever_is_named() {
     for (id, line) in [
         ("gen-007-09-rtc_uid", "channel      every channel: \"*\""),
-        ("gen-007-03-rtc_uid", "user         anybody: \"\""),
-        ("gen-006-03-rtc_uid", "user         anybody"),
-        ("gen-006-07-rtc_uid", "may          publish_audio, which never ends"),
-        ("gen-006-17-rtm", "may          login, which never ends"),
+        ("gen-007-03-rtc_uid", "user         any user: \"\""),
+        ("gen-006-03-rtc_uid", "user         any user"),
+        ("gen-006-07-rtc_uid", "may          publish_audio, without expiry"),
+        ("gen-006-17-rtm", "may          login, without expiry"),
         ("gen-007-27-chat_app", "user         none: an app token, which no client should have"),
     ] {
         let printed = says(&agoras(id));
@@ -222,7 +222,7 @@ fn json_says_the_same() {
             },
             {
               "ends": null,
-              "in_words": "never ends",
+              "in_words": "no expiry",
               "name": "publish_data"
             }
           ],

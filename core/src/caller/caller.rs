@@ -18,7 +18,7 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Somebody of whom nothing is known.
+    /// A caller without a subject and without claims.
     #[must_use]
     pub fn anonymous(name: &str) -> Self {
         Self { name: name.to_owned(), issuer: None, subject: None, claims: Map::new(), expires: None }

@@ -139,7 +139,7 @@ impl KeyPlace {
     }
 }
 
-/// The name of a shared secret. Whoever takes the key for the secret itself is told so, and it's shown nowhere.
+/// The name of a shared secret. Where the value is the secret itself, the error says so and doesn't show it.
 fn secret_name(written: toml::Value) -> Result<String, InvalidCaller> {
     let capitals = |name: &str| {
         name.starts_with(|first: char| first.is_ascii_uppercase())
@@ -165,7 +165,7 @@ fn unsafe_url(key: &'static str, what: &str) -> InvalidCaller {
     InvalidCaller::new(key, problem)
 }
 
-/// A URL that nobody on the way can answer for: https, or this machine.
+/// A URL that can't be intercepted: https, or this machine.
 #[must_use]
 pub fn safe_url(url: &str) -> Option<Uri> {
     let uri: Uri = url.parse().ok()?;

@@ -9,7 +9,7 @@ use super::mistake::InvalidCaller;
 use super::via::Via;
 use crate::url::has_userinfo;
 
-/// Somebody who may call.
+/// A configured caller.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CallerConfig {
     /// `name`: what rules and the log call it.
@@ -21,7 +21,7 @@ pub struct CallerConfig {
 /// How a caller is known.
 #[derive(Debug, Clone, PartialEq)]
 pub enum CallerKind {
-    /// `anonymous`: not at all. Whoever reaches the endpoint is let in as this caller.
+    /// `anonymous`: no authentication. Every unauthenticated request counts as this caller.
     Anonymous,
     /// `api-key`: by a key whose hash is in the secret.
     ApiKey,
@@ -60,7 +60,7 @@ impl CallerConfig {
     }
 }
 
-/// Whose word it is that somebody is who they say.
+/// Who vouches for a caller's subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Authority<'a> {
     /// An issuer's, by its name.

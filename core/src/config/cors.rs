@@ -13,7 +13,7 @@ pub struct Cors {
     /// "<http://localhost:*>" for any port of one's own machine. None unless set. `ROOMPASS_CORS_ORIGINS`, separated by
     /// commas, stands in its place.
     pub origins: Vec<Origin>,
-    /// `headers`: request headers that pages may send besides `Authorization`, `Content-Type`, `X-API-Key`,
+    /// `headers`: request headers that pages may send in addition to `Authorization`, `Content-Type`, `X-API-Key`,
     /// `X-Requested-With` and `X-Sandbox-ID`. None unless set.
     pub headers: Vec<Header>,
 }

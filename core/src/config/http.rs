@@ -39,11 +39,11 @@ impl TryFrom<String> for BasePath {
             !part.is_empty()
                 && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
         };
-        let sound = match text.strip_prefix('/') {
+        let is_valid = match text.strip_prefix('/') {
             None => text.is_empty(),
             Some(parts) => parts.split('/').all(plain),
         };
-        if sound { Ok(Self(text)) } else { Err(InvalidBasePath) }
+        if is_valid { Ok(Self(text)) } else { Err(InvalidBasePath) }
     }
 }
 

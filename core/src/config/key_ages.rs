@@ -10,7 +10,7 @@ use crate::domain::within;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Written")]
 pub struct KeyAges {
-    /// `refresh_after`: how old the keys are when a request reads them anew, 1 second to 24 hours; 5 minutes unless
+    /// `refresh_after`: the age at which a request refreshes the keys, 1 second to 24 hours; 5 minutes unless
     /// set. A rotated secret is in use everywhere after that.
     pub refresh_after: Duration,
     /// `max_age`: how long the last good signing keys are used while the secret can't be refreshed, `refresh_after` to

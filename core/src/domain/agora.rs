@@ -1,5 +1,5 @@
 //! Agora's names for channels and people, which are narrower than LiveKit's: a token whose channel or user is `*`,
-//! nothing or 0 is good for many channels or for anybody, and none of that is a name here.
+//! nothing or 0 is good for many channels or for any user, and none of that is a name here.
 
 use serde::Deserialize;
 
@@ -39,21 +39,21 @@ agora_name!(
     ChannelName
 );
 agora_name!(
-    /// Somebody with a number: 1 to 4294967295, in digits as a program would write them.
+    /// A user with a number: 1 to 4294967295, in digits as a program would write them.
     Uid
 );
 agora_name!(
-    /// Somebody with a name, in calls: 1 to 255 bytes of the characters of a [`ChannelName`], and something
-    /// besides zeros and spaces. A number is an account too: Agora keeps both in the same place of a token.
+    /// A user with a name, in calls: 1 to 255 bytes of the characters of a [`ChannelName`], and something
+    /// other than zeros and spaces. A number is an account too: Agora keeps both in the same place of a token.
     Account
 );
 agora_name!(
-    /// Somebody with a name, in Signaling (RTM): at most 64 bytes, otherwise as an [`Account`].
+    /// A user with a name, in Signaling (RTM): at most 64 bytes, otherwise as an [`Account`].
     RtmUser
 );
 
 agora_name!(
-    /// Somebody with a name, in Chat: 1 to 64 of a to z, digits, `_`, `-` and `.`. Agora doesn't tell capitals apart there,
+    /// A user with a name, in Chat: 1 to 64 of a to z, digits, `_`, `-` and `.`. Agora ignores case there,
     /// so they are none of it.
     ChatUser
 );
@@ -83,7 +83,7 @@ impl Uid {
     /// A number that means this one user.
     ///
     /// # Errors
-    /// Where it's 0, which means anybody, or too large, or written in another way.
+    /// Where it's 0, which means any user, or too large, or written in another way.
     pub fn parse(text: impl Into<String>) -> Result<Self, InvalidField> {
         let text = text.into();
         match text.parse::<u32>() {
@@ -106,7 +106,7 @@ impl Account {
     /// # Errors
     /// Where it's empty, too long, holds another character, or nothing but zeros and spaces.
     pub fn parse(text: impl Into<String>) -> Result<Self, InvalidField> {
-        somebody(Self::FIELD, text.into(), Self::MOST).map(Self)
+        user_name(Self::FIELD, text.into(), Self::MOST).map(Self)
     }
 }
 
@@ -120,7 +120,7 @@ impl RtmUser {
     /// # Errors
     /// Where it's empty, too long, holds another character, or nothing but zeros and spaces.
     pub fn parse(text: impl Into<String>) -> Result<Self, InvalidField> {
-        somebody(Self::FIELD, text.into(), Self::MOST).map(Self)
+        user_name(Self::FIELD, text.into(), Self::MOST).map(Self)
     }
 }
 
@@ -133,7 +133,7 @@ impl ChatUser {
     /// # Errors
     /// Where it's empty, too long, holds another character, or nothing but zeros.
     pub fn parse(text: impl Into<String>) -> Result<Self, InvalidField> {
-        let text = somebody(Self::FIELD, text.into(), Self::MOST)?;
+        let text = user_name(Self::FIELD, text.into(), Self::MOST)?;
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-.".contains(&byte);
         if text.bytes().all(plain) {
             Ok(Self(text))
@@ -146,11 +146,11 @@ impl ChatUser {
     }
 }
 
-/// 0 is anybody, so nothing that a client or a server might take for it is a name.
-fn somebody(field: &str, text: String, most: usize) -> Result<String, InvalidField> {
+/// 0 is any user, so nothing that a client or a server might take for it is a name.
+fn user_name(field: &str, text: String, most: usize) -> Result<String, InvalidField> {
     let text = plain(field, text, most)?;
     if text.trim_matches(['0', ' ']).is_empty() {
-        return Err(InvalidField::new(field, "must not be 0 or blank, which would mean anybody"));
+        return Err(InvalidField::new(field, "must not be 0 or blank, which would mean any user"));
     }
     Ok(text)
 }
@@ -256,13 +256,13 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_anybody() {
+    fn no_name_means_any_user() {
         for text in ["0", "00", " ", "  ", " 0 "] {
             assert!(account(text).is_err() && rtm_user(text).is_err() && uid(text).is_err(), "{text:?}");
         }
         assert_eq!(
             account("0").unwrap_err().to_string(),
-            "uid must not be 0 or blank, which would mean anybody"
+            "uid must not be 0 or blank, which would mean any user"
         );
         assert_eq!(channel("  ").unwrap_err().to_string(), "channel must not be blank");
         assert!(channel("0").is_ok(), "a channel may well be called 0");

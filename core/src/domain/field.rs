@@ -32,7 +32,7 @@ impl InvalidField {
     }
 }
 
-/// How much of a path is told, in bytes: names inside it may be the client's.
+/// How much of a path is shown, in bytes: names inside it may be the client's.
 const MOST: usize = 200;
 
 #[cfg(test)]

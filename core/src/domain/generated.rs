@@ -1,4 +1,4 @@
-//! Names for what nobody named: unique, unguessable, and readable aloud.
+//! Generated names: unique, unguessable, and readable aloud.
 
 /// Where random bytes come from: fills the whole slice.
 pub type Randomness = fn(&mut [u8]);

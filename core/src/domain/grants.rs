@@ -1,8 +1,8 @@
-//! What somebody may do in a room, by LiveKit's own names.
+//! What a participant may do in a room, by LiveKit's own names.
 
 use serde::{Deserialize, Serialize};
 
-/// `[rule.grants]`: LiveKit's video grants, besides `room_join` and `room`, which every pass has. What isn't written
+/// `[rule.grants]`: LiveKit's video grants, without `room_join` and `room`, which every pass has. What isn't written
 /// has LiveKit's default: publish, subscribe and data yes, everything else no.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]

@@ -1,5 +1,5 @@
 //! The words the stages share. Each is built only by a `parse` that enforces its limits, so that a [`Pass`] that
-//! exists is a valid one and nobody checks again.
+//! exists is valid and isn't checked again.
 
 mod agent;
 pub mod agora;

@@ -1,7 +1,7 @@
 //! How a room is set up when the first person joins it, as the client may ask.
 //!
-//! A token can be read by whoever holds it, so a setting that carries a secret (storage credentials, the address of a
-//! stream with its key) is refused here, whoever asks: LiveKit's own Go builder refuses to sign such a token. So is an
+//! A token can be read by its holder, so a setting that carries a secret (storage credentials, the address of a
+//! stream with its key) is refused here for every caller: LiveKit's own Go builder refuses to sign such a token. So is an
 //! address that LiveKit would go to with what only it may know: a page for its recorder, which joins the room to see all
 //! of it, and a webhook.
 

@@ -43,7 +43,7 @@ bounded_text!(
     RoomName, field: "room_name", limit: max_room_name_length
 );
 bounded_text!(
-    /// Who somebody is in a room, unique there: a second participant with the same identity ends the first one's
+    /// A participant's identity, unique in a room: a second participant with the same identity ends the first one's
     /// connection. Never empty, at most 256 bytes (`limit.max_participant_identity_length` on the server).
     Identity, field: "participant_identity", limit: max_participant_identity_length
 );
@@ -59,7 +59,7 @@ bounded_text!(
 );
 
 impl RoomName {
-    /// A room nobody has been in and nobody can guess: `room-` and 100 random bits.
+    /// A new room that can't be guessed: `room-` and 100 random bits.
     #[must_use]
     pub fn generated(randomness: Randomness) -> Self {
         Self(format!("room-{}", readable(randomness)))

@@ -7,8 +7,8 @@ use serde::Deserialize;
 
 use super::within;
 
-/// From when a token is minted to when nobody can join with it any more: whole seconds, 1 second to 24 hours. Once
-/// somebody is in, LiveKit renews their token itself. Clients treat a token as stale 60 seconds before its end, so a
+/// From when a token is minted to when it can no longer be used to join: whole seconds, 1 second to 24 hours. Once
+/// a participant has joined, LiveKit renews the token itself. Clients treat a token as stale 60 seconds before its end, so a
 /// TTL of a minute or less defeats their cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 pub struct Ttl(#[serde(deserialize_with = "within::<_, 24>")] Duration);

@@ -69,7 +69,8 @@ fn impossible(rule: &Rule, callers: &[CallerConfig]) -> Option<Mistake> {
     for caller in named {
         let name = &caller.name;
         if rule.within_credential && !caller.shows_an_end() {
-            let problem = format!("is within_credential, and what caller {name:?} shows never ends");
+            let problem =
+                format!("is within_credential, and the credential of caller {name:?} has no expiry");
             return Some(Mistake::new("within_credential", problem));
         }
         if let Some((key, source)) = sources.iter().find(|(_, source)| !may_have(caller, source)) {
@@ -89,7 +90,7 @@ fn impossible(rule: &Rule, callers: &[CallerConfig]) -> Option<Mistake> {
     if rule.rooms.iter().any(opens) {
         return None;
     }
-    Some(Mistake::new("default_room", "has a default_room that isn't one of its rooms"))
+    Some(Mistake::new("default_room", "has a default_room that does not match rooms"))
 }
 
 /// A condition that no caller of a rule can meet, by what the callers themselves must be.
@@ -180,7 +181,8 @@ fn clash(rule: &Rule, other: &Rule) -> Option<Mistake> {
     let logs_in = rule.agora_logins.is_none() || other.agora_logins.is_some();
     let refuses_all = other.rooms.is_empty() && other.agora_logins.is_none();
     if covers && (refuses_all || (opens_all && logs_in && fits_whenever(other, rule))) {
-        let problem = format!("is never reached: rule {:?} before it decides all that it's for", other.name);
+        let problem =
+            format!("is unreachable: rule {:?} before it decides every request that it matches", other.name);
         return Some(Mistake::new("name", problem));
     }
     None

@@ -52,7 +52,7 @@ impl Conditions {
         self.0.iter()
     }
 
-    /// Whether whoever meets `other` meets these too.
+    /// Whether every caller that meets `other` meets these too.
     pub(super) fn covers(&self, other: &Self) -> bool {
         self.0.iter().all(|(source, condition)| other.0.get(source) == Some(condition))
     }

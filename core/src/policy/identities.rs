@@ -16,7 +16,7 @@ pub(super) fn shared(rule: &Rule, other: &Rule, callers: &[CallerConfig]) -> Opt
     let known = [one, another].into_iter().find(|caller| caller.kind != CallerKind::Anonymous)?;
     Some(format!(
         "could give callers {:?} and {:?} one identity{with}: {} and {} may be equal for two people of two issuers. Begin \
-         each identity with a text of its own, as \"{}:{{sub}}\", or hold the issuer, as \"{{iss}}|{{sub}}\"",
+         each identity with a string of its own, as \"{}:{{sub}}\", or hold the issuer, as \"{{iss}}|{{sub}}\"",
         one.name, another.name, rule.identity, other.identity, known.name,
     ))
 }

@@ -40,13 +40,13 @@ pub enum Skipped {
     /// A value of the caller's is too long for what the rule makes of it.
     #[error("the rule's {0}")]
     Invalid(#[from] InvalidField),
-    /// The room that is asked for isn't one of its rooms.
+    /// The requested room does not match its rooms.
     #[error("room {0:?} does not match rooms")]
     OtherRoom(String),
     /// A login is asked for, and it has no `agora_logins`.
     #[error("a login was requested, and the rule has no agora_logins")]
     NoLogins,
-    /// No room is asked for, and a generated one isn't one of its rooms.
+    /// No room is requested, and a generated one does not match its rooms.
     #[error("no room was requested, and the rule has no default_room")]
     NoRoom,
 }

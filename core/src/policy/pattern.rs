@@ -31,7 +31,7 @@ pub enum InvalidPattern {
     /// Generated text can't be asked for.
     #[error("a room pattern can't hold {{random}}: no request could name such a room")]
     Random,
-    /// A placeholder whose value's end nobody could tell, or whose beginning.
+    /// A placeholder whose value has an ambiguous beginning or end.
     #[error(
         "a room pattern needs its placeholders before its first *, and a text between a placeholder and the *, one that the values never hold, such as \":\""
     )]

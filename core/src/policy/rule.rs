@@ -21,7 +21,7 @@ pub struct Rule {
     /// `when`: what else must be so of the caller. Nothing unless set.
     #[serde(default)]
     pub when: Conditions,
-    /// `rooms`: patterns for the rooms it opens, asked for or not. A rule with none refuses whoever it's for, whatever they
+    /// `rooms`: patterns for the rooms it opens, asked for or not. A rule with none refuses its callers, whatever they
     /// ask for.
     pub rooms: Vec<RoomPattern>,
     /// `default_room`: the room it opens when none is asked for. `room-{random}` unless set.
@@ -33,10 +33,10 @@ pub struct Rule {
     pub participant_name: Option<Template>,
     /// `participant_metadata`: free text to be seen with. None unless set.
     pub participant_metadata: Option<Template>,
-    /// `participant_attributes`: attributes to be seen with, which stand whatever the client sets besides.
+    /// `participant_attributes`: attributes that others see; the client can't change them.
     #[serde(default)]
     pub participant_attributes: BTreeMap<String, Template>,
-    /// `client_may_set`: the fields, besides the room, that a request may set. None unless set.
+    /// `client_may_set`: the fields that a request may set, in addition to the room. None unless set.
     #[serde(default)]
     pub client_may_set: Vec<ClientField>,
     /// `agents`: the agents that a request may dispatch, by name; "*" for any. The first entry that covers an agent
@@ -47,7 +47,7 @@ pub struct Rule {
     #[serde(default)]
     pub egress: Vec<egress::AllowedEgress>,
     /// `agora_logins`: the services of Agora's that a request may log in to, which is bound to no room: `rtm`, `chat`.
-    /// A rule that doesn't say so is passed over where a login is asked for; one that says `[]` gives none.
+    /// A rule that doesn't say so is skipped where a login is requested; one that says `[]` gives none.
     pub agora_logins: Option<Vec<LoginService>>,
     /// `ttl`: how long the token can be used to join, as "10m". 1 second to 24 hours. As the dialect has it unless set:
     /// 10 minutes in LiveKit's and OpenVidu's, 15 minutes in the sandbox's, an hour in Agora's.

@@ -40,7 +40,7 @@ pub enum InvalidTemplate {
     /// A placeholder isn't known.
     #[error("the placeholder {0}")]
     Placeholder(#[from] InvalidSource),
-    /// Two placeholders touch, so nobody can tell where the one ends.
+    /// Two placeholders touch, so where the first ends is ambiguous.
     #[error("needs a text between its placeholders, one that their values never hold, such as \":\"")]
     Touching,
 }

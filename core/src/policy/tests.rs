@@ -102,7 +102,7 @@ fn the_first_rule_that_matches_decides() {
     assert_eq!(rule_for("anyone", "hall-2").unwrap(), "halls");
     assert_eq!(rule_for("anyone", "lobbyist"), Err(Denial::RoomNotAllowed));
     assert_eq!(rule_for("staff", "lobby"), Err(Denial::RoomNotAllowed));
-    assert_eq!(rule_for("nobody", "hall-2"), Err(Denial::NoRule));
+    assert_eq!(rule_for("unknown", "hall-2"), Err(Denial::NoRule));
 }
 
 #[test]

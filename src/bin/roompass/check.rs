@@ -132,7 +132,7 @@ fn of_rule(rule: &Rule, dialects: &[Dialect]) -> Vec<(&'static str, String)> {
     said.into_iter().filter(|(_, text)| !text.is_empty()).collect()
 }
 
-/// What others see of its holder, besides the identity.
+/// What others see of the participant, in addition to the identity.
 fn shows(rule: &Rule) -> String {
     let text = |what: &str, template: &Option<Template>| {
         template.as_ref().map(|template| format!("{what} = {template}"))

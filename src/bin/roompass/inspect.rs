@@ -128,7 +128,7 @@ fn of_agora(token: &Agora, at: u64) -> Vec<String> {
             let end = match ends {
                 Some(_) if *ends == token.ends => String::new(),
                 Some(end) => format!(", which {}", ending_of_a_part(*end, at)),
-                None => ", which never ends".to_owned(),
+                None => ", without expiry".to_owned(),
             };
             lines.push(line("may", &format!("{}{end}", privilege_name(service, *number))));
         }
@@ -166,7 +166,7 @@ fn agora_as_json(token: &Agora, at: u64) -> Value {
             json!({
                 "name": privilege_name(service, *number),
                 "ends": end,
-                "in_words": end.map_or_else(|| "never ends".to_owned(), |end| ends(end, at)),
+                "in_words": end.map_or_else(|| "no expiry".to_owned(), |end| ends(end, at)),
             })
         };
         members.insert("privileges".into(), service.privileges.iter().map(privilege).collect());
@@ -201,9 +201,9 @@ fn channel(name: &Name) -> String {
 }
 
 fn user(service: &Service, name: &Name) -> String {
-    match name.is_anybody() {
+    match name.is_any_user() {
         true if service.name() == "chat" => "none: an app token, which no client should have".to_owned(),
-        true => shown(name, Some("anybody")),
+        true => shown(name, Some("any user")),
         false => shown(name, None),
     }
 }
@@ -275,7 +275,7 @@ fn moment(seconds: u64) -> String {
     humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string()
 }
 
-const NOT_CHECKED: &str = "not checked: anybody may have written this";
+const NOT_CHECKED: &str = "not verified: the signature isn't checked";
 const LAST_OF_9999: u64 = 253_402_300_799;
 /// In bytes. No server or gateway takes a longer token.
 const MOST: u64 = 1024 * 1024;

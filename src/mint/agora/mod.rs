@@ -87,7 +87,7 @@ fn account(identity: &str) -> Result<Account, MintError> {
 }
 
 /// A publisher has all four, and a subscriber the first, as with Agora's builders; grants that name the kinds of tracks,
-/// or take data away, leave a publisher with less. Whoever may join may receive, so a rule that says otherwise has no
+/// or take data away, leave a publisher with less. Every participant may receive, so a rule that says otherwise has no
 /// token of Agora's.
 fn rtc_privileges(grants: &Grants) -> Result<Vec<u16>, MintError> {
     if grants.can_subscribe == Some(false) {
@@ -205,7 +205,7 @@ mod tests {
     }
 
     impl Vector {
-        /// As the official builders write a user: nobody's number is nothing.
+        /// As the official builders write a user: an absent number is an empty text.
         pub(super) fn user(&self) -> String {
             match (self.uid, &self.account) {
                 (Some(0), _) | (None, None) => String::new(),
@@ -320,7 +320,7 @@ mod tests {
             let now = vector.issue_ts.unwrap().into();
             let keys = keys(&vector);
             let grants = may_publish(vector.role.as_deref() == Some("publisher"));
-            // Nobody has an empty identity, so 0 stands for itself here, and is refused.
+            // No identity is empty, so 0 stands for itself here, and is refused.
             let user = vector.uid.map(|uid| uid.to_string()).or(vector.account.clone()).unwrap_or_default();
             let version = if vector.version == "006" { TokenVersion::V006 } else { TokenVersion::V007 };
             SALT.set(vector.salt);
