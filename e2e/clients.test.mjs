@@ -79,7 +79,7 @@ for (const [name, fetchToken] of Object.entries(CLIENTS)) {
       assert.equal(seen.size, 4);
     });
 
-    test('is told why a request is refused', async () => {
+    test('reports why a request is refused', async () => {
       const tooLong = { roomName: 'r'.repeat(257) };
       await assert.rejects(
         fetchToken(wire.url, tooLong),

@@ -99,7 +99,7 @@ describe('OpenVidu', () => {
   };
 
   for (const [state, url] of Object.entries({ 'today': '/openvidu/', 'earlier': '/' })) {
-    test(`a page of its tutorials, as they were ${state}, gets its token and is told what is missing`, async () => {
+    test(`a page of its tutorials, as they were ${state}, gets its token, and an error that names what is missing`, async () => {
       await assertOpens(await page(roompass.url + url, 'Test Room', 'Participant 7'), 'Test Room', 'Participant 7');
       await assert.rejects(page(roompass.url + url, 'Test Room', ''), /token: roomName and participantName are required$/);
     });
@@ -165,7 +165,7 @@ describe('Agora', () => {
     assert.equal(new Set(salts).size, salts.length);
   });
 
-  test('what would be good for anybody is refused, in the shape that its clients read', async () => {
+  test('what would be valid for any user or channel is refused, in the shape that its clients read', async () => {
     for (const path of ['/rtc/standup/publisher/uid/0/', '/rtc/*/publisher/uid/7/', '/rtc/standup/publisher/uid/4294967296/',
       '/rtc/standup/host/uid/7/', '/rtc/standup/publisher/uid/7/?expiry=86401', '/rtm/*/']) {
       const { status, body } = await get(path);

@@ -1,6 +1,6 @@
-// What becomes of the function when its neighbours have a bad day: the secret store, the issuer of its callers' tokens,
-// or both at once. Each test has a process of its own, under a Runtime API of its own, with its log at the level
-// `trace`; when it ends, nothing that is secret may be in that log.
+// Failure modes: how the function behaves while the secret store, the issuer of its callers' tokens, or both fail.
+// Each test has a process of its own, under a Runtime API of its own, with its log at the level `trace`; when it ends,
+// nothing that is secret may be in that log.
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
@@ -29,7 +29,7 @@ const secretOf = ({ key, secret }, more = {}) => JSON.stringify({
   ...more,
 });
 
-const policy = ({ refreshAfter = '1s', maxAge = '1h', issuer = 'https://nobody.example' } = {}) => `
+const policy = ({ refreshAfter = '1s', maxAge = '1h', issuer = 'https://unreachable.example' } = {}) => `
   [keys]
   refresh_after = "${refreshAfter}"
   max_age = "${maxAge}"
@@ -132,7 +132,7 @@ describe('a rotated secret', { concurrency: 8 }, () => {
     'cut off': secretOf(B).slice(0, -2),
   };
   for (const [what, text] of Object.entries(MALFORMED)) {
-    test(`that is malformed (${what}) leaves the good one in use until it is mended`, async (t) => {
+    test(`that is malformed (${what}) leaves the valid one in use until it is fixed`, async (t) => {
       const { lambda, store, secret } = await started(t);
       await assertMinted(lambda, A);
       await manager.update(secret, text);
@@ -161,7 +161,7 @@ describe('what callers are checked with, in a secret', { concurrency: 2 }, () =>
     assert.match(cause, /^the secret is malformed: LIVEKIT_URL must be a URL/);
   });
 
-  test('is malformed: callers without it are let in with the new keys, and the log names the member', async (t) => {
+  test('is malformed: callers that do not need it get tokens with the new keys, and the log names the member', async (t) => {
     const { lambda, secret, provider } = await startedWithIssuer(t);
     const known = await provider.token('ada');
     await assertMinted(lambda, A, known, 'app:ada');
@@ -217,7 +217,7 @@ describe('a process that has its keys, while the store', { concurrency: 12 }, ()
     });
   }
 
-  test('has nobody listening, does the same', async (t) => {
+  test('refuses connections, does the same', async (t) => {
     const { lambda, store, secret } = await started(t);
     await assertMinted(lambda, A);
     await manager.update(secret, secretOf(B));
@@ -265,7 +265,7 @@ describe('a new process, while the store', { concurrency: 3 }, () => {
     });
   }
 
-  test('has nobody listening, does the same', async (t) => {
+  test('refuses connections, does the same', async (t) => {
     const { lambda, store } = await started(t, { leaves: true });
     await assertUnavailable(lambda, 'its start is counted in');
     await assertUnavailable(lambda);
@@ -327,7 +327,7 @@ describe('tokens of an issuer', { concurrency: 4 }, () => {
 
   for (const [where, path] of Object.entries(PLACES)) {
     for (const [what, fault] of Object.entries(ISSUER_FAULTS)) {
-      test(`that ${what} ${where}: with a known key they are good, with another nobody can say, and forged ones are bad`, async (t) => {
+      test(`that ${what} ${where}: known keys are accepted, unknown keys get 503, and forged tokens get 401`, async (t) => {
         const { lambda, issuer, provider } = await startedWithIssuer(t);
         const known = await provider.token('ada');
         await assertMinted(lambda, A, known, 'app:ada');
@@ -342,12 +342,12 @@ describe('tokens of an issuer', { concurrency: 4 }, () => {
         }
         const asked = issuer.calls.length;
         issuer.fault = undefined;
-        // It isn't asked again for half a minute, and until then nobody can say.
+        // No second request is made for half a minute, and until then the response stays 503.
         await assertRefused(lambda, unknown, 503, 'verification_unavailable');
         assert.equal(issuer.calls.length, asked);
       });
 
-      test(`that ${what} ${where}, from the first: nobody can say, within three seconds`, async (t) => {
+      test(`that ${what} ${where}, from the start: 503 within three seconds`, async (t) => {
         const { lambda, issuer, provider } = await startedWithIssuer(t);
         const token = await provider.token('ada');
         issuer.fault = at(path, fault);
@@ -409,7 +409,7 @@ describe('two faults at once', { concurrency: 8 }, () => {
     ['the store is slow and the issuer down', late(2_000), answers(500, '')],
   ];
   for (const [what, ofStore, ofIssuer] of PAIRS) {
-    test(`${what}: a process that has its keys signs for those it knows, and for nobody else`, async (t) => {
+    test(`${what}: a process that has its keys signs for known callers, and for no others`, async (t) => {
       const { lambda, store, issuer, provider, secret } = await startedWithIssuer(t);
       const known = await provider.token('ada');
       await assertMinted(lambda, A, known, 'app:ada');
@@ -432,7 +432,7 @@ describe('two faults at once', { concurrency: 8 }, () => {
       await assertMinted(lambda, B, known, 'app:ada');
     });
 
-    test(`${what}: a new process signs for nobody, and for those it knows when both are over`, async (t) => {
+    test(`${what}: a new process signs for no caller, and for known callers once both recover`, async (t) => {
       const { lambda, store, issuer, provider } = await startedWithIssuer(t, { fault: ofStore });
       const token = await provider.token('ada');
       issuer.fault = ofIssuer;
@@ -454,7 +454,7 @@ describe('two faults at once', { concurrency: 8 }, () => {
     await assertRefused(lambda, token, 503, 'keys_unavailable');
   });
 
-  test('the secret is malformed and the store slow: the last good keys sign, and then the mended ones', async (t) => {
+  test('the secret is malformed and the store slow: the last valid keys sign, and then the corrected ones', async (t) => {
     const { lambda, store, secret } = await started(t);
     await assertMinted(lambda, A);
     await manager.update(secret, secretOf(B, { LIVEKIT_API_SECRET: ' canary' }));
@@ -526,7 +526,7 @@ async function inLanes(lanes, many, work) {
 
 const EVENT = JSON.parse(readFileSync(`${repo}/events/http-api.json`));
 
-/** What the function answers who bears this: a token, or an API key, or nothing. */
+/** What the function returns for this credential: a token, or an API key, or none. */
 async function ask(lambda, bearer = API_KEY) {
   const headers = { ...EVENT.headers, ...(bearer && { authorization: `Bearer ${bearer}` }) };
   const answer = await lambda.invoke({ ...EVENT, headers, body: '{"room_name": "standup"}' });
@@ -538,7 +538,7 @@ async function ask(lambda, bearer = API_KEY) {
   return answer;
 }
 
-/** A token, signed with a pair, both halves of it, for whoever bears this. */
+/** Asserts a token signed with one whole pair, for the caller with this credential. */
 async function assertMinted(lambda, { key, secret }, bearer, subject) {
   const answer = await ask(lambda, bearer);
   assert.equal(answer.status, 201, `${JSON.stringify(answer)}\n${lambda.output()}`);
@@ -559,7 +559,7 @@ async function assertRefused(lambda, bearer, status, code) {
   assert.ok(answer.took < 3_000, `${status} after ${answer.took} ms`);
 }
 
-/** What a process says that has no keys: whoever asks, and to the gateway's question after its health. */
+/** Asserts what a process without keys returns, to any caller and to the gateway's health check. */
 async function assertUnavailable(lambda) {
   await assertRefused(lambda, API_KEY, 503, 'verification_unavailable');
   const { status, headers, body, took } = await lambda.invoke(JSON.parse(readFileSync(`${repo}/events/healthz.json`)));
@@ -567,7 +567,7 @@ async function assertUnavailable(lambda) {
   assert.ok(took < 3_000, `503 after ${took} ms`);
 }
 
-/** Mints with the one pair or the other until it's the one, and with that from then on. Nobody waits for long. */
+/** Issues tokens with either pair until `now` is in use, and with that from then on. No request waits for long. */
 async function mintsWith(lambda, now, { instead, within = 17_000 }) {
   await until(
     async () => {
@@ -589,7 +589,7 @@ async function readAgain(store, lambda, asking) {
   await until(async () => (await asking()) && (store.calls.length >= before + 2 || refreshesThatFailed(lambda)), { of: 'the secret to be read' });
 }
 
-/** Signs with the first pair until a refresh has failed, and after that. Nobody waits for long. */
+/** Signs with the first pair until a refresh has failed, and after that. No request waits for long. */
 async function servesOnUntilItHasFailed(lambda, cause = /^the secret /) {
   await until(
     async () => {
@@ -613,7 +613,7 @@ function refreshesThatFailed(lambda) {
 /** Tokens that its issuer never gave. */
 const forgedFrom = (token) => [withAnotherSignature(token), withClaims(token, { ...payload(token), sub: 'bob' })];
 
-/** No canary, and of no token that anybody bore or got the part that says what it's for, or the one that proves it. */
+/** The log has no canary, and neither the claims nor the signature of any token that was received or issued. */
 function assertNothingLeaked(lambda) {
   const log = lambda.output();
   assert.ok(!/canary/i.test(log), log);

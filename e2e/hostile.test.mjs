@@ -126,7 +126,7 @@ async function started(t) {
   return lambda;
 }
 
-/** A request that nobody made before: of any source, for any route, by anybody, asking for anything. */
+/** A unique request: of any source, for any route, by any caller, asking for anything. */
 function hostile(random) {
   const one = (...all) => all[Math.floor(random() * all.length)];
   const unique = () => Math.floor(random() * 2 ** 48).toString(36);

@@ -89,7 +89,7 @@ describe('the secret', () => {
     });
   });
 
-  test('is told apart when it is malformed, and what it holds is never shown', async () => {
+  test('is reported as malformed, and its content is never shown', async () => {
     const canary = 'canary-0c9d';
     const malformed = [
       [canary, 'it is not valid JSON'],
@@ -137,7 +137,7 @@ describe('the secret', () => {
     });
   });
 
-  test('that may not be read is told apart from one that is missing', async () => {
+  test('that may not be read is reported differently from one that is missing', async () => {
     const denied = JSON.stringify({ __type: 'AccessDeniedException', Message: 'User is not authorized' });
     await withStore((_, response) => json(response, 400, denied), async (url) => {
       await withFunction({ AWS_ENDPOINT_URL: url, ROOMPASS_SECRET_ID: 'x' }, async (lambda) => {
@@ -185,8 +185,8 @@ describe('while the secret store is down', () => {
 });
 
 test('without a configured caller every request is refused, and the log says what to set', async () => {
-  await manager.create('nobody', SECRET);
-  await withFunction({ ROOMPASS_SECRET_ID: 'nobody', ROOMPASS_CONFIG: '' }, async (lambda) => {
+  await manager.create('no-callers', SECRET);
+  await withFunction({ ROOMPASS_SECRET_ID: 'no-callers', ROOMPASS_CONFIG: '' }, async (lambda) => {
     for (const name of ['http-api', 'rest-api', 'function-url', 'alb', 'refused-invalid-json']) {
       const { status, code } = refusal(await lambda.invoke(event(name)));
       assert.deepEqual({ status, code }, { status: 403, code: 'no_callers_configured' }, name);

@@ -65,7 +65,7 @@ test('a token whose signature was changed is refused', async () => {
 test('a token is refused once it has expired', async () => {
   const token = await minted({});
   const claims = payload(token);
-  // The same claims signed anew with the same key are accepted, so it's the times that the server refuses.
+  // The same claims signed again with the same key are accepted, so it's the times that the server refuses.
   assert.equal((await judged(signed(token, claims))).status, 200);
   const anHourAgo = { ...claims, nbf: claims.nbf - 3600, exp: claims.exp - 3600 };
   assert.equal((await judged(signed(token, anHourAgo))).status, 401);

@@ -34,7 +34,7 @@ const policy = (issuer) => `
   identity = "{sub}"
 `;
 
-// Another's has the name of our first: what an issuer calls a key says nothing of whose it is.
+// Another provider's key has the id of our first: a key's id doesn't identify its issuer.
 const [FIRST, SECOND, THIRD, ANOTHERS] = ['1', '2', '3', '1'].map(newKey);
 
 const PROBLEMS = {
@@ -57,7 +57,7 @@ describe("LiveKit's JavaScript client, with an access token of the provider", ()
     await assertSays(answer.participantToken, { sub: 'bob', video: { roomJoin: true, room: 'red:lobby' } });
   });
 
-  test("is told that another team's room isn't open", async (t) => {
+  test("reports that another team's room isn't allowed", async (t) => {
     const { provider, roompass } = await started(t);
     await assert.rejects(
       client(roompass, await provider.token('ada')).fetch({ roomName: 'blue:standup' }),
@@ -66,7 +66,7 @@ describe("LiveKit's JavaScript client, with an access token of the provider", ()
   });
 });
 
-describe('nobody gets a token', () => {
+describe('no token is issued', () => {
   test('without a credential', async (t) => {
     const { roompass } = await started(t);
     await assertRefused(roompass, undefined, 'no_credential');
@@ -77,7 +77,7 @@ describe('nobody gets a token', () => {
     await assertRefused(roompass, await provider.token('ada'), 'room_not_allowed', 'blue:standup');
   });
 
-  test('by a token that was changed', async (t) => {
+  test('for a token that was changed', async (t) => {
     const { provider, roompass } = await started(t);
     const token = await provider.token('bob');
     await assertMinted(roompass, token);
@@ -87,7 +87,7 @@ describe('nobody gets a token', () => {
     await assertRefused(roompass, withAnotherSignature(token), 'invalid_credential');
   });
 
-  test('by a token for another API, or one that only the provider can read', async (t) => {
+  test('for a token for another API, or one that only the provider can read', async (t) => {
     const { provider, roompass } = await started(t);
     const elsewhere = await provider.token('ada', { resource: 'https://mail.example.com' });
     const opaque = await provider.token('ada', { resource: '' });
@@ -96,7 +96,7 @@ describe('nobody gets a token', () => {
     await assertRefused(roompass, opaque, 'invalid_credential');
   });
 
-  test('by a token of another provider, with a key and a person of the same names', async (t) => {
+  test('for a token of another provider, with a key and a person of the same names', async (t) => {
     const { provider, roompass } = await started(t);
     const another = await startedProvider(t, { keys: [ANOTHERS] });
     const ours = await provider.token('ada');
@@ -105,10 +105,10 @@ describe('nobody gets a token', () => {
     assert.equal(payload(theirs).sub, payload(ours).sub);
     await assertRefused(roompass, theirs, 'invalid_credential');
     await assertMinted(roompass, ours);
-    assert.equal(another.keySetsGiven(), 0, 'nobody asks an issuer whom the policy does not name');
+    assert.equal(another.keySetsGiven(), 0, 'no request goes to an issuer that the policy does not name');
   });
 
-  test('by a token of a provider that says it is ours', async (t) => {
+  test('for a token of a provider that claims to be ours', async (t) => {
     const { provider, roompass } = await started(t);
     const impostor = await startedProvider(t, { keys: [ANOTHERS], issuer: provider.issuer });
     const theirs = await impostor.token('ada');
@@ -149,7 +149,7 @@ describe("while the provider's keys change and requests run", () => {
     assert.equal(provider.keySetsGiven(), 2);
   });
 
-  test('keys that nobody knows make it ask the provider once in 30 seconds, and it goes on with those it has', async (t) => {
+  test('unknown keys make it request the provider once in 30 seconds, and it goes on with those it has', async (t) => {
     const { provider, roompass } = await started(t, { keys: [FIRST] });
     const good = await provider.token('ada');
     await assertMinted(roompass, good);
@@ -169,7 +169,7 @@ describe("while the provider's keys change and requests run", () => {
 describe('while the provider is down', () => {
   const downs = { 'that was stopped': (provider) => provider.stop(), 'that says nothing': (provider) => provider.fallSilent() };
   for (const [how, goDown] of Object.entries(downs)) {
-    test(`by one ${how}, a process takes tokens whose key it knows, and says of others that it can't tell`, async (t) => {
+    test(`by one ${how}, a process takes tokens whose key it knows, and returns 503 for others`, async (t) => {
       const { provider, roompass } = await started(t, { keys: [FIRST] });
       const known = [await provider.token('ada'), await provider.token('bob')];
       await assertMinted(roompass, known[0]);
@@ -182,7 +182,7 @@ describe('while the provider is down', () => {
       await meanwhile(roompass, known);
     });
 
-    test(`by one ${how}, a new process says within three seconds that it can't tell`, async (t) => {
+    test(`by one ${how}, a new process returns 503 within three seconds`, async (t) => {
       const { provider, roompass } = await started(t);
       const token = await provider.token('ada');
       await goDown(provider);
@@ -212,7 +212,7 @@ for (const RUST_LOG of ['info', 'trace']) {
     const lines = roompass.output().split('\n').filter((line) => /request_id=/.test(line) && !/healthz/.test(line));
     assert.equal(lines.length, 7, `a line a request:\n${roompass.output()}`);
     for (const token of [good, ...minted, ...wrong]) {
-      // A header is the same in all tokens of a key; the other parts are what nobody may read.
+      // A header is the same in all tokens of a key; the other parts must not be logged.
       const parts = token.includes('.') ? token.split('.').slice(1) : [token];
       for (const part of parts) assert.ok(!roompass.output().includes(part), `${part} is in:\n${roompass.output()}`);
     }
@@ -243,7 +243,7 @@ async function ask(roompass, token, room) {
   });
 }
 
-/** What this token gets whoever bears it, for a room of their team. */
+/** What a caller with this token gets, for a room of their team. */
 async function assertMinted(roompass, token) {
   const response = await ask(roompass, token, 'red:standup');
   const answer = await response.json();
@@ -254,7 +254,7 @@ async function assertMinted(roompass, token) {
   return answer.participant_token;
 }
 
-/** The whole of a refusal: nothing was minted, and what was borne isn't echoed. */
+/** Asserts a whole refusal: no token was issued, and the credential isn't echoed. */
 async function assertRefused(roompass, token, code, room = 'red:standup') {
   const { status, challenge = null, retryAfter = null } = PROBLEMS[code];
   const response = await ask(roompass, token, room);

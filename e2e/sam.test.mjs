@@ -44,7 +44,7 @@ async function sam(...args) {
 
 const answerOf = (invoked) => JSON.parse(invoked.stdout.trim().split('\n').at(-1));
 
-async function isAPass(body) {
+async function isAToken(body) {
   const { server_url, participant_token, ...rest } = JSON.parse(body);
   assert.deepEqual([server_url, rest], ['ws://localhost:7880', {}]);
   return verified(participant_token, 'devkey', 'secret');
@@ -69,7 +69,7 @@ for (const [name, status] of Object.entries(outcomes)) {
     const answer = answerOf(await sam('local', 'invoke', 'TokenFunction', '-e', `events/${name}.json`, '--skip-pull-image', ...x86));
     assert.equal(answer.statusCode, status, JSON.stringify(answer));
     if (status === 201) {
-      const claims = await isAPass(answer.body);
+      const claims = await isAToken(answer.body);
       if (name !== 'http-api-empty-body') assert.deepEqual([claims.video.room, claims.sub], ['standup', 'ada']);
     } else if (status >= 400) {
       assert.equal(JSON.parse(answer.body).status, status);
@@ -78,7 +78,7 @@ for (const [name, status] of Object.entries(outcomes)) {
   });
 }
 
-testInDocker('sam local start-api lets in only whom the file names: 401, 403 and 201', async (t) => {
+testInDocker('sam local start-api accepts only the callers in the file: 401, 403 and 201', async (t) => {
   const { key, stored } = await newApiKey('red');
   const ROOMPASS_CONFIG = `
     caller = [{ name = "backend", kind = "api-key" }]
@@ -103,13 +103,13 @@ testInDocker('sam local start-api lets in only whom the file names: 401, 403 and
   assert.deepEqual([neighbour.status, code(neighbour)], [403, 'room_not_allowed']);
   const ours = await ask('red:standup', { authorization: `ApiKey ${key}` });
   assert.equal(ours.status, 201);
-  assert.deepEqual((await isAPass(ours.text)).video, { roomJoin: true, room: 'red:standup' });
+  assert.deepEqual((await isAToken(ours.text)).video, { roomJoin: true, room: 'red:standup' });
 
   const preflight = await fetch(`${url}/getToken`, { method: 'OPTIONS', headers: { origin: 'https://app.example.com', 'access-control-request-method': 'POST' } });
   assert.ok(preflight.ok, `a preflight needs no credential: ${preflight.status}`);
 });
 
-testInDocker('deployed as it comes, without the file for local use, nobody is let in', async () => {
+testInDocker('deployed as it comes, without the file for local use, every request is refused', async () => {
   const wiring = JSON.stringify({ TokenFunction: { LIVEKIT_URL: 'wss://x', LIVEKIT_API_KEY: 'k', LIVEKIT_API_SECRET: 'a secret that is long enough' } });
   const file = `${repo}/e2e/.tools/deployed.env.json`;
   writeFileSync(file, wiring);
@@ -146,11 +146,11 @@ testInDocker('sam local start-api serves the endpoint', async (t) => {
     const answer = await fetch(url + path, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
     assert.equal(answer.status, 201);
     assert.equal(answer.headers.get('cache-control'), 'no-store');
-    assert.equal((await isAPass(await answer.text())).video.room, 'standup');
+    assert.equal((await isAToken(await answer.text())).video.room, 'standup');
   }
   const bare = await fetch(`${url}/getToken`, { method: 'POST' });
   assert.equal(bare.status, 201);
-  assert.match((await isAPass(await bare.text())).video.room, /^room-/);
+  assert.match((await isAToken(await bare.text())).video.room, /^room-/);
 
   const refused = await fetch(`${url}/getToken`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{' });
   assert.equal(refused.status, 400);

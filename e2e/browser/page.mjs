@@ -11,7 +11,7 @@ room.on(RoomEvent.TrackSubscribed, (track) => {
 });
 
 globalThis.call = {
-  /** Gets a pass from the endpoint and joins with it. */
+  /** Gets a token from the endpoint and joins with it. */
   async join(endpoint, options) {
     const { serverUrl, participantToken } = await TokenSource.endpoint(endpoint).fetch(options);
     await room.connect(serverUrl, participantToken);

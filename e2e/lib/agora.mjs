@@ -8,7 +8,7 @@ const require = createRequire(import.meta.url);
 const { AccessToken2 } = require('agora-token/src/AccessToken2.js');
 const { AccessToken } = require('agora-token/src/AccessToken.js');
 
-/** An app of nobody's. */
+/** An app ID that no real app has. */
 export const APP = { id: '970ca35de60c44645bbae8a215061b33', certificate: '5cfd2fd1755d40ecb72977518be15d3b' };
 
 const SERVICES = { 1: 'rtc', 2: 'rtm', 5: 'chat' };

@@ -6,7 +6,7 @@ import { build } from 'esbuild';
 import { chromium } from 'playwright-core';
 import { e2e } from './programs.mjs';
 
-/** Starts Chromium with a camera that shows a test picture. It talks to nobody but us. */
+/** Starts Chromium with a camera that shows a test picture. It connects to the tests' own servers only. */
 export const startBrowser = () =>
   chromium.launch({
     executablePath: '/usr/bin/chromium',

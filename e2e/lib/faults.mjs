@@ -1,4 +1,4 @@
-// Stands before a server, and does to those who ask it what networks and servers do on bad days.
+// A proxy in front of a server that injects the faults of networks and servers.
 
 import { once } from 'node:events';
 import { createServer, request as ask } from 'node:http';
@@ -21,7 +21,7 @@ export async function startProxy(target) {
     try {
       await (fault ? fault(response, answer) : end(response, await answer()));
     } catch (error) {
-      // What was asked went away, or what stands behind did.
+      // The client or the server closed the connection.
       response.destroy(error);
     }
   });
@@ -35,7 +35,7 @@ export async function startProxy(target) {
   const { port } = server.address();
   return Object.assign(proxy, {
     url: `http://127.0.0.1:${port}`,
-    /** From now on nobody listens; and from then on somebody does again. */
+    /** Stops listening, until `comeBack`. */
     leave: async () => {
       open.forEach((socket) => socket.destroy());
       await new Promise((resolve) => server.close(resolve));
@@ -58,7 +58,7 @@ export const answers = (status, body, headers = JSON_TYPE) => (response) => resp
 /** An error as AWS's services say it. */
 export const awsError = (status, type, message = 'no') => answers(status, JSON.stringify({ __type: type, message }));
 
-/** A secret that a rotation has begun to make: its one version is AWSPENDING, and whoever asks for that has it. */
+/** A secret whose rotation has begun: its one version is AWSPENDING, and only a request for that stage gets it. */
 export const pendingAlone = (secret) => async (response) => {
   const { VersionStage: stage = 'AWSCURRENT' } = JSON.parse(await buffer(response.req));
   const answer = stage === 'AWSPENDING'
@@ -73,7 +73,7 @@ export const silence = () => {};
 /** Ends the connection at once. */
 export const reset = (response) => response.socket.resetAndDestroy();
 
-/** The server's answer, of which half is sent before the connection ends. */
+/** Half of the server's answer, and then the connection ends. */
 export const cutOff = async (response, answer) => {
   const { status, headers, body } = await answer();
   response.writeHead(status, { ...headers, 'Content-Length': body.length });
@@ -106,7 +106,7 @@ export const tenMegabytes = answers(200, `{"keys": [], "SecretString": "${'canar
 export const at = (path, fault) => async (response, answer) =>
   response.req.url === path ? fault(response, answer) : end(response, await answer());
 
-/** The server's first answer, for everybody, so that it's as fast for a crowd as for one; or a fault of it. */
+/** The server's first answer, for every request, so that it's as fast for a crowd as for one; or a fault of it. */
 export function remembered(fault = async (response, answer) => end(response, await answer())) {
   let first;
   return (response, answer) => fault(response, () => (first ??= answer()));

@@ -36,7 +36,7 @@ export async function startProvider({ keys, signsWith = keys[0].kid, people, iss
     const answer = provider(name, shown, signing, people).callback();
     server.on('request', (request, response) => {
       calls[request.url] = (calls[request.url] ?? 0) + 1;
-      // So that nobody takes a connection to the one before for one to the next.
+      // So that no client reuses a connection to the previous server for the next one.
       response.setHeader('Connection', 'close');
       answer(request, response);
     });
@@ -73,7 +73,7 @@ export async function startProvider({ keys, signsWith = keys[0].kid, people, iss
       server = await listening(createServer(), port);
       serve(changed.keys, changed.signsWith ?? changed.keys[0].kid);
     },
-    /** Ends it, and leaves in its place something that takes connections and never says a word. */
+    /** Ends it, and leaves in its place a server that accepts connections and never responds. */
     async fallSilent() {
       await stop();
       const open = new Set();

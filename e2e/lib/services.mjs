@@ -4,10 +4,10 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { clean, e2e, freePort, freePorts, repo, start, until } from './programs.mjs';
 
-/** LiveKit's development key pair, which `server --dev` trusts and `roompass` signs with unless told otherwise. */
+/** LiveKit's development key pair, which `server --dev` trusts and `roompass` signs with by default. */
 export const DEVELOPMENT_KEYS = { key: 'devkey', secret: 'secret' };
 
-/** The `roompass` command: `url` is where it listens, `endpoint` where it answers tokens. */
+/** The `roompass` command: `url` is where it listens, `endpoint` where it returns tokens. */
 export async function startRoompass(env = {}) {
   const program = start(roompass(), ['--listen', '127.0.0.1:0'], { env: clean(env) });
   const url = await ready(program, () => program.output().match(/listens on (http:\S+)/)?.[1]);

@@ -26,7 +26,7 @@ export async function verified(token, key, secret) {
   return claims;
 }
 
-/** Asserts that a token says exactly this, besides its times, and is good for ten minutes from now. */
+/** Asserts that a token has exactly these claims apart from its times, and is valid for ten minutes from now. */
 export async function assertSays(token, expected, keys = DEVELOPMENT_KEYS) {
   const { exp, nbf, ...claims } = await verified(token, keys.key, keys.secret);
   assert.deepEqual(claims, { iss: keys.key, ...expected });

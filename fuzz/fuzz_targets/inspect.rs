@@ -1,4 +1,4 @@
-//! A token that anyone may have written is read, or refused. What is read of a JWT is what its parts hold, and what is
+//! A token from any source is read, or refused. What is read of a JWT is what its parts hold, and what is
 //! read of Agora's can be written again, to the same bytes.
 //!
 //! The first byte says what the rest is: `=` a whole text, `7` what a 007 token packs, `z` a 007 token as it's packed,
@@ -32,14 +32,14 @@ fuzz_target!(|input: &[u8]| {
         b'j' => must_be_a_jwt(rest),
         _ => {
             if let Ok(text) = str::from_utf8(rest) {
-                must_be_told(text);
+                must_be_read_or_refused(text);
             }
         }
     }
 });
 
-/// A text that is read, or refused in one line that doesn't show it.
-fn must_be_told(text: &str) -> Option<Inspected> {
+/// A string that is read, or refused in one line that doesn't show it.
+fn must_be_read_or_refused(text: &str) -> Option<Inspected> {
     match read(text) {
         Ok(token) => Some(token),
         Err(refused) => {
@@ -51,7 +51,7 @@ fn must_be_told(text: &str) -> Option<Inspected> {
 }
 
 fn agora(text: &str) -> Option<Agora> {
-    match must_be_told(text)? {
+    match must_be_read_or_refused(text)? {
         Inspected::Agora(token) => {
             for service in &token.services {
                 assert!(!service.name().is_empty());
@@ -144,7 +144,7 @@ fn must_be_a_jwt(parts: &[u8]) {
     let mut lines = parts.splitn(3, |byte| *byte == b'\n');
     let parts = [lines.next(), lines.next(), lines.next()].map(Option::unwrap_or_default);
     let text = parts.map(|part| BASE64_URL_SAFE_NO_PAD.encode(part)).join(".");
-    let Some(token) = must_be_told(&text) else { return };
+    let Some(token) = must_be_read_or_refused(&text) else { return };
     let Inspected::Jwt(token) = token else { panic!("it has dots") };
     let object =
         |part: &[u8]| serde_json::from_slice::<Map<String, Value>>(part).expect("what was read is JSON");

@@ -2,7 +2,7 @@
 //! says what the configuration asks of it, or by a key that is kept. Whether the secret signed it is checked here by
 //! another implementation.
 //!
-//! The first byte says what the rest becomes (`Shown`), and the second whether it's a text, with a token's header in its
+//! The first byte is how the rest is presented (`Shown`), the second whether it's a string, with a token's header in its
 //! first line and its claims in the second, or good ones are changed by it.
 
 #![no_main]
@@ -174,7 +174,7 @@ impl Issuer {
         String::from_utf8_lossy(&token).into_owned()
     }
 
-    /// That this caller was to be let in with what was shown.
+    /// Asserts that this credential authenticates this caller.
     fn must_be_known(&self, caller: &Caller, value: &[u8], shown: Shown) {
         let value = str::from_utf8(value).expect("a credential is plain text");
         if caller.name == "backend" {

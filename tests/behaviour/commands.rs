@@ -379,7 +379,7 @@ fn explain_shows_the_decision_the_rule_and_what_the_token_would_say() {
 fn explain_says_why_each_rule_was_skipped() {
     let arguments = ["explain", "--caller", &ada("guest.json", "guest"), "--json"];
     let (says, mistakes, code) = run(&arguments, POLICY);
-    assert_eq!((code, mistakes.as_str()), (3, ""), "neither a pass nor a mistake");
+    assert_eq!((code, mistakes.as_str()), (3, ""), "neither a token nor a mistake");
     let says: Value = serde_json::from_str(&says).unwrap();
     assert_eq!(
         says,

@@ -86,7 +86,7 @@ async fn the_rule_decides_the_lifetime_and_the_grants() {
 }
 
 #[tokio::test]
-async fn every_sdks_wire_body_gets_a_pass() {
+async fn every_sdks_wire_body_gets_a_token() {
     let mut read = BTreeMap::new();
     for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/wire")).unwrap() {
         let path = file.unwrap().path();

@@ -460,7 +460,7 @@ async fn a_subject_in_brackets_is_the_text_that_it_is() {
 }
 
 #[tokio::test]
-async fn a_pass_ends_no_later_than_the_token_that_the_gateway_verified() {
+async fn a_token_ends_no_later_than_the_token_that_the_gateway_verified() {
     let soon = SystemTime::now() + Duration::from_secs(100);
     let seconds = soon.duration_since(UNIX_EPOCH).unwrap().as_secs();
     let date = cognito_time(soon);

@@ -148,7 +148,7 @@ async fn a_stage_of_any_length_is_answered() {
 }
 
 #[tokio::test]
-async fn what_a_client_makes_long_is_told_short() {
+async fn what_a_client_makes_long_is_shortened_in_the_error() {
     let mut event = sample("http-api");
     event["body"] = json!(json!({"room_config": {"tags": {"\u{7f}".repeat(300_000): 5}}}).to_string());
     let answer = invoke_on(open(), &event.to_string()).await;

@@ -37,7 +37,7 @@ fn header<'a>(answer: &'a Value, name: &str) -> &'a str {
 }
 
 #[tokio::test]
-async fn every_event_source_gets_a_pass() {
+async fn every_event_source_gets_a_token() {
     for source in [
         "http-api",
         "http-api-base64",

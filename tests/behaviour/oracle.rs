@@ -1,4 +1,4 @@
-//! Whatever the caller and the request, the pass keeps to the rule, as an oracle of a few lines reads it.
+//! Whatever the caller and the request, the token keeps to the rule, as an oracle of a few lines reads it.
 
 use proptest::prelude::*;
 use roompass::auth::Caller;

@@ -376,7 +376,7 @@ async fn a_shared_secret_is_changed_without_a_refusal() {
     assert!(identified(new, &one).await.unwrap_err().contains("LOGIN_SECRET_2 is missing"));
 }
 
-/// Why the document's caller with a shared secret isn't recognised by such a token, if it isn't.
+/// Why such a token doesn't authenticate the document's caller with a shared secret, if it doesn't.
 async fn cause(claims: &Value, header: &Header, now: u64) -> Option<String> {
     let stanza = SUPABASE_DOC.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
     let stanza = stanza.into_iter().find(|stanza| stanza.contains("SUPABASE_JWT_SECRET")).unwrap();

@@ -150,7 +150,7 @@ fn between_backticks(text: &str) -> BTreeSet<String> {
     text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
-/// The first word of each line below a heading of a help text, of which an option's short form is left out.
+/// The first word of each line below a heading of a help text, without an option's short form.
 fn offered(arguments: &[&str], heading: &str) -> Vec<String> {
     let output = Command::new(env!("CARGO_BIN_EXE_roompass")).args(arguments).output().unwrap();
     let help = String::from_utf8(output.stdout).unwrap();

@@ -1,4 +1,4 @@
-//! The rules that a token endpoint is tested against: attacks on how it recognises callers, and on what they may have.
+//! The rules that a token endpoint is tested against: attacks on authentication, and on what callers may have.
 //! They are drawn from RFC 8725, 7519, 6750 and 9457, and the OWASP API Security Top 10.
 
 use std::sync::Arc;
@@ -347,7 +347,7 @@ async fn only_a_signed_token_of_three_parts_without_extensions_is_read() {
         ("another payload", format!("{header}.{}.{signature}", encoded(br#"{"sub":"eve"}"#))),
         ("a header that is a list", format!("{}.{payload}.{signature}", encoded(b"[]"))),
         ("claims that are null", key.token_of(r#"{"alg":"ES256","kid":"k"}"#, "null")),
-        ("claims that are a text", key.token_of(r#"{"alg":"ES256","kid":"k"}"#, "\"ada\"")),
+        ("claims that are a string", key.token_of(r#"{"alg":"ES256","kid":"k"}"#, "\"ada\"")),
         ("two claims objects", key.token_of(r#"{"alg":"ES256","kid":"k"}"#, &format!("{claims}{claims}"))),
         ("a byte order mark", key.token_of(r#"{"alg":"ES256","kid":"k"}"#, &format!("\u{feff}{claims}"))),
         ("nested past all measure", key.token_of(&"[".repeat(5_000), "{}")),
@@ -645,7 +645,7 @@ impl Day {
         Self { issuer, callers: Callers::new(config.callers) }
     }
 
-    /// What becomes of a good token of this key, so many seconds into the day.
+    /// The outcome of a valid token of this key, so many seconds into the day.
     async fn at(&self, second: u64, key: &Key) -> &'static str {
         self.shown(second, &key.token(&self.issuer.claims())).await
     }
@@ -1276,7 +1276,7 @@ async fn a_good_key_is_never_refused_while_the_secret_store_is_down() {
 // What a known caller may have.
 
 #[tokio::test]
-async fn a_pass_ends_no_later_than_the_credential_when_the_rule_says_so() {
+async fn a_token_ends_no_later_than_the_credential_when_the_rule_says_so() {
     let key = Key::new("k", "ES256");
     let issuer = Issuer::with(&[&key]).await;
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
@@ -1312,7 +1312,7 @@ async fn a_pass_ends_no_later_than_the_credential_when_the_rule_says_so() {
 }
 
 #[tokio::test]
-async fn api_keys_are_recognised_by_their_hashes_alone() {
+async fn api_keys_are_matched_by_their_hashes_alone() {
     let [good, ended, later, unknown] = [(); 4].map(|()| new_key(roompass::system::randomness));
     let hash = |key: &str| ApiKeyHash::of(key).to_string();
     let kept = json!({
