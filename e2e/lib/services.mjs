@@ -10,7 +10,7 @@ export const DEVELOPMENT_KEYS = { key: 'devkey', secret: 'secret' };
 /** The `roompass` command: `url` is where it listens, `endpoint` where it returns tokens. */
 export async function startRoompass(env = {}) {
   const program = start(roompass(), ['--listen', '127.0.0.1:0'], { env: clean(env) });
-  const url = await ready(program, () => program.output().match(/listens on (http:\S+)/)?.[1]);
+  const url = await ready(program, () => program.output().match(/listening on (http:\S+)/)?.[1]);
   await ready(program, async () => (await fetch(`${url}/healthz`)).ok);
   return Object.assign(program, { url, endpoint: `${url}/getToken` });
 }
