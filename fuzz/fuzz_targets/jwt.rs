@@ -2,8 +2,8 @@
 //! says what the configuration asks of it, or by a key that is kept. Whether the secret signed it is checked here by
 //! another implementation.
 //!
-//! The first byte is how the rest is presented (`Shown`), the second whether it's a string, with a token's header in its
-//! first line and its claims in the second, or good ones are changed by it.
+//! The first byte is how the rest is presented (`Shown`), the second whether it's a string, with a token's header in
+//! its first line and its claims in the second, or good ones are changed by it.
 
 #![no_main]
 
