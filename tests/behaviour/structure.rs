@@ -21,7 +21,10 @@ fn code(crate_root: &str) -> BTreeMap<String, String> {
         let without_tests = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
         let code = without_tests.lines().filter(|line| !line.trim_start().starts_with("//"));
         let module = modules.entry(first.trim_end_matches(".rs").to_owned()).or_default();
-        code.for_each(|line| *module += &format!("{line}\n"));
+        for line in code {
+            module.push_str(line);
+            module.push('\n');
+        }
     }
     modules
 }
@@ -46,9 +49,9 @@ fn uses(modules: &BTreeMap<String, String>) -> BTreeMap<&str, BTreeSet<String>> 
 fn circle(mut uses: BTreeMap<&str, BTreeSet<String>>) -> BTreeMap<&str, BTreeSet<String>> {
     while let Some(free) = uses.iter().find(|(_, used)| used.is_empty()).map(|(name, _)| *name) {
         uses.remove(free);
-        uses.values_mut().for_each(|used| {
+        for used in uses.values_mut() {
             used.remove(free);
-        });
+        }
     }
     uses
 }

@@ -1,0 +1,154 @@
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::caller::WrittenCaller;
+
+fn first_mistake(rules: &[Rule], callers: &[CallerConfig]) -> Option<(usize, Mistake)> {
+    mistakes(rules, callers, None).next()
+}
+
+#[derive(serde::Deserialize)]
+struct File {
+    caller: Vec<WrittenCaller>,
+    rule: Vec<Rule>,
+}
+
+/// Two issuers of which one's name begins with the other's, and a rule of each with such an identity, or without one.
+fn file(first: &str, second: &str) -> (Vec<CallerConfig>, Vec<Rule>) {
+    let caller = |name: &str, issuer: &str| {
+        format!(
+            "[[caller]]\nname = {name:?}\nkind = \"jwt\"\nissuer = {issuer:?}\naudience = \"a\"\nalgorithms = [\"RS256\"]\njwks_url = \"https://keys.example\"\n"
+        )
+    };
+    let rule = |name: &str, identity: &str| {
+        let identity = if identity == UNSET { String::new() } else { format!("identity = {identity:?}\n") };
+        format!("[[rule]]\nname = {name:?}\ncallers = [{name:?}]\nrooms = [\"*\"]\n{identity}")
+    };
+    let text =
+        caller("one", ISSUERS[0]) + &caller("two", ISSUERS[1]) + &rule("one", first) + &rule("two", second);
+    let File { caller, rule } = toml::from_str(&text).unwrap();
+    (caller.into_iter().map(|written| written.try_into().unwrap()).collect(), rule)
+}
+
+const ISSUERS: [&str; 2] = ["https://login.example", "https://login.example|ada"];
+const UNSET: &str = "";
+const IDENTITIES: [&str; 13] = [
+    UNSET,
+    "user-{random}",
+    "user-{sub}",
+    "{sub}",
+    "{claims.name}",
+    "one:{sub}",
+    "two:{sub}",
+    "on{sub}",
+    "{iss}|{sub}",
+    "{iss}#{sub}",
+    "{sub}|{iss}",
+    "{sub}-{random}",
+    "{claims.name}|{sub}",
+];
+
+fn part() -> impl Strategy<Value = String> {
+    let parts = vec![
+        "user-",
+        "77777777777777777777",
+        "ada",
+        "one:",
+        "two:",
+        "e:",
+        "|",
+        "#",
+        ":",
+        "https://login.example",
+        "*",
+    ];
+    prop::collection::vec(prop::sample::select(parts), 1..4).prop_map(|parts| parts.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8_000))]
+
+    /// Whatever rules stand, and whatever the two are called: subjects that try to be the other's.
+    #[test]
+    fn two_callers_of_two_issuers_never_get_one_identity(
+        first in prop::sample::select(&IDENTITIES[..]), second in prop::sample::select(&IDENTITIES[..]),
+        subjects in (part(), part()), names in (part(), part()),
+    ) {
+        let (caller, rule) = file(first, second);
+        if first_mistake(&rule, &caller).is_some() {
+            return Ok(());
+        }
+        let identity = |rule: &Rule, issuer: &str, subject: &str, name: &str| {
+            let claims = json!({ "name": name });
+            let caller = Caller {
+                issuer: Some(issuer.into()),
+                subject: Some(subject.into()),
+                claims: claims.as_object().unwrap().clone(),
+                ..Caller::anonymous("sample")
+            };
+            rule.identity.fill(&caller, |bytes| bytes.fill(7)).ok()
+        };
+        let both_random = [first, second].map(|identity| identity == UNSET || identity.contains("{random}"));
+        let one = identity(&rule[0], ISSUERS[0], &subjects.0, &names.0);
+        let two = identity(&rule[1], ISSUERS[1], &subjects.1, &names.1);
+        prop_assert!(one.is_none() || one != two || both_random == [true, true], "{:?}", one);
+    }
+}
+
+#[test]
+fn a_default_identity_is_checked_as_what_it_stands_for() {
+    for other in IDENTITIES {
+        let check = |first: &str, second: &str| {
+            let (callers, rules) = file(first, second);
+            (first_mistake(&rules, &callers), identities::notes(&rules, &callers))
+        };
+        assert_eq!(check(UNSET, other), check("user-{random}", other), "before {other:?}");
+        assert_eq!(check(other, UNSET), check(other, "user-{random}"), "after {other:?}");
+    }
+    let (callers, rules) = file("{sub}", UNSET);
+    assert!(first_mistake(&rules, &callers).unwrap().1.problem.contains("one identity"));
+}
+
+#[test]
+fn rules_that_could_give_two_people_of_one_issuer_one_identity_are_noted() {
+    let noted = |first: &str, second: &str| {
+        let (callers, mut rules) = file(first, second);
+        rules[1].callers = vec!["one".into()];
+        rules[0].rooms = vec![RoomPattern::try_from("lobby".to_owned()).unwrap()];
+        assert_eq!(first_mistake(&rules, &callers), None, "{first} {second}");
+        identities::notes(&rules, &callers)
+    };
+    for (first, second) in [
+        ("{sub}", "{sub}"),
+        ("host:{sub}", "guest:{sub}"),
+        ("host:{sub}", "host:{sub}"),
+        ("host:{sub}", UNSET),
+        ("{iss}|{sub}", "{iss}|{sub}"),
+        (UNSET, UNSET),
+        ("{random}", "user-{random}"),
+    ] {
+        assert_eq!(noted(first, second), [""; 0], "{first} {second}");
+    }
+    for (first, second) in [
+        ("host:{sub}", "{sub}"),
+        ("{sub}", "host:{sub}"),
+        ("host:{sub}", "ho{sub}"),
+        ("{sub}", UNSET),
+        ("{sub}", "{sub}-{random}"),
+        ("{sub}", "{iss}|{sub}"),
+        ("{sub}", "kiosk"),
+    ] {
+        let [note] = &noted(first, second)[..] else { panic!("{first} {second}") };
+        assert!(
+            note.contains("rules \"one\" and \"two\" could give two people of caller \"one\" one identity"),
+            "{note}"
+        );
+    }
+    for identity in
+        ["{claims.name}", "host:{claims.name}", "{claims.name}|{claims.email}", "{iss}|{claims.name}"]
+    {
+        let first = &noted(identity, "guest:{sub}")[0];
+        assert!(first.contains("without {sub}: two people with equal claims get one identity"), "{first}");
+    }
+}
