@@ -25,7 +25,7 @@ fuzz_target!(|input: &[u8]| {
     let Ok(text) = str::from_utf8(&input[..end]) else { return };
     match Config::parse(text, "fuzz.toml") {
         Ok(config) => must_decide(config, &mut Unstructured::new(input.get(end + 1..).unwrap_or_default())),
-        Err(mistake) => must_name_its_place(&mistake.to_string(), text),
+        Err(error) => error.lines().iter().for_each(|mistake| must_name_its_place(mistake, text)),
     }
 });
 
