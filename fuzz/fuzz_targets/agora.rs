@@ -1,5 +1,5 @@
 //! A request in Agora's dialect: whatever stands in its path, query and body, it's refused, or asks for one channel as
-//! one user, and so does the token that it's given: no wildcard, no name that was changed, nothing that never ends.
+//! one user, and so does the token that it's given: no wildcard, no name that was changed, nothing without expiry.
 //!
 //! The first byte chooses the route and the second the options. A text follows: the path's parameters with slashes
 //! between them, a question mark, the query, a line's end, the body.
@@ -140,7 +140,7 @@ impl Asked {
         assert!(!token.services.is_empty());
         for service in &token.services {
             for privilege in &service.privileges {
-                assert!(privilege.ends.is_some_and(|end| end <= NOW + lasts), "a right that never ends");
+                assert!(privilege.ends.is_some_and(|end| end <= NOW + lasts), "a privilege without expiry");
             }
             assert!(service.privileges.len() <= if self.publishes { 4 } else { 1 });
             assert!(self.is_the_channel(service), "another channel: {service:?}");
@@ -204,7 +204,7 @@ fn decoded(part: &str) -> String {
 }
 
 static POLICY: LazyLock<Policy> = LazyLock::new(|| {
-    let config = Config::parse(OPEN, "open.toml").expect("it's sound");
+    let config = Config::parse(OPEN, "open.toml").expect("it's valid");
     config.policy
 });
 

@@ -145,7 +145,7 @@ fn places(value: &Value, at: &str, found: &mut Vec<String>) {
 fn service(callers: &str) -> Router {
     let dialects = r#"["standard", "sandbox", "token-server", "quickstart", "openvidu", "agora"]"#;
     let text = format!("dialects = {dialects}\nsandbox.ids = [\"s\"]\ncors.origins = [\"*\"]\n{callers}");
-    router(Config::parse(&text, "fuzz.toml").expect("it's sound"), keys(), surroundings)
+    router(Config::parse(&text, "fuzz.toml").expect("it's valid"), keys(), surroundings)
 }
 
 /// Open to all.

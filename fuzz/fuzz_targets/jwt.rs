@@ -285,7 +285,7 @@ static ISSUER: LazyLock<Issuer> = LazyLock::new(|| {
         kind = "api-key"
         "#
     );
-    let config = Config::parse(&config, "fuzz.toml").expect("it's sound");
+    let config = Config::parse(&config, "fuzz.toml").expect("it's valid");
     let stored = json!({ "backend": ApiKeyHash::of(API_KEY).to_string() });
     let members = json!({ "SHARED": SECRET, "ROOMPASS_API_KEYS": stored });
     let members = members.as_object().expect("it's an object");

@@ -56,7 +56,7 @@ pub enum Name {
 pub struct Privilege {
     /// Its number.
     pub number: u16,
-    /// Until when, in seconds since 1970; nothing where it never ends.
+    /// Until when, in seconds since 1970; none where it has no expiry.
     pub ends: Option<u64>,
 }
 

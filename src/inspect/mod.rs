@@ -36,10 +36,10 @@ pub enum Unreadable {
     )]
     NoToken,
     /// A JWT in shape, whose parts aren't what a JWT has.
-    #[error("this looks like a LiveKit token, and its {0}: is it whole?")]
+    #[error("this looks like a LiveKit token, and its {0}: it may be truncated")]
     Jwt(&'static str),
     /// Agora's in front, and something else behind.
-    #[error("this looks like an Agora token, and its {0}: is it whole?")]
+    #[error("this looks like an Agora token, and its {0}: it may be truncated")]
     Agora(&'static str),
     /// An Agora token for something newer than this program.
     #[error("this is an Agora token for a service of type {0}, which is unknown here")]

@@ -292,26 +292,29 @@ fn what_is_no_token_is_told_apart_and_never_quoted() {
             "005canary",
             "this is no token: LiveKit's have three parts with dots between them, Agora's begin with 006 or 007",
         ),
-        ("a.b", "this looks like a LiveKit token, and its parts aren't three: is it whole?"),
+        ("a.b", "this looks like a LiveKit token, and its parts aren't three: it may be truncated"),
         (
             "canary.b.c",
-            "this looks like a LiveKit token, and its header is no JSON object in base64: is it whole?",
+            "this looks like a LiveKit token, and its header is no JSON object in base64: it may be truncated",
         ),
         (
             &format!("{header}.[].{signature}"),
-            "this looks like a LiveKit token, and its claims are no JSON object in base64: is it whole?",
+            "this looks like a LiveKit token, and its claims are no JSON object in base64: it may be truncated",
         ),
         (
             &format!("{header}.{claims}."),
-            "this looks like a LiveKit token, and its signature has another length: is it whole?",
+            "this looks like a LiveKit token, and its signature has another length: it may be truncated",
         ),
         (
             &format!("{none}.{claims}."),
-            "this looks like a LiveKit token, and its header names no algorithm that signs: is it whole?",
+            "this looks like a LiveKit token, and its header names no algorithm that signs: it may be truncated",
         ),
-        ("006canary", "this looks like an Agora token, and its app ID isn't whole: is it whole?"),
-        ("007canary!", "this looks like an Agora token, and its content is no base64: is it whole?"),
-        ("007Y2FuYXJ5", "this looks like an Agora token, and its content can't be inflated: is it whole?"),
+        ("006canary", "this looks like an Agora token, and its app ID isn't whole: it may be truncated"),
+        ("007canary!", "this looks like an Agora token, and its content is no base64: it may be truncated"),
+        (
+            "007Y2FuYXJ5",
+            "this looks like an Agora token, and its content can't be inflated: it may be truncated",
+        ),
     ] {
         assert_eq!(read(text).unwrap_err().to_string(), message, "{text}");
     }

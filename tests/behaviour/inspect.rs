@@ -297,9 +297,12 @@ fn what_is_no_token_is_one_clear_line_that_does_not_show_it() {
         ),
         (
             "007canary",
-            "roompass: this looks like an Agora token, and its content is no base64: is it whole?\n",
+            "roompass: this looks like an Agora token, and its content is no base64: it may be truncated\n",
         ),
-        ("canary.b", "roompass: this looks like a LiveKit token, and its parts aren't three: is it whole?\n"),
+        (
+            "canary.b",
+            "roompass: this looks like a LiveKit token, and its parts aren't three: it may be truncated\n",
+        ),
     ] {
         assert_eq!(inspect(&[token], ""), (String::new(), mistake.to_owned(), 1));
         assert_eq!(inspect(&["-"], token), (String::new(), mistake.to_owned(), 1));

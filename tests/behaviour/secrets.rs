@@ -158,9 +158,9 @@ async fn a_secret_that_has_two_purposes_verifies_no_callers_token() {
     let ask = async |service: &Router, bearer: String| {
         send(service, request(Method::POST, "/getToken", &[("authorization", &bearer)], "")).await
     };
-    let sound = function(&config, secret(first, second));
-    ask(&sound, token("https://one", first)).await.claims();
-    ask(&sound, token("https://two", second)).await.claims();
+    let valid = function(&config, secret(first, second));
+    ask(&valid, token("https://one", first)).await.claims();
+    ask(&valid, token("https://two", second)).await.claims();
 
     let signing = function(&config, secret(API_SECRET, second));
     ask(&signing, token("https://one", API_SECRET)).await.refused(503, "verification_unavailable");

@@ -135,7 +135,7 @@ impl Text<'_> {
 
     /// A key of the file that stands in a table.
     pub(super) fn misplaced(&self, key: &str, place: &Range<usize>) -> Mistake {
-        let message = format!("{key} stands above all tables: move it to the beginning of the file");
+        let message = format!("{key} must come before the first table: move it to the beginning of the file");
         self.at(place, &message, Some(key))
     }
 

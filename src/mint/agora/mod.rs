@@ -1,6 +1,6 @@
 //! Agora's tokens, of versions 007 and 006. The layout is written down in `v006` and `v007`; here a pass becomes what
 //! it holds. What the official builders would take for a wildcard (no channel, no user, 0, `*`) isn't signed, nor is a
-//! token that never ends, nor chat's app token, which is the key to its whole REST interface.
+//! token without expiry, nor chat's app token, which is the key to its whole REST interface.
 
 mod v006;
 mod v007;

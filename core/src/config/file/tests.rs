@@ -116,7 +116,7 @@ fn a_mistake_uses_the_words_of_the_file() {
         (format!("{CALLER}[rule]\nname = 'a'"), "write [[rule]], with two brackets (in `[rule]`)"),
         (
             format!("{CALLER}dialects = ['agora']"),
-            "x.toml:4:1: dialects stands above all tables: move it to the beginning of the file (in `dialects = …`)",
+            "x.toml:4:1: dialects must come before the first table: move it to the beginning of the file (in `dialects = …`)",
         ),
     ] {
         let mistake = mistake(&text);
