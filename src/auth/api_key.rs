@@ -85,7 +85,7 @@ impl ApiKeys {
         keys.without_duplicates()
     }
 
-    /// Keys of which none can be read.
+    /// Keys that can't be read.
     pub(super) fn unreadable(problem: &str) -> Self {
         Self { stored: Vec::new(), mistakes: vec![MalformedSecret::new(API_KEYS, problem)] }
     }

@@ -76,7 +76,7 @@ pub enum Unusable {
     /// The OpenID configuration isn't a JSON object.
     #[error("the OpenID configuration {0}")]
     Configuration(JsonError),
-    /// The OpenID configuration is another issuer's.
+    /// The OpenID configuration is for a different issuer.
     #[error("the OpenID configuration is for a different issuer")]
     OtherIssuer,
     /// The OpenID configuration names no key set over https.

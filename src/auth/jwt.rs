@@ -92,7 +92,7 @@ impl fmt::Display for Part {
     }
 }
 
-/// A token in its three parts, of which nothing is believed yet.
+/// A token in its three parts, unverified.
 #[derive(Debug)]
 pub(super) struct Unverified<'a> {
     signed: &'a str,
@@ -108,7 +108,7 @@ pub(super) struct Fitting {
 }
 
 impl<'a> Unverified<'a> {
-    /// Takes a token apart: three parts in base64url without padding, of which two are JSON objects with unique
+    /// Takes a token apart: three parts in base64url without padding; two are JSON objects with unique
     /// members.
     pub(super) fn parse(token: &'a str) -> Result<Self, TokenError> {
         let (signed, signature) = token.rsplit_once('.').ok_or(TokenError::NotThreeParts)?;

@@ -18,8 +18,8 @@ pub fn load(environment: &Environment) -> Result<Config, ConfigError> {
 ///
 /// # Errors
 /// Where the file can't be read, or the two have a mistake in them.
-pub fn load_with_callers_of(environment: &Environment, other: &str) -> Result<Config, ConfigError> {
-    load_by(environment, |text, file| Config::parse_with_callers_of(text, file, other))
+pub fn load_with_callers_of(environment: &Environment, other: (&str, &str)) -> Result<Config, ConfigError> {
+    load_by(environment, |text, file| Config::parse_with_callers_of((text, file), other))
 }
 
 fn load_by(

@@ -1,8 +1,7 @@
 //! What can be started with and still won't do what is meant by it.
 
 use super::Config;
-use crate::auth::CallerKeys;
-use crate::auth::CallerKind;
+use crate::auth::{CallerKeys, CallerKind};
 use crate::dialect::Row;
 use crate::domain::Provider;
 use crate::domain::agora::TokenVersion;

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crate::domain::{Context, Randomness};
 
-/// A value that can be refreshed. Its default is the value of which nothing was fetched yet.
+/// A value that can be refreshed. Its default is the value before the first fetch.
 pub(crate) trait Refresh: Default {
     /// Why it can't be.
     type Error: std::error::Error + Clone + From<TimedOut>;

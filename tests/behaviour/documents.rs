@@ -82,7 +82,7 @@ fn the_tests_that_the_document_on_reliability_names_exist() {
             assert!(root().join(&name).exists() || root().join("e2e").join(&name).exists(), "{name}");
             named += 1;
         } else if name.matches('_').count() > 3 && !name.contains(char::is_uppercase) {
-            assert!(rust.contains(&name), "{name}");
+            assert!(rust.contains(&format!("fn {name}(")), "{name}");
             named += 1;
         }
     }

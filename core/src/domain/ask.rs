@@ -1,4 +1,4 @@
-//! What a request asks for, in any dialect: a list of asks, of which each gets one decision. What the client left out,
+//! What a request asks for, in any dialect: a list of asks. Each gets one decision. What the client left out,
 //! or sent empty, is absent.
 
 use serde::{Deserialize, Serialize};

@@ -23,7 +23,7 @@ pub(crate) fn load(environment: &Environment) -> Result<(Config, Policy), Config
     if !configured.callers.is_empty() {
         return Ok((configured, Policy::Configured));
     }
-    let mut config = config::load_with_callers_of(environment, FILE)?;
+    let mut config = config::load_with_callers_of(environment, (FILE, "development.toml"))?;
     if configured.cors.origins.is_empty() && are_worth_something(&environment.keys) {
         config.cors.origins = Origin::of_this_machine();
     }

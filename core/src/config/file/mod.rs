@@ -49,12 +49,17 @@ impl Config {
     }
 
     /// Reads a file that lists no callers, with callers and rules from another; and with its dialects, sandboxes and
-    /// origins, where the file has none. `file` is its name.
+    /// origins, where the file has none. Each file is its text and its name.
     ///
     /// # Errors
-    /// All the mistakes that were found in the two together.
-    pub fn parse_with_callers_of(text: &str, file: &str, other: &str) -> Result<Self, ConfigError> {
-        let (text, other) = (Text { text, file }, Text { text: other, file });
+    /// All the mistakes that were found in the first file, or else in the callers and rules of the other.
+    pub fn parse_with_callers_of(
+        (text, file): (&str, &str),
+        (other, other_file): (&str, &str),
+    ) -> Result<Self, ConfigError> {
+        // So that what is checked below can only be wrong in the other file.
+        Self::parse(text, file)?;
+        let (text, other) = (Text { text, file }, Text { text: other, file: other_file });
         let (mut parts, other_parts) = (Parts::read(&text)?, Parts::read(&other)?);
         parts.dialects = parts.dialects.or(other_parts.dialects);
         if parts.sandbox.ids.is_empty() {
@@ -103,9 +108,7 @@ impl Parts {
         reader.finish()?;
         Ok(Self { http, cors, keys, limits, dialects, sandbox, agora, callers, rules })
     }
-}
 
-impl Parts {
     /// Checks what only several parts show together.
     fn check(self, text: &Text<'_>) -> Result<Config, ConfigError> {
         let mut mistakes = Mistakes::default();

@@ -585,7 +585,7 @@ fn what_only_several_parts_show_is_found_everywhere_once_they_can_be_read() {
 fn callers_of_another_file_are_checked_with_what_the_file_says() {
     let other =
         format!("{CALLER}[[rule]]\nname = 'r'\ncallers = ['a']\nrooms = ['*']\nwhen.sandbox_id = 'demo'\n");
-    let merged = |text: &str| Config::parse_with_callers_of(text, "x.toml", &other);
+    let merged = |text: &str| Config::parse_with_callers_of((text, "x.toml"), (&other, "callers.toml"));
     let config =
         merged("dialects = ['sandbox']\nsandbox.ids = ['demo']\nlimits.max_token_size = 2048").unwrap();
     assert_eq!(
@@ -593,5 +593,9 @@ fn callers_of_another_file_are_checked_with_what_the_file_says() {
         (1, 1, 2_048)
     );
     let mistake = merged("dialects = ['sandbox']\nsandbox.ids = ['other']").unwrap_err().to_string();
-    assert!(mistake.contains("is for the sandbox \"demo\", which [sandbox] ids doesn't list"), "{mistake}");
+    let of_callers =
+        "callers.toml:8:1: rule \"r\" is for the sandbox \"demo\", which [sandbox] ids doesn't list";
+    assert!(mistake.starts_with(of_callers), "{mistake}");
+    let of_file = merged("# The first line.\ndialects = ['agora', 'agora']").unwrap_err().to_string();
+    assert!(of_file.starts_with("x.toml:2:12: dialects must not list one twice"), "{of_file}");
 }
