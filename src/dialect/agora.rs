@@ -1,17 +1,18 @@
-//! The Agora community's token service, below `/agora`: its routes, answers and headers, so that its clients need
-//! nothing but another base URL.
+//! The Agora community's token service, below `/agora`. Routes, responses and headers are the same, so its clients need
+//! only a different base URL.
 //!
-//! What is missing here on purpose are its holes: a user 0 or a name that means any user, an expiry that never comes, a
-//! role that is silently another, and the tokens of chat applications, which administer them.
+//! Its unsafe features are refused: names and IDs that match any user, tokens without expiry, unknown roles, which the
+//! service treats as subscribers, and chat app tokens, which administer the whole chat application.
 
 use axum::http::header::{CACHE_CONTROL, EXPIRES, PRAGMA};
 use axum::http::{Method, StatusCode};
+use percent_encoding::percent_encode_byte;
 use serde_json::{Value, json};
 
 use super::fields::{members, text};
 use super::{
-    Asks, BadRequest, Granted, Participant, Presence, Received, Refuse, Refused, Reply, Route, Row, Sample,
-    Wishes,
+    Asks, BadRequest, ErrorDetails, Granted, Participant, Presence, Received, Reply, Route, Row, Sample,
+    SampleValues,
 };
 use crate::domain::agora::{Account, ChannelName, ChatUser, RtmUser, TokenVersion, Uid};
 use crate::domain::{
@@ -28,7 +29,7 @@ pub(super) const ROW: Row = Row {
     label: "Agora's routes",
     room: Presence::Always,
     participant: Participant::ByIdentity,
-    // What its own service says of how long a response may be kept.
+    // The caching headers of the original service.
     headers: &[
         (CACHE_CONTROL, "private, no-cache, no-store, must-revalidate"),
         (EXPIRES, "-1"),
@@ -44,7 +45,7 @@ pub(super) const ROW: Row = Row {
     sample,
 };
 
-/// Its clients write them with a slash at the end, and people without.
+/// Clients use a trailing slash; people often omit it.
 const ROUTES: [Route; 11] = [
     get("/agora/rtc/{channel}/{role}/{tokenType}/{uid}", rtc),
     get("/agora/rtc/{channel}/{role}/{tokenType}/{uid}/", rtc),
@@ -56,48 +57,52 @@ const ROUTES: [Route; 11] = [
     get("/agora/rte/{channel}/{role}/{tokenType}/{uid}/{rtmuid}/", rte),
     get("/agora/chat/account/{uid}", chat),
     get("/agora/chat/account/{uid}/", chat),
-    Route { method: Method::POST, path: "/agora/getToken", read: by_body, write, refuse: REFUSE },
+    Route {
+        method: Method::POST,
+        path: "/agora/getToken",
+        read: by_body,
+        write,
+        write_error: Some(write_error),
+    },
 ];
 
-const REFUSE: Option<Refuse> = Some(refuse);
-
 const fn get(path: &'static str, read: fn(&Received<'_>) -> Result<Asks, BadRequest>) -> Route {
-    Route { method: Method::GET, path, read, write, refuse: REFUSE }
+    Route { method: Method::GET, path, read, write, write_error: Some(write_error) }
 }
 
-/// The tokens, each as its member.
+/// An object with one member for each token.
 fn write(granted: &Granted<'_>) -> Reply {
     let tokens = granted.tokens.iter();
     let members = tokens.map(|(member, _, token)| ((*member).to_owned(), token.expose().into()));
     Reply::json(StatusCode::OK, &Value::Object(members.collect()))
 }
 
-/// An error: some of its clients read the one member, some the other.
-fn refuse(refused: &Refused<'_>) -> Reply {
-    let body =
-        json!({ "error": refused.detail, "message": refused.detail, "status": refused.status.as_u16() });
-    Reply::json(refused.status, &body)
+/// The text is in both `error` and `message`: clients read one or the other.
+fn write_error(error: &ErrorDetails<'_>) -> Reply {
+    let body = json!({ "error": error.detail, "message": error.detail, "status": error.status.as_u16() });
+    Reply::json(error.status, &body)
 }
 
-/// A channel by its path.
-fn sample(wishes: &Wishes<'_>) -> Sample {
-    let kind = if Uid::parse(wishes.identity).is_ok() { "uid" } else { "userAccount" };
-    let role = if wishes.publishes { "publisher" } else { "subscriber" };
-    let channel = in_a_path(wishes.room.unwrap_or(wishes.some_room));
-    let path = format!("/agora/rtc/{channel}/{role}/{kind}/{}/", in_a_path(wishes.identity));
+/// An example request for a channel token.
+fn sample(values: &SampleValues<'_>) -> Sample {
+    let kind = if Uid::parse(values.identity).is_ok() { "uid" } else { "userAccount" };
+    let role = if values.publishes { "publisher" } else { "subscriber" };
+    let channel = in_a_path(values.room.unwrap_or(values.some_room));
+    let path = format!("/agora/rtc/{channel}/{role}/{kind}/{}/", in_a_path(values.identity));
     Sample { path, header: None, body: None }
 }
 
-/// Percent-encoded, but for what is to be filled in; nothing is left that a shell or curl would read as its own.
-fn in_a_path(part: &str) -> String {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~:@!$&()+,;=<>|".contains(byte);
-    part.bytes().fold(String::new(), |path, byte| {
-        if plain(&byte) {
-            path + char::from(byte).encode_utf8(&mut [0; 4])
+/// Percent-encodes a value for a path in single quotes. Placeholders such as `<room>` stay readable.
+fn in_a_path(value: &str) -> String {
+    let mut path = String::new();
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~:@!$&()+,;=<>|".contains(&byte) {
+            path.push(byte.into());
         } else {
-            format!("{path}%{byte:02X}")
+            path.push_str(percent_encode_byte(byte));
         }
-    })
+    }
+    path
 }
 
 fn rtc(received: &Received<'_>) -> Result<Asks, BadRequest> {
@@ -106,39 +111,39 @@ fn rtc(received: &Received<'_>) -> Result<Asks, BadRequest> {
 
 fn rtm(received: &Received<'_>) -> Result<Asks, BadRequest> {
     let ttl = expiry(received.query)?;
-    let login = login(LoginService::Rtm, part(received, "uid"), ttl, received.limits)?;
+    let login = login(LoginService::Rtm, parameter(received, "uid"), ttl, received.limits)?;
     Ok(vec![("rtmToken", Ask::Login(login))])
 }
 
 fn chat(received: &Received<'_>) -> Result<Asks, BadRequest> {
     let ttl = expiry(received.query)?;
-    let login = login(LoginService::Chat, part(received, "uid"), ttl, received.limits)?;
+    let login = login(LoginService::Chat, parameter(received, "uid"), ttl, received.limits)?;
     Ok(vec![("chatToken", Ask::Login(login))])
 }
 
 fn rte(received: &Received<'_>) -> Result<Asks, BadRequest> {
     let channel = channel_by_path(received)?;
-    let user = received.path.get("rtmuid").unwrap_or_else(|| part(received, "uid"));
+    let user = received.path.get("rtmuid").unwrap_or_else(|| parameter(received, "uid"));
     let login = login(LoginService::Rtm, user, channel.ttl, received.limits)?;
     Ok(vec![("rtcToken", channel.into()), ("rtmToken", Ask::Login(login))])
 }
 
 fn channel_by_path(received: &Received<'_>) -> Result<RoomAsk, BadRequest> {
-    let user = part(received, "uid");
-    let user = match part(received, "tokenType") {
+    let user = parameter(received, "uid");
+    let user = match parameter(received, "tokenType") {
         "uid" => Uid::parse(user)?.as_str().to_owned(),
         "userAccount" => Account::parse(user)?.as_str().to_owned(),
         _ => return Err(InvalidField::new("tokenType", "must be uid or userAccount").into()),
     };
-    let role = role(part(received, "role"))?;
-    Ok(channel(part(received, "channel"), role, user, expiry(received.query)?, received.limits)?)
+    let role = role(parameter(received, "role"))?;
+    Ok(channel(parameter(received, "channel"), role, user, expiry(received.query)?, received.limits)?)
 }
 
 fn by_body(received: &Received<'_>) -> Result<Asks, BadRequest> {
     let mut members = members(received.body)?;
-    let mut given = |field| text(field, members.remove(field));
-    let (kind, name) = (given("tokenType")?.unwrap_or_default(), given("channel")?.unwrap_or_default());
-    let role = given("role")?.map_or(Ok(Role::Subscriber), |written| role(&written))?;
+    let mut field = |name| text(name, members.remove(name));
+    let (kind, name) = (field("tokenType")?.unwrap_or_default(), field("channel")?.unwrap_or_default());
+    let role = field("role")?.map_or(Ok(Role::Subscriber), |name| role(&name))?;
     let user = match members.remove("uid") {
         Some(Value::Number(number)) if number.is_u64() => number.to_string(),
         other => text("uid", other)?.unwrap_or_default(),
@@ -149,8 +154,8 @@ fn by_body(received: &Received<'_>) -> Result<Asks, BadRequest> {
     };
     let login = |service| login(service, &user, ttl, received.limits);
     let channel = || {
-        let number = !user.is_empty() && user.bytes().all(|byte| byte.is_ascii_digit());
-        let user = if number {
+        let is_number = !user.is_empty() && user.bytes().all(|byte| byte.is_ascii_digit());
+        let user = if is_number {
             Uid::parse(&*user)?.as_str().to_owned()
         } else {
             Account::parse(&*user)?.as_str().to_owned()
@@ -163,8 +168,8 @@ fn by_body(received: &Received<'_>) -> Result<Asks, BadRequest> {
         "chat" => vec![Ask::Login(login(LoginService::Chat)?)],
         "rte" => vec![channel()?.into(), Ask::Login(login(LoginService::Rtm)?)],
         _ => {
-            let right = "must be rtc, rtm, chat (a user's), or rte for rtc and rtm in one";
-            return Err(InvalidField::new("tokenType", right).into());
+            let message = "must be rtc, rtm, chat (a user token) or rte (rtc and rtm in one token)";
+            return Err(InvalidField::new("tokenType", message).into());
         }
     };
     Ok(asks.into_iter().map(|ask| ("token", ask)).collect())
@@ -201,20 +206,20 @@ fn login(
     Ok(LoginAsk { service, identity, ttl, usual_ttl: USUAL_TTL })
 }
 
-/// By name, or by Agora's own number for it. Another word would be a subscriber there, without a word.
-fn role(written: &str) -> Result<Role, InvalidField> {
-    match written {
+/// A role by its name or by Agora's number for it.
+fn role(role: &str) -> Result<Role, InvalidField> {
+    match role {
         "publisher" | "1" => Ok(Role::Publisher),
         "subscriber" | "2" => Ok(Role::Subscriber),
         _ => Err(InvalidField::new("role", "must be publisher (or 1) or subscriber (or 2)")),
     }
 }
 
-/// The query's one `expiry`, if it has one that isn't empty.
+/// The lifetime in the query. An empty value counts as not set.
 fn expiry(query: &str) -> Result<Option<Ttl>, InvalidField> {
     let mut all = query.split('&').filter_map(|pair| pair.strip_prefix("expiry="));
     match (all.next().filter(|seconds| !seconds.is_empty()), all.next()) {
-        (_, Some(_)) => Err(InvalidField::new("expiry", "is given more than once")),
+        (_, Some(_)) => Err(InvalidField::new("expiry", "is sent more than once")),
         (None, None) => Ok(None),
         (Some(seconds), None) => lifetime("expiry", seconds.parse().ok()).map(Some),
     }
@@ -227,8 +232,8 @@ fn lifetime(field: &'static str, seconds: Option<u64>) -> Result<Ttl, InvalidFie
     })
 }
 
-/// A parameter in the path.
-fn part<'a>(received: &Received<'a>, name: &str) -> &'a str {
+/// A path parameter.
+fn parameter<'a>(received: &Received<'a>, name: &str) -> &'a str {
     received.path.get(name).unwrap_or_default()
 }
 

@@ -1,16 +1,16 @@
-//! Members of a JSON body.
+//! Parses the members of JSON bodies.
 
 use serde_json::{Map, Value};
 
 use crate::domain::InvalidField;
 use crate::json::{self, JsonError};
 
-/// A body's members. No body is an empty one.
+/// The members of a JSON object. An empty body counts as an empty object.
 pub(super) fn members(body: &[u8]) -> Result<Map<String, Value>, JsonError> {
     if body.is_empty() { Ok(Map::new()) } else { json::object(body) }
 }
 
-/// A member's text, if there is one that isn't empty.
+/// A string member. Absent, null and empty count as `None`.
 pub(super) fn text(field: &'static str, value: Option<Value>) -> Result<Option<String>, InvalidField> {
     match value {
         None | Some(Value::Null) => Ok(None),

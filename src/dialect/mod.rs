@@ -1,15 +1,15 @@
-//! Wire formats. Each is a row in one table: what it reads into asks, how it writes tokens and errors, and what its
-//! clients expect. It knows nothing of callers, rules and keys.
+//! Wire formats, one row each in one table: how requests are parsed, how tokens and errors are written, and what its
+//! clients expect. Independent of callers, rules and keys.
 //!
 //! | module | its clients |
 //! |---|---|
-//! | [`standard`] | every LiveKit client SDK's own token source |
+//! | [`standard`] | all LiveKit client SDKs |
 //! | [`sandbox`] | clients of LiveKit's development token server |
 //! | [`token_server`], [`quickstart`] | clients of LiveKit's sample servers for Node |
 //! | [`openvidu`] | clients of OpenVidu's tutorials |
 //! | [`agora`] | clients of the Agora community's token service |
 //!
-//! `routes` finds the route of a request, `fields` reads members of JSON bodies.
+//! `routes` finds the route of a request, `fields` parses the members of JSON bodies.
 
 pub mod agora;
 mod fields;
@@ -27,110 +27,108 @@ use serde_json::Value;
 
 use crate::domain::{Ask, InvalidField, Limits, Pass, Provider, ServerUrl, Ttl};
 use crate::json::JsonError;
+use crate::mint::Token;
 use roompass_core::config::{Config, Dialect};
 
-use crate::mint::Token;
-
-/// The dialects, one row each.
+/// The table of dialects.
 pub static TABLE: [Row; 6] =
     [standard::ROW, sandbox::ROW, token_server::ROW, quickstart::ROW, openvidu::ROW, agora::ROW];
 
-/// What there is to say of a dialect.
+/// A dialect.
 pub struct Row {
     /// Its name in the configuration.
     pub dialect: Dialect,
-    /// Whose tokens it gives.
+    /// Whose tokens it returns.
     pub provider: Provider,
     /// Its routes, below the base path.
     pub routes: &'static [Route],
-    /// A path that says that the service is there, and what it returns.
+    /// A route that responds whenever the service runs, if clients of the dialect use one.
     pub ping: Option<Ping>,
-    /// How long a token lasts where neither the request nor the rule says so.
+    /// A token's lifetime if neither the request nor the rule sets one.
     pub usual_ttl: Ttl,
-    /// Whose routes these are, where that lifetime isn't [`Ttl::DEFAULT`].
+    /// The routes as named in texts about their lifetime, if it differs from [`Ttl::DEFAULT`].
     pub label: &'static str,
-    /// Whether a request can leave the room out.
+    /// Whether requests name a room.
     pub room: Presence,
-    /// How a request names its participant.
+    /// How requests name the participant.
     pub participant: Participant,
-    /// Headers of every response, errors too.
+    /// Headers of every response, including errors.
     pub headers: &'static [(HeaderName, &'static str)],
-    /// What the configuration adds, for people.
+    /// The dialect's settings, as text for people.
     pub detail: fn(&Config) -> Option<String>,
-    /// A request that shows how it's called.
-    pub sample: fn(&Wishes<'_>) -> Sample,
+    /// Creates an example request.
+    pub sample: fn(&SampleValues<'_>) -> Sample,
 }
 
-/// A path, and what it returns to every client.
+/// A path, and the response to every client.
 pub type Ping = (&'static str, fn() -> Reply);
 
-/// One place where a dialect answers, below the base path.
+/// A route that returns tokens.
 pub struct Route {
-    /// Its method.
+    /// The method.
     pub method: Method,
-    /// Its path, with the names of its parameters in braces.
+    /// The path below the base path, with parameters in braces.
     pub path: &'static str,
-    /// What a request there asks for.
+    /// Parses a request.
     pub read: fn(&Received<'_>) -> Result<Asks, BadRequest>,
-    /// The response, with the tokens.
+    /// Writes the response with the tokens.
     pub write: fn(&Granted<'_>) -> Reply,
-    /// An error, where its clients read one of their own shape.
-    pub refuse: Option<Refuse>,
+    /// Writes an error, if the dialect has its own error format.
+    pub write_error: Option<WriteError>,
 }
 
-/// An error in a dialect's own shape.
-pub type Refuse = fn(&Refused<'_>) -> Reply;
+/// Writes an error in a dialect's own format.
+pub type WriteError = fn(&ErrorDetails<'_>) -> Reply;
 
-/// What a request asks for. Each ask has the member of the response that its token goes into; asks of one member go into
-/// one token.
+/// The asks of a request, each with the response member for its token. Asks with the same member share one token.
 pub type Asks = Vec<(&'static str, Ask)>;
 
-/// Whether requests have something.
+/// Whether a request has a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Presence {
-    /// Always, or they're refused or completed by the dialect.
+    /// Always: the dialect refuses a request without it, or uses a default.
     Always,
-    /// Where the client likes.
+    /// The client may omit it.
     Optional,
 }
 
-/// How requests name their participant.
+/// How requests name the participant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Participant {
     /// By an identity and a name, both optional.
     Optional,
-    /// By one name, which is the identity where the rule lets the client choose it, else the name.
+    /// By one name: it becomes the identity if the rule lets the client set that, otherwise the participant name.
     ByOneName,
-    /// By an identity, always.
+    /// By an identity, which is required.
     ByIdentity,
 }
 
-/// A request, as far as a dialect looks at it.
+/// The parts of a request that dialects parse.
 pub struct Received<'a> {
-    /// Its headers.
+    /// The headers.
     pub headers: &'a HeaderMap,
-    /// The parameters in its path, decoded.
+    /// The path parameters, decoded.
     pub path: &'a PathParameters,
-    /// Its query, as it was sent.
+    /// The query string, not decoded.
     pub query: &'a str,
-    /// Its body.
+    /// The body.
     pub body: &'a [u8],
-    /// How long its fields may be.
+    /// `[limits]`: the maximum lengths of fields.
     pub limits: &'a Limits,
-    /// `[sandbox] ids`: the sandboxes that are served.
+    /// `[sandbox] ids`.
     pub sandboxes: &'a [String],
 }
 
-/// What a request is given.
+/// What a response is written from.
 pub struct Granted<'a> {
-    /// Where to connect, for LiveKit's tokens.
+    /// The URL to connect to, for LiveKit tokens.
     pub server: Option<&'a ServerUrl>,
-    /// The tokens, each with its member of the response and the passes in it; one at least.
+    /// The tokens, each with its response member and the passes in it. At least one.
     pub tokens: &'a [(&'static str, Vec<Pass>, Token)],
 }
 
 impl Granted<'_> {
-    /// The only token of a dialect that asks once, or the first.
+    /// The first token; LiveKit's dialects have only one.
     fn token(&self) -> &str {
         self.tokens.first().map_or("", |(_, _, token)| token.expose())
     }
@@ -144,15 +142,15 @@ impl Granted<'_> {
     }
 }
 
-/// Why a request is given nothing.
-pub struct Refused<'a> {
-    /// The status, which stays as it is in every dialect.
+/// What an error is written from.
+pub struct ErrorDetails<'a> {
+    /// The HTTP status, which dialects don't change.
     pub status: StatusCode,
-    /// What is wrong, for people.
+    /// The error and how to fix it, for people.
     pub detail: &'a str,
 }
 
-/// What goes back to the client.
+/// A response.
 pub struct Reply {
     /// The status.
     pub status: StatusCode,
@@ -162,31 +160,31 @@ pub struct Reply {
     pub body: Vec<u8>,
 }
 
-/// What a sample request should ask for.
-pub struct Wishes<'a> {
-    /// A room that the caller may have; none where the rule gives one by itself.
+/// The values that an example request may use.
+pub struct SampleValues<'a> {
+    /// A room that the caller may join. `None` if the rule has a default room.
     pub room: Option<&'a str>,
-    /// The same, where the dialect's requests always have one.
+    /// A room, for dialects whose requests must have one.
     pub some_room: &'a str,
-    /// The name for others to see, where the rule lets the client set it.
+    /// The participant name, if the rule lets the client set it.
     pub name: Option<&'a str>,
-    /// The one name, in dialects with one.
+    /// The name, for [`Participant::ByOneName`].
     pub one_name: &'a str,
-    /// The identity, in dialects that always have one.
+    /// The identity, for [`Participant::ByIdentity`].
     pub identity: &'a str,
     /// Whether the rule lets the caller publish.
     pub publishes: bool,
-    /// `[sandbox] ids`.
+    /// One of `[sandbox] ids`.
     pub sandbox: Option<&'a str>,
 }
 
-/// A request that shows how a dialect is called.
+/// An example request.
 pub struct Sample {
-    /// Its path, below the base path.
+    /// The path, below the base path.
     pub path: String,
-    /// A header of its own.
+    /// A header that the dialect needs.
     pub header: Option<(&'static str, String)>,
-    /// The members of its body; none where it's a GET.
+    /// The members of the JSON body. `None` for a GET.
     pub body: Option<Vec<(&'static str, String)>>,
 }
 
@@ -194,16 +192,16 @@ impl Row {
     /// A dialect's row.
     ///
     /// # Panics
-    /// Where the table lacks it, which a test shows that it doesn't.
+    /// If the dialect has no row; a test shows that each has one.
     #[must_use]
     pub fn of(dialect: Dialect) -> &'static Self {
         TABLE.iter().find(|row| row.dialect == dialect).expect("each dialect has a row")
     }
 
-    /// What a request at a route of this dialect asks for.
+    /// Parses a request at a route of this dialect.
     ///
     /// # Errors
-    /// Where it can't be read.
+    /// If the request is invalid.
     pub fn asks(&self, route: &Route, received: &Received<'_>) -> Result<Asks, BadRequest> {
         let asks = (route.read)(received)?.into_iter();
         Ok(asks.map(|(member, ask)| (member, ask.lasting_usually(self.usual_ttl))).collect())
@@ -211,40 +209,40 @@ impl Row {
 }
 
 impl Reply {
-    /// JSON. Older Dart reads it as Latin-1 unless the character set is named.
+    /// A JSON response. Older Dart clients decode JSON as Latin-1 if `Content-Type` has no charset.
     #[must_use]
     pub fn json(status: StatusCode, body: &Value) -> Self {
         let body = body.to_string().into_bytes();
         Self { status, content_type: "application/json; charset=utf-8", body }
     }
 
-    /// A text as it is.
+    /// A plain text response.
     #[must_use]
     pub fn text(status: StatusCode, body: &str) -> Self {
         Self { status, content_type: "text/plain; charset=utf-8", body: body.as_bytes().to_vec() }
     }
 }
 
-/// A request that its dialect can't read.
+/// Why a request is invalid.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadRequest {
-    /// The body as a whole can't be read.
+    /// The body is not a JSON object.
     #[error("The body {0}.")]
     Body(#[from] JsonError),
-    /// One field is wrong.
+    /// A field is invalid.
     #[error("The field {0}.")]
     Field(#[from] InvalidField),
-    /// It isn't a request.
+    /// The event is not an HTTP request.
     #[error("The function was invoked with an event that is not an HTTP request.")]
     Event,
-    /// The path can't be read.
+    /// The path has invalid percent-encoding.
     #[error("The path must be percent-encoded UTF-8.")]
     Path,
-    /// Fields are missing.
+    /// Required fields are missing.
     #[error("{0} are required")]
     Missing(&'static str),
-    /// The sandbox isn't one that is served.
-    #[error("The header X-Sandbox-ID must name one of [sandbox] ids.")]
+    /// The sandbox is unknown.
+    #[error("The header X-Sandbox-ID must be one of [sandbox] ids.")]
     UnknownSandbox,
 }
 
@@ -253,7 +251,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_dialect_has_one_row_and_its_routes_have_paths_of_their_own() {
+    fn each_dialect_has_one_row_and_each_path_one_route() {
         for row in &TABLE {
             assert_eq!(TABLE.iter().filter(|other| other.dialect == row.dialect).count(), 1);
             assert!(std::ptr::eq(Row::of(row.dialect), row));

@@ -1,13 +1,13 @@
-//! The application servers of OpenVidu's tutorials, in two states: the earlier one returns a JSON string, today's an
-//! object of one member.
+//! The application servers of OpenVidu's tutorials, in two versions: the older one returns a JSON string, the current
+//! one an object with one member.
 
 use axum::http::{Method, StatusCode};
 use serde_json::json;
 
 use super::fields::{members, text};
 use super::{
-    Asks, BadRequest, Granted, Participant, Presence, Received, Refused, Reply, Route, Row, Sample, Wishes,
-    standard,
+    Asks, BadRequest, ErrorDetails, Granted, Participant, Presence, Received, Reply, Route, Row, Sample,
+    SampleValues, standard,
 };
 use crate::domain::{Identity, RoomAsk, RoomName};
 use roompass_core::config::Dialect;
@@ -15,22 +15,34 @@ use roompass_core::config::Dialect;
 pub(super) const ROW: Row = Row {
     dialect: Dialect::Openvidu,
     routes: &[
-        Route { method: Method::POST, path: "/token", read, write: write_text, refuse: Some(refuse_text) },
-        Route { method: Method::POST, path: TODAY, read, write: write_object, refuse: Some(refuse_object) },
+        Route {
+            method: Method::POST,
+            path: "/token",
+            read,
+            write: write_text,
+            write_error: Some(write_error_text),
+        },
+        Route {
+            method: Method::POST,
+            path: CURRENT,
+            read,
+            write: write_object,
+            write_error: Some(write_error_object),
+        },
     ],
     room: Presence::Always,
     participant: Participant::ByOneName,
-    sample: |wishes| sample(TODAY, wishes),
+    sample: |values| sample(CURRENT, values),
     ..standard::ROW
 };
 
-const TODAY: &str = "/openvidu/token";
+const CURRENT: &str = "/openvidu/token";
 
-/// Two fields, and both must be there. The one name is the participant's identity in OpenVidu.
+/// Both fields are required. In OpenVidu, `participantName` is the participant's identity.
 fn read(received: &Received<'_>) -> Result<Asks, BadRequest> {
     let mut members = members(received.body)?;
-    let mut given = |field| text(field, members.remove(field));
-    let (Some(room), Some(called)) = (given("roomName")?, given("participantName")?) else {
+    let mut field = |name| text(name, members.remove(name));
+    let (Some(room), Some(called)) = (field("roomName")?, field("participantName")?) else {
         return Err(BadRequest::Missing("roomName and participantName"));
     };
     let ask = RoomAsk {
@@ -45,22 +57,22 @@ fn write_text(granted: &Granted<'_>) -> Reply {
     Reply::json(StatusCode::OK, &json!(granted.token()))
 }
 
-fn refuse_text(refused: &Refused<'_>) -> Reply {
-    Reply::json(refused.status, &json!(refused.detail))
+fn write_error_text(error: &ErrorDetails<'_>) -> Reply {
+    Reply::json(error.status, &json!(error.detail))
 }
 
-/// Its Android client takes no other member.
+/// OpenVidu's Android client accepts only this member.
 fn write_object(granted: &Granted<'_>) -> Reply {
     Reply::json(StatusCode::OK, &json!({ "token": granted.token() }))
 }
 
-fn refuse_object(refused: &Refused<'_>) -> Reply {
-    Reply::json(refused.status, &json!({ "errorMessage": refused.detail }))
+fn write_error_object(error: &ErrorDetails<'_>) -> Reply {
+    Reply::json(error.status, &json!({ "errorMessage": error.detail }))
 }
 
-/// Both fields, as a request always has them.
-pub(super) fn sample(path: &str, wishes: &Wishes<'_>) -> Sample {
-    let room = wishes.room.unwrap_or(wishes.some_room).to_owned();
-    let body = vec![("roomName", room), ("participantName", wishes.one_name.to_owned())];
+/// An example request with both fields.
+pub(super) fn sample(path: &str, values: &SampleValues<'_>) -> Sample {
+    let room = values.room.unwrap_or(values.some_room).to_owned();
+    let body = vec![("roomName", room), ("participantName", values.one_name.to_owned())];
     Sample { path: path.to_owned(), header: None, body: Some(body) }
 }

@@ -1,4 +1,4 @@
-//! The server of LiveKit's quickstart for Node: a room and a name in, a bare token out.
+//! The server of LiveKit's quickstart for Node: a request has a room and a name, the response is the token as plain text.
 
 use axum::http::{Method, StatusCode};
 
@@ -11,21 +11,21 @@ use roompass_core::config::Dialect;
 
 pub(super) const ROW: Row = Row {
     dialect: Dialect::Quickstart,
-    routes: &[Route { method: Method::POST, path: PATH, read, write, refuse: None }],
+    routes: &[Route { method: Method::POST, path: PATH, read, write, write_error: None }],
     room: Presence::Always,
     participant: Participant::ByOneName,
-    sample: |wishes| openvidu::sample(PATH, wishes),
+    sample: |values| openvidu::sample(PATH, values),
     ..standard::ROW
 };
 
 const PATH: &str = "/quickstart/token";
 
-/// Two fields. Where one isn't given, it's the same for every client: the quickstart's own default.
+/// A field that isn't set gets the quickstart's own default, which is the same for all clients.
 fn read(received: &Received<'_>) -> Result<Asks, BadRequest> {
     let mut members = members(received.body)?;
-    let mut given = |field| text(field, members.remove(field));
-    let room = given("roomName")?.unwrap_or_else(|| "demo-room".into());
-    let called = given("participantName")?.unwrap_or_else(|| "demo-user".into());
+    let mut field = |name| text(name, members.remove(name));
+    let room = field("roomName")?.unwrap_or_else(|| "demo-room".into());
+    let called = field("participantName")?.unwrap_or_else(|| "demo-user".into());
     let ask = RoomAsk {
         room: Some(RoomName::parse(room, received.limits)?),
         called: Some(Identity::parse(called, received.limits)?),

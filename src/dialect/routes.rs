@@ -1,4 +1,4 @@
-//! Which route a request is for: one table of the served routes, for the endpoint and for `explain`.
+//! The table of served routes, which finds the route of a request. Used by the endpoint and by `roompass explain`.
 
 use std::borrow::Cow;
 
@@ -9,49 +9,49 @@ use percent_encoding::percent_decode_str;
 use super::{Reply, Route, Row};
 use roompass_core::config::Dialect;
 
-/// The routes that are served.
+/// The served routes.
 pub struct Routes {
     base_path: String,
-    router: Router<Vec<Place>>,
+    router: Router<Vec<Target>>,
     served: Vec<(&'static Row, &'static Route)>,
 }
 
-/// What a path can be.
+/// What a path is for.
 #[derive(Clone, Copy)]
-enum Place {
+enum Target {
     Token(&'static Row, &'static Route),
     Ping(&'static Row, fn() -> Reply),
     Health,
 }
 
-/// What a request is for.
+/// The route of a request.
 pub enum Found {
-    /// A token, at a route of a dialect.
+    /// A route that returns tokens.
     Token(&'static Row, &'static Route, PathParameters),
-    /// Whether the service is there, as a dialect's clients ask.
+    /// A dialect's ping route.
     Ping(&'static Row, fn() -> Reply),
-    /// Whether tokens can be signed.
+    /// The health check.
     Health,
-    /// A path that is served with other methods: these.
+    /// The path has other methods: these, separated by commas.
     OtherMethod(String),
-    /// Nothing that is served.
+    /// No route has this path.
     Nothing,
 }
 
-/// The parameters in a path, by name.
+/// The decoded path parameters.
 #[derive(Debug, Default)]
 pub struct PathParameters(Vec<(String, Option<String>)>);
 
 impl PathParameters {
-    /// A parameter; none where the route has none of this name.
+    /// The parameter of this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(own, _)| own == name).and_then(|(_, value)| value.as_deref())
+        self.0.iter().find(|(known, _)| known == name).and_then(|(_, value)| value.as_deref())
     }
 
-    /// Whether each is percent-encoded UTF-8.
+    /// Whether all parameters are percent-encoded UTF-8.
     #[must_use]
-    pub fn are_readable(&self) -> bool {
+    pub fn are_utf8(&self) -> bool {
         self.0.iter().all(|(_, value)| value.is_some())
     }
 }
@@ -60,65 +60,65 @@ impl Routes {
     /// The routes of these dialects, below a base path.
     ///
     /// # Panics
-    /// Where two routes have one path, which a test shows that they don't.
+    /// If two routes conflict; a test shows that none do.
     #[must_use]
     pub fn new(dialects: &[Dialect], base_path: &str) -> Self {
         let rows: Vec<_> = dialects.iter().map(|dialect| Row::of(*dialect)).collect();
         let served: Vec<_> =
             rows.iter().flat_map(|row| row.routes.iter().map(move |route| (*row, route))).collect();
-        let tokens = served.iter().map(|(row, route)| (route.path, Place::Token(row, route)));
+        let tokens = served.iter().map(|(row, route)| (route.path, Target::Token(row, route)));
         let pings =
-            rows.iter().filter_map(|row| row.ping.map(|(path, reply)| (path, Place::Ping(row, reply))));
-        let mut places: Vec<(String, Vec<Place>)> = Vec::new();
-        for (path, place) in tokens.chain(pings).chain([(HEALTH, Place::Health)]) {
+            rows.iter().filter_map(|row| row.ping.map(|(path, reply)| (path, Target::Ping(row, reply))));
+        let mut targets: Vec<(String, Vec<Target>)> = Vec::new();
+        for (path, target) in tokens.chain(pings).chain([(HEALTH, Target::Health)]) {
             let path = format!("{base_path}{path}");
-            match places.iter_mut().find(|(known, _)| *known == path) {
-                Some((_, known)) => known.push(place),
-                None => places.push((path, vec![place])),
+            match targets.iter_mut().find(|(known, _)| *known == path) {
+                Some((_, known)) => known.push(target),
+                None => targets.push((path, vec![target])),
             }
         }
         let mut router = Router::new();
-        for (path, places) in places {
-            router.insert(path, places).expect("the routes of the table have paths of their own");
+        for (path, targets) in targets {
+            router.insert(path, targets).expect("no two routes of the table conflict");
         }
         Self { base_path: base_path.to_owned(), router, served }
     }
 
-    /// What a request is for, by its method and path.
+    /// Finds the route of a request.
     #[must_use]
     pub fn find(&self, method: &Method, path: &str) -> Found {
         let Ok(matched) = self.router.at(path) else { return Found::Nothing };
-        match matched.value.iter().find(|place| place.methods().contains(method)) {
-            Some(Place::Token(row, route)) => Found::Token(row, route, decoded(&matched.params)),
-            Some(Place::Ping(row, reply)) => Found::Ping(row, *reply),
-            Some(Place::Health) => Found::Health,
+        match matched.value.iter().find(|target| target.methods().contains(method)) {
+            Some(Target::Token(row, route)) => Found::Token(row, route, decoded(&matched.params)),
+            Some(Target::Ping(row, reply)) => Found::Ping(row, *reply),
+            Some(Target::Health) => Found::Health,
             None => {
-                let methods = matched.value.iter().flat_map(Place::methods);
+                let methods = matched.value.iter().flat_map(Target::methods);
                 Found::OtherMethod(methods.map(Method::as_str).collect::<Vec<_>>().join(", "))
             }
         }
     }
 
-    /// The route of a request whose method is unknown.
+    /// Finds the token route at a path, with either method.
     #[must_use]
     pub fn at(&self, path: &str) -> Found {
         let found = [Method::POST, Method::GET].into_iter().map(|method| self.find(&method, path));
         found.into_iter().find(|found| matches!(found, Found::Token(..))).unwrap_or(Found::Nothing)
     }
 
-    /// Each route to a token, with its method and its whole path. Of two paths that differ by a slash at their end, the
-    /// one without.
+    /// The method and full path of each token route. If a path is also served with a trailing slash, only the path without
+    /// the slash is listed.
     pub fn served(&self) -> impl Iterator<Item = (&Method, String)> {
-        let written = self.served.iter().filter(|(_, route)| !route.path.ends_with('/'));
-        written.map(|(_, route)| (&route.method, format!("{}{}", self.base_path, route.path)))
+        let listed = self.served.iter().filter(|(_, route)| !route.path.ends_with('/'));
+        listed.map(|(_, route)| (&route.method, format!("{}{}", self.base_path, route.path)))
     }
 }
 
-impl Place {
+impl Target {
     fn methods(&self) -> &[Method] {
         match self {
             Self::Token(_, route) => std::slice::from_ref(&route.method),
-            // A HEAD for a token would make one that no client gets.
+            // No HEAD: it would sign a token that isn't returned.
             Self::Ping(..) | Self::Health => &[Method::GET, Method::HEAD],
         }
     }

@@ -1,28 +1,28 @@
-//! The development token server ("sandbox") of LiveKit's cloud, in both of its versions. The JavaScript, Android and
-//! C++ clients can be pointed at another server's; the ESP32 client speaks the first version alone.
+//! The development token server ("sandbox") of LiveKit Cloud, in both of its versions. The JavaScript, Android and C++
+//! clients can be configured to use another server; the ESP32 client supports only the first version.
 //!
-//! A sandbox's id is in the application and no secret: it chooses rules, and proves nothing.
+//! A sandbox ID is part of the application and is not a secret. Rules can match it, but it authenticates no caller.
 
 use axum::http::{Method, StatusCode};
 use serde_json::json;
 
-use super::{Asks, BadRequest, Granted, Received, Reply, Route, Row, Sample, Wishes, standard};
+use super::{Asks, BadRequest, Granted, Received, Reply, Route, Row, Sample, SampleValues, standard};
 use crate::domain::{RoomAsk, Ttl};
 use roompass_core::config::Dialect;
 
-/// The header that names the sandbox.
+/// The header for the sandbox ID.
 pub const SANDBOX_ID: &str = "x-sandbox-id";
 
 pub(super) const ROW: Row = Row {
     dialect: Dialect::Sandbox,
     routes: &[
-        Route { method: Method::POST, path: V2, read, write: write_v2, refuse: None },
+        Route { method: Method::POST, path: V2, read, write: write_v2, write_error: None },
         Route {
             method: Method::POST,
             path: "/api/sandbox/connection-details",
             read,
             write: write_v1,
-            refuse: None,
+            write_error: None,
         },
     ],
     usual_ttl: Ttl::minutes(15),
@@ -34,7 +34,7 @@ pub(super) const ROW: Row = Row {
 
 const V2: &str = "/api/v2/sandbox/connection-details";
 
-/// The standard's fields, asked for through a sandbox that is configured.
+/// The fields of the standard endpoint, with the ID of a configured sandbox.
 fn read(received: &Received<'_>) -> Result<Asks, BadRequest> {
     let mut ids = received.headers.get_all(SANDBOX_ID).iter();
     let (Some(id), None) = (ids.next(), ids.next()) else {
@@ -53,7 +53,7 @@ fn write_v2(granted: &Granted<'_>) -> Reply {
     Reply::json(StatusCode::OK, &body)
 }
 
-/// The ESP32 client reads exactly these four, with exactly this status.
+/// The ESP32 client requires exactly these four members and this status.
 fn write_v1(granted: &Granted<'_>) -> Reply {
     let (room, name) = names(granted);
     let (server, token) = (granted.server(), granted.token());
@@ -62,7 +62,7 @@ fn write_v1(granted: &Granted<'_>) -> Reply {
     Reply::json(StatusCode::OK, &body)
 }
 
-/// The room's name and the participant's, which is the identity where there's no other.
+/// The room name, and the participant name or, if it isn't set, the identity.
 fn names<'a>(granted: &'a Granted<'_>) -> (&'a str, &'a str) {
     let Some((pass, room)) = granted.pass().and_then(|pass| Some((pass, pass.room()?))) else {
         return ("", "");
@@ -70,7 +70,7 @@ fn names<'a>(granted: &'a Granted<'_>) -> (&'a str, &'a str) {
     (room.room.as_str(), room.name.as_ref().map_or(pass.identity.as_str(), |name| name.as_str()))
 }
 
-fn sample(wishes: &Wishes<'_>) -> Sample {
-    let header = wishes.sandbox.map(|id| ("X-Sandbox-ID", id.to_owned()));
-    Sample { header, ..standard::sample(V2, wishes) }
+fn sample(values: &SampleValues<'_>) -> Sample {
+    let header = values.sandbox.map(|id| ("X-Sandbox-ID", id.to_owned()));
+    Sample { header, ..standard::sample(V2, values) }
 }

@@ -1,5 +1,5 @@
-//! LiveKit's standard token endpoint, which every client SDK speaks (`TokenSource.endpoint`): six optional fields in,
-//! a server URL and a token out.
+//! LiveKit's standard token endpoint, which all client SDKs support (`TokenSource.endpoint`). A request has six optional
+//! fields; the response has a server URL and a token.
 
 use std::collections::BTreeMap;
 
@@ -7,23 +7,24 @@ use axum::http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::fields::{members, text};
-use super::{Asks, BadRequest, Granted, Participant, Presence, Received, Reply, Route, Row, Sample, Wishes};
+use super::{
+    Asks, BadRequest, Granted, Participant, Presence, Received, Reply, Route, Row, Sample, SampleValues,
+};
 use crate::domain::{
     Attributes, Identity, InvalidField, Limits, Metadata, ParticipantName, Provider, RoomAsk, RoomConfig,
     RoomName, Ttl,
 };
 use roompass_core::config::Dialect;
 
-/// Where the standard endpoint answers. Both are in use: the first in LiveKit's documentation, the second in its starter
-/// applications.
+/// The paths of the standard endpoint. LiveKit's documentation uses the first, its starter applications the second.
 pub const PATHS: [&str; 2] = ["/getToken", "/api/token"];
 
 pub(super) const ROW: Row = Row {
     dialect: Dialect::Standard,
     provider: Provider::LiveKit,
     routes: &[
-        Route { method: Method::POST, path: PATHS[0], read, write, refuse: None },
-        Route { method: Method::POST, path: PATHS[1], read, write, refuse: None },
+        Route { method: Method::POST, path: PATHS[0], read, write, write_error: None },
+        Route { method: Method::POST, path: PATHS[1], read, write, write_error: None },
     ],
     ping: None,
     usual_ttl: Ttl::DEFAULT,
@@ -32,14 +33,13 @@ pub(super) const ROW: Row = Row {
     participant: Participant::Optional,
     headers: &[],
     detail: |_| None,
-    sample: |wishes| sample(PATHS[0], wishes),
+    sample: |values| sample(PATHS[0], values),
 };
 
 pub(super) fn read(received: &Received<'_>) -> Result<Asks, BadRequest> {
     Ok(vec![("participant_token", parse(received.body, received.limits)?.into())])
 }
 
-/// Exactly two members.
 fn write(granted: &Granted<'_>) -> Reply {
     Reply::json(StatusCode::CREATED, &body(granted))
 }
@@ -48,18 +48,18 @@ pub(super) fn body(granted: &Granted<'_>) -> Value {
     json!({ "server_url": granted.server(), "participant_token": granted.token() })
 }
 
-/// The members that a rule lets a client ask for.
-pub(super) fn sample(path: &str, wishes: &Wishes<'_>) -> Sample {
-    let members = [("room_name", wishes.room), ("participant_name", wishes.name)].into_iter();
-    let body = members.filter_map(|(member, wish)| Some((member, wish?.to_owned()))).collect();
+/// An example request with the fields that the rule lets the client set.
+pub(super) fn sample(path: &str, values: &SampleValues<'_>) -> Sample {
+    let members = [("room_name", values.room), ("participant_name", values.name)].into_iter();
+    let body = members.filter_map(|(member, value)| Some((member, value?.to_owned()))).collect();
     Sample { path: path.to_owned(), header: None, body: Some(body) }
 }
 
-/// Reads a request body. Absent, null and empty are the same; unknown members are ignored; a member may be written in
-/// snake or, as older clients do, in camel case.
+/// Parses a request body. Absent, null and empty fields count as not set, and unknown members are ignored. Field names
+/// are in snake case or, from older clients, in camel case.
 ///
 /// # Errors
-/// Where the body isn't a JSON object, or a field has the wrong type, is too long, or would put a secret in the token.
+/// If the body isn't a JSON object, or a field has the wrong type, is too long, or would put a secret in the token.
 pub fn parse(body: &[u8], limits: &Limits) -> Result<RoomAsk, BadRequest> {
     let mut members = members(body)?;
     let mut field = |snake: &'static str, camel: &str| take(&mut members, snake, camel);
@@ -67,7 +67,7 @@ pub fn parse(body: &[u8], limits: &Limits) -> Result<RoomAsk, BadRequest> {
     let identity = text(Identity::FIELD, field(Identity::FIELD, "participantIdentity")?)?;
     let name = text(ParticipantName::FIELD, field(ParticipantName::FIELD, "participantName")?)?;
     let metadata = text(Metadata::FIELD, field(Metadata::FIELD, "participantMetadata")?)?;
-    let attributes = field(Attributes::FIELD, "participantAttributes")?.map(texts).transpose()?;
+    let attributes = field(Attributes::FIELD, "participantAttributes")?.map(strings).transpose()?;
     let room_config = field(RoomConfig::FIELD, "roomConfig")?;
     Ok(RoomAsk {
         room: room.map(|text| RoomName::parse(text, limits)).transpose()?,
@@ -80,25 +80,26 @@ pub fn parse(body: &[u8], limits: &Limits) -> Result<RoomAsk, BadRequest> {
     })
 }
 
-/// The one value that a field has in its two spellings, if it has one.
+/// Removes a field in both spellings, and returns its value.
 fn take(
     members: &mut Map<String, Value>,
     snake: &'static str,
     camel: &str,
 ) -> Result<Option<Value>, InvalidField> {
-    let given = |value: &Value| !value.is_null() && value != "";
-    let first = members.remove(snake).filter(given);
-    let second = members.remove(camel).filter(given);
+    let is_set = |value: &Value| !value.is_null() && value != "";
+    let first = members.remove(snake).filter(is_set);
+    let second = members.remove(camel).filter(is_set);
     match (first, second) {
-        (Some(first), Some(second)) if first != second => {
-            Err(InvalidField::new(snake, format!("is given twice, also as {camel}, with another value")))
-        }
+        (Some(first), Some(second)) if first != second => Err(InvalidField::new(
+            snake,
+            format!("is also sent as {camel} with a different value; send only one"),
+        )),
         (first, second) => Ok(first.or(second)),
     }
 }
 
-/// A map of strings; a null in it is absent.
-fn texts(value: Value) -> Result<BTreeMap<String, String>, InvalidField> {
+/// An object of strings. Members that are null are ignored.
+fn strings(value: Value) -> Result<BTreeMap<String, String>, InvalidField> {
     let Value::Object(members) = value else {
         return Err(InvalidField::wrong_type(Attributes::FIELD, "an object whose values are strings"));
     };
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn absent_null_and_empty_are_not_given() {
+    fn absent_null_and_empty_count_as_not_set() {
         assert_eq!(parse(b"", &Limits::default()), Ok(RoomAsk::default()));
         for body in [
             json!({}),
@@ -155,17 +156,17 @@ mod tests {
     }
 
     #[test]
-    fn both_spellings_at_once_must_agree() {
+    fn a_field_in_both_spellings_must_have_one_value() {
         assert_eq!(parsed(&json!({"room_name": "r", "roomName": "r"})).room.unwrap().as_str(), "r");
         assert_eq!(parsed(&json!({"room_name": "", "roomName": "r"})).room.unwrap().as_str(), "r");
         assert_eq!(
             refused(r#"{"room_name": "r", "roomName": "q"}"#),
-            "The field room_name is given twice, also as roomName, with another value."
+            "The field room_name is also sent as roomName with a different value; send only one."
         );
     }
 
     #[test]
-    fn a_wrong_type_is_named_and_never_echoed() {
+    fn a_wrong_type_is_refused_without_echoing_the_value() {
         for (body, message) in [
             (r#"{"room_name": 5}"#, "The field room_name must be a string."),
             (r#"{"roomName": ["x"]}"#, "The field room_name must be a string."),
@@ -188,7 +189,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_asked_for_is_read_byte_for_byte(room in any_text(256), identity in any_text(256), metadata in any_text(2000)) {
+        fn strings_are_parsed_byte_for_byte(room in any_text(256), identity in any_text(256), metadata in any_text(2000)) {
             let request = parsed(&json!({"room_name": room, "participantIdentity": identity, "participant_metadata": metadata}));
             prop_assert_eq!(request.room.as_ref().map(RoomName::as_str), Some(room.as_str()));
             prop_assert_eq!(request.identity.as_ref().map(Identity::as_str), Some(identity.as_str()));
@@ -196,7 +197,7 @@ mod tests {
         }
 
         #[test]
-        fn any_body_is_read_or_refused(body in proptest::collection::vec(any::<u8>(), 0..400)) {
+        fn any_body_is_parsed_or_refused(body in proptest::collection::vec(any::<u8>(), 0..400)) {
             let _ = parse(&body, &Limits::default());
         }
     }

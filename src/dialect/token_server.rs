@@ -1,15 +1,21 @@
-//! The template of LiveKit's `token-server-node`: the standard's fields, another path, status and error.
+//! LiveKit's `token-server-node` template: the standard endpoint's fields with a different path, status and error format.
 
 use axum::http::{Method, StatusCode};
 use serde_json::json;
 
-use super::{Granted, Refused, Reply, Route, Row, standard};
+use super::{ErrorDetails, Granted, Reply, Route, Row, standard};
 use roompass_core::config::Dialect;
 
 pub(super) const ROW: Row = Row {
     dialect: Dialect::TokenServer,
-    routes: &[Route { method: Method::POST, path: PATH, read: standard::read, write, refuse: Some(refuse) }],
-    sample: |wishes| standard::sample(PATH, wishes),
+    routes: &[Route {
+        method: Method::POST,
+        path: PATH,
+        read: standard::read,
+        write,
+        write_error: Some(write_error),
+    }],
+    sample: |values| standard::sample(PATH, values),
     ..standard::ROW
 };
 
@@ -19,6 +25,6 @@ fn write(granted: &Granted<'_>) -> Reply {
     Reply::json(StatusCode::OK, &standard::body(granted))
 }
 
-fn refuse(refused: &Refused<'_>) -> Reply {
-    Reply::json(refused.status, &json!({ "message": refused.detail }))
+fn write_error(error: &ErrorDetails<'_>) -> Reply {
+    Reply::json(error.status, &json!({ "message": error.detail }))
 }

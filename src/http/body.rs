@@ -1,22 +1,18 @@
-//! A request's body, as far as HTTP goes: its media type, its encoding, its size.
+//! The HTTP side of a request's body: media type, encoding and size. Dialects parse the content.
 
 use axum::body::{Body, Bytes};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderName};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::Refusal;
 
-/// The header of a JSON answer. Older Dart reads JSON as Latin-1 unless the character set is named.
-pub(super) const JSON: [(HeaderName, HeaderValue); 1] =
-    [(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"))];
-
-/// The largest body that is read, in bytes: LiveKit's 512 KiB of metadata and 64 KiB of attributes fit, with room for
+/// The maximum size of a body, in bytes. LiveKit allows 512 KiB of metadata and 64 KiB of attributes; the rest is for
 /// their JSON escapes.
 pub(super) const MAX_BODY: usize = 1024 * 1024;
 
-/// A body is JSON and not compressed. Without a `Content-Type` it's taken as JSON; with one, each of the media types
-/// it lists (Swift's client may join several) is `application/json`, with any parameters.
+/// Checks that the body is declared as JSON and not compressed. A missing `Content-Type` counts as JSON. If the header
+/// lists several media types, as Swift's client may send them, each must be `application/json`, with any parameters.
 pub(super) fn must_be_json(headers: &HeaderMap) -> Result<(), Refusal> {
     let is_json = |media_type: &str| {
         let essence = media_type.split(';').next().unwrap_or_default();
@@ -31,7 +27,7 @@ pub(super) fn must_be_json(headers: &HeaderMap) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The whole body, if it isn't too large.
+/// Reads the whole body, up to [`MAX_BODY`].
 pub(super) async fn read(body: Body) -> Result<Bytes, Refusal> {
     match Limited::new(body, MAX_BODY).collect().await {
         Ok(whole) => Ok(whole.to_bytes()),
@@ -40,7 +36,7 @@ pub(super) async fn read(body: Body) -> Result<Bytes, Refusal> {
     }
 }
 
-/// Each value of a header that may be a list; one that isn't text is like no other.
+/// The values of a header, which may be a list. A value that isn't ASCII becomes `?`, which no check accepts.
 fn values<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     headers.get_all(name).iter().flat_map(|value| value.to_str().unwrap_or("?").split(','))
 }

@@ -1,5 +1,5 @@
-//! CORS, as the Fetch standard has it: which web pages may read the answers. Credentials (cookies) are never allowed;
-//! a bearer token needs none.
+//! CORS, by the Fetch standard: which web pages may read responses. Credentials (cookies) are never allowed, because
+//! bearer tokens don't need them.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use super::{outcome, request_id};
 use roompass_core::config::{Cors, Origin};
 
-/// Answers preflight requests before authentication, and adds its headers to every response, errors too.
+/// Responds to preflight requests, which have no credential, and adds CORS headers to every response, including errors.
 pub(super) fn layer(cors: &Cors) -> CorsLayer {
     let headers = ALLOWED_HEADERS.into_iter().chain(cors.headers.iter().map(|header| header.0.clone()));
     CorsLayer::new()
@@ -24,7 +24,7 @@ pub(super) fn layer(cors: &Cors) -> CorsLayer {
         .max_age(Duration::from_mins(10))
 }
 
-/// A preflight's answer has no content, and says so.
+/// Sets the status of preflight responses to 204, because they have no body.
 pub(super) async fn preflight_without_content(request: Request, next: Next) -> Response {
     let preflight = request.method() == Method::OPTIONS;
     let mut response = next.run(request).await;

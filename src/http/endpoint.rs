@@ -1,4 +1,4 @@
-//! The one path from a request to a token. Every dialect goes through it.
+//! The only path from a request to a token, for all dialects.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -9,10 +9,10 @@ use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::header::{ALLOW, CONTENT_TYPE};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, Method};
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::outcome::{Audit, ErrorShape};
+use super::outcome::{Audit, ErrorFormat};
 use super::{Refusal, Stages, UnreadableEvent, body};
 use crate::auth::{AuthError, Caller};
 use crate::dialect::{BadRequest, Found, Granted, PathParameters, Received, Reply, Route, Row};
@@ -20,7 +20,7 @@ use crate::domain::{Context, Provider};
 use crate::keys::{KeysError, SigningKeys};
 use crate::mint;
 
-/// The response to a request, whatever it's for.
+/// The handler of every request: tokens, pings, health checks and unknown routes.
 pub(super) async fn answer(
     State(stages): State<Arc<Stages>>,
     Extension(context): Extension<Context>,
@@ -32,20 +32,20 @@ pub(super) async fn answer(
     match stages.routes.find(request.method(), request.uri().path()) {
         Found::Token(row, route, path) => {
             let mut audit = Audit::default();
-            let answer = tokens((row, route, path), &stages, &context, request, &mut audit).await;
-            let mut response = with_headers(row, answer.into_response());
+            let result = tokens((row, route, path), &stages, &context, request, &mut audit).await;
+            let mut response = with_headers(row, result.into_response());
             response.extensions_mut().insert(Arc::new(audit));
-            if let Some(shape) = route.refuse {
-                response.extensions_mut().insert(ErrorShape(shape));
+            if let Some(write) = route.write_error {
+                response.extensions_mut().insert(ErrorFormat(write));
             }
             response
         }
         Found::Ping(row, reply) => with_headers(row, reply().into_response()),
         Found::Health => health(&stages, &context).await.into_response(),
-        Found::OtherMethod(methods) => {
+        Found::OtherMethod(allowed) => {
             let mut response = Refusal::MethodNotAllowed.into_response();
-            if let Ok(methods) = HeaderValue::try_from(methods) {
-                response.headers_mut().insert(ALLOW, methods);
+            if let Ok(allowed) = HeaderValue::try_from(allowed) {
+                response.headers_mut().insert(ALLOW, allowed);
             }
             response
         }
@@ -64,9 +64,9 @@ async fn tokens(
     if route.method == Method::POST {
         body::must_be_json(&head.headers)?;
     }
-    let (caller, keyless) = stages.caller(&head, context).await?;
-    audit.is_by(&caller);
-    if !path.are_readable() {
+    let (caller, keys_error) = stages.caller(&head, context).await?;
+    audit.record_caller(&caller);
+    if !path.are_utf8() {
         return Err(BadRequest::Path.into());
     }
     let body = body::read(body).await?;
@@ -75,20 +75,20 @@ async fn tokens(
     let received = Received { headers: &head.headers, path: &path, query, body: &body, limits, sandboxes };
     let mut granted: Vec<(&'static str, Vec<_>)> = Vec::new();
     for (member, ask) in row.asks(route, &received)? {
-        audit.is_for(&ask);
-        let pass = audit.decided(stages.policy.decide(&caller, ask, context))?;
+        audit.record_ask(&ask);
+        let pass = audit.record_decision(stages.policy.decide(&caller, ask, context))?;
         match granted.iter_mut().find(|(known, _)| *known == member) {
             Some((_, passes)) => passes.push(pass),
             None => granted.push((member, vec![pass])),
         }
     }
-    let keys = stages.keys(keyless, context).await?;
+    let keys = stages.keys(keys_error, context).await?;
     let signed = granted.into_iter().map(|(member, passes)| {
         let token = mint::token(&passes, row.provider, &keys, &stages.settings, context)?;
         Ok((member, passes, token))
     });
     let tokens = signed.collect::<Result<Vec<_>, Refusal>>()?;
-    audit.granted(&tokens);
+    audit.record_tokens(&tokens);
     let server = match row.provider {
         Provider::LiveKit => Some(&keys.livekit()?.server),
         Provider::Agora => None,
@@ -96,7 +96,7 @@ async fn tokens(
     Ok((route.write)(&Granted { server, tokens: &tokens }).into_response())
 }
 
-/// Whether tokens can be signed, for one of the served dialects at least: 200 with the version, or 503.
+/// Returns 200 and the version if at least one of the served dialects has keys to sign with, otherwise 503.
 async fn health(stages: &Stages, context: &Context) -> Result<Response, Refusal> {
     let keys = stages.keys.signing(context).await?;
     let mut missing = None;
@@ -104,7 +104,7 @@ async fn health(stages: &Stages, context: &Context) -> Result<Response, Refusal>
         match keys.sign_for(Row::of(*dialect).provider) {
             Ok(()) => {
                 let body = serde_json::json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") });
-                return Ok((body::JSON, body.to_string()).into_response());
+                return Ok(Reply::json(StatusCode::OK, &body).into_response());
             }
             Err(not_configured) => missing = missing.or(Some(not_configured)),
         }
@@ -119,13 +119,14 @@ fn with_headers(row: &Row, mut response: Response) -> Response {
     response
 }
 
-/// That there are no keys, where that's known already.
-type Keyless = Option<KeysError>;
-
 impl Stages {
-    /// Who asks. Where that has to be waited for, the secret is read meanwhile if it has to be: one after the other could
-    /// take longer than a client waits.
-    async fn caller(&self, head: &Parts, context: &Context) -> Result<(Caller, Keyless), AuthError> {
+    /// Authenticates the caller. If that needs a fetch, such as an issuer's keys, stale signing keys are refreshed at the
+    /// same time: one after the other could exceed the client's timeout. Also returns that refresh's error, if it failed.
+    async fn caller(
+        &self,
+        head: &Parts,
+        context: &Context,
+    ) -> Result<(Caller, Option<KeysError>), AuthError> {
         let mut caller = pin!(self.callers.identify(head, &self.keys, context));
         if let Poll::Ready(caller) = poll_fn(|task| Poll::Ready(caller.as_mut().poll(task))).await {
             return Ok((caller?, None));
@@ -134,9 +135,9 @@ impl Stages {
         Ok((caller?, keys.err()))
     }
 
-    /// The keys as they are by now.
-    async fn keys(&self, keyless: Keyless, context: &Context) -> Result<Arc<SigningKeys>, KeysError> {
-        match keyless {
+    /// The signing keys. An error of this same request is returned again, without another attempt.
+    async fn keys(&self, error: Option<KeysError>, context: &Context) -> Result<Arc<SigningKeys>, KeysError> {
+        match error {
             Some(error) => Err(error),
             None => self.keys.signing(context).await,
         }

@@ -1,5 +1,5 @@
-//! For which host a request is, by its `Host` header. A web page whose name is made to point at this machine (DNS
-//! rebinding) has the same origin as what is served here, so that no CORS rule stops it; its `Host` gives it away.
+//! Checks a request's `Host` header, against DNS rebinding: a web page whose domain resolves to this machine has the same
+//! origin as this server, so CORS doesn't apply to it. Its `Host` header is still its own domain.
 
 use std::net::IpAddr;
 
@@ -12,17 +12,17 @@ use axum::response::{IntoResponse, Response};
 use super::Refusal;
 use crate::url;
 
-/// For which hosts requests are served.
+/// Which `Host` headers are accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hosts {
-    /// Any.
+    /// All.
     Any,
-    /// This machine, by `localhost` or by an address, whatever the port: DNS can't give an address another meaning, and an
-    /// emulated phone has one of its own for this machine.
+    /// `localhost` or any IP address, with any port. DNS rebinding needs a domain name, so addresses are safe; an
+    /// emulated phone reaches this machine at an address of its own.
     ThisMachine,
 }
 
-/// Refuses requests for another host.
+/// Refuses requests with a `Host` header that isn't accepted.
 pub(super) async fn must_be_served(State(hosts): State<Hosts>, request: Request, next: Next) -> Response {
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     if hosts == Hosts::Any || is_this_machine(host) {

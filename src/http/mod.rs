@@ -1,21 +1,23 @@
-//! One router, one ordered list of layers, and one place that turns errors into responses. Knows nothing of how
-//! anything is decided.
+//! The router, its layers in order, and the one place that turns errors into responses. Decisions are made in
+//! [`crate::policy`].
 //!
 //! | module | its one job |
 //! |---|---|
-//! | `endpoint` | the one path from a request to a token |
+//! | `endpoint` | the only path from a request to a token |
 //! | `body` | a body's media type, encoding and size |
 //! | `cors` | which web pages may read responses |
-//! | `host` | requests for this machine alone |
-//! | `refusal` | each refusal's status, code and text |
-//! | `outcome` | a response's last headers, and its line in the log |
-//! | `request_id` | a request's name, in its response and in the log |
+//! | `host` | the `Host` header, when only this machine is served |
+//! | `problem` | every error's status, code and title |
+//! | `refusal` | which problem each refusal is, and its text for the client |
+//! | `outcome` | the headers of every response, and its log line |
+//! | `request_id` | a request's ID, in its response and in the log |
 
 mod body;
 mod cors;
 mod endpoint;
 mod host;
 mod outcome;
+mod problem;
 mod refusal;
 mod request_id;
 
@@ -28,7 +30,8 @@ use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use host::Hosts;
-pub use refusal::{KINDS, Kind, Refusal};
+pub use problem::{PROBLEM_KINDS, ProblemKind};
+pub use refusal::Refusal;
 pub use request_id::RequestId;
 
 use crate::auth::Callers;
@@ -39,11 +42,11 @@ use crate::mint::Settings;
 use crate::policy::Policy;
 use roompass_core::config::{Config, Dialect};
 
-/// In the extensions of what stands for an event of AWS's that no HTTP request made.
+/// A request extension: the function was invoked with an event that is not an HTTP request.
 #[derive(Debug, Clone, Copy)]
 pub struct UnreadableEvent;
 
-/// The stages that a request passes, as configured.
+/// What the endpoint needs for each stage of a request.
 pub(crate) struct Stages {
     routes: Routes,
     callers: Callers,
@@ -52,20 +55,20 @@ pub(crate) struct Stages {
     settings: Settings,
     sandboxes: Vec<String>,
     dialects: Vec<Dialect>,
-    /// The routes to tokens, in words.
+    /// The token routes, as the 404 response lists them.
     served: Arc<str>,
 }
 
-/// Where a request's time and randomness come from.
+/// Returns the time and the source of randomness for one request.
 pub type Surroundings = fn() -> Context;
 
-/// The whole service: the same in Lambda, on a laptop and in tests.
+/// The whole service: the same in Lambda, locally and in tests.
 pub fn router(config: Config, keys: Keys, surroundings: Surroundings) -> Router {
     let callers = Callers::new(config.callers.clone());
     router_for(callers, Hosts::Any, config, keys, surroundings)
 }
 
-/// The same, for other callers than the configured ones, and for some hosts alone: for a developer who tries a policy.
+/// The same service with other callers than the configured ones, and with a check of the `Host` header. For local use.
 pub fn router_for(
     callers: Callers,
     hosts: Hosts,
@@ -86,14 +89,14 @@ pub fn router_for(
         dialects,
         served: served.join(", ").into(),
     };
-    // The last layer is the outermost: what leaves has been through all of them.
+    // The last layer is the outermost one.
     Router::new()
         .fallback(endpoint::answer)
         .layer(CatchPanicLayer::custom(panicked))
         .layer(cors::layer(&cors))
         .layer(from_fn(cors::preflight_without_content))
         .layer(from_fn_with_state(hosts, host::must_be_served))
-        .layer(from_fn_with_state(surroundings, outcome::written))
+        .layer(from_fn_with_state(surroundings, outcome::finish))
         .with_state(Arc::new(stages))
 }
 

@@ -1,4 +1,4 @@
-//! The outcome of a request: its response's last headers, and its one line in the log.
+//! The outermost layer: the headers of every response, the body of errors, and the log line of each request.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,13 +15,13 @@ use tracing::Level;
 
 use super::{Refusal, RequestId, Surroundings, request_id};
 use crate::auth::Caller;
-use crate::dialect::{Refuse, Refused};
+use crate::dialect::{ErrorDetails, WriteError};
 use crate::domain::{Ask, Pass, readable};
 use crate::mint::Token;
 use crate::policy::{Decision, Denial};
 
-/// What the log says of a request for tokens: who asked, for what, and what was given. Everything but the tokens. Of two
-/// asks in one request, each field has both.
+/// The log fields of a token request: the caller, what was requested, and what was granted, without the tokens. If a
+/// request has two asks, each field has the values of both.
 #[derive(Debug, Default)]
 pub(super) struct Audit {
     caller: String,
@@ -38,20 +38,20 @@ pub(super) struct Audit {
 }
 
 impl Audit {
-    pub(super) fn is_by(&mut self, caller: &Caller) {
+    pub(super) fn record_caller(&mut self, caller: &Caller) {
         self.caller.clone_from(&caller.name);
         caller.subject.as_deref().unwrap_or_default().clone_into(&mut self.subject);
     }
 
-    pub(super) fn is_for(&mut self, ask: &Ask) {
-        // A login is for no room, and may be asked for behind one.
+    pub(super) fn record_ask(&mut self, ask: &Ask) {
+        // A login has no room. It must not replace the room of an earlier ask.
         if let Some(room) = ask.room() {
             room.as_str().clone_into(&mut self.asked_room);
         }
     }
 
-    /// The outcome of a decision. Of a denial, it's noted why rules were skipped.
-    pub(super) fn decided(&mut self, decision: Decision) -> Result<Pass, Denial> {
+    /// Returns the decision's outcome. For a denial, records why each rule was skipped.
+    pub(super) fn record_decision(&mut self, decision: Decision) -> Result<Pass, Denial> {
         if decision.outcome.is_err() {
             let rules = decision.skipped.iter().map(|(rule, why)| format!("{rule}: {why}"));
             self.skipped = rules.collect::<Vec<_>>().join("; ");
@@ -59,25 +59,25 @@ impl Audit {
         decision.outcome
     }
 
-    pub(super) fn granted(&mut self, tokens: &[(&'static str, Vec<Pass>, Token)]) {
+    pub(super) fn record_tokens(&mut self, tokens: &[(&'static str, Vec<Pass>, Token)]) {
         for (_, passes, token) in tokens {
             for pass in passes {
-                self.add(pass);
+                self.record_pass(pass);
             }
-            add(&mut self.token_sha256, &token.fingerprint());
+            append(&mut self.token_sha256, &token.fingerprint());
         }
     }
 
-    fn add(&mut self, pass: &Pass) {
-        add(&mut self.rule, &pass.rule);
-        add(&mut self.identity, pass.identity.as_str());
+    fn record_pass(&mut self, pass: &Pass) {
+        append(&mut self.rule, &pass.rule);
+        append(&mut self.identity, pass.identity.as_str());
         self.ttl_seconds = self.ttl_seconds.max(pass.ttl.duration().as_secs());
         if let Some(room) = pass.room() {
-            add(&mut self.room, room.room.as_str());
-            add(&mut self.grants, &serde_json::to_string(&room.grants).unwrap_or_default());
+            append(&mut self.room, room.room.as_str());
+            append(&mut self.grants, &serde_json::to_string(&room.grants).unwrap_or_default());
         }
         if let Some(service) = pass.login() {
-            add(&mut self.login, service.as_str());
+            append(&mut self.login, service.as_str());
         }
     }
 
@@ -86,26 +86,26 @@ impl Audit {
     }
 }
 
-/// One more, unless it's the same.
-fn add(texts: &mut String, text: &str) {
-    if texts.is_empty() {
-        text.clone_into(texts);
-    } else if texts != text {
-        *texts = format!("{texts}, {text}");
+/// Appends a value to a field, unless the field has that value.
+fn append(field: &mut String, value: &str) {
+    if field.is_empty() {
+        value.clone_into(field);
+    } else if field != value {
+        *field = format!("{field}, {value}");
     }
 }
 
-fn given(text: &str) -> Option<&str> {
-    Some(text).filter(|text| !text.is_empty())
+fn non_empty(field: &str) -> Option<&str> {
+    Some(field).filter(|field| !field.is_empty())
 }
 
-/// How a dialect's clients read errors, where it isn't the one shape that all the others have.
+/// A response extension: the error format of the dialect, if it has its own.
 #[derive(Clone, Copy)]
-pub(super) struct ErrorShape(pub(super) Refuse);
+pub(super) struct ErrorFormat(pub(super) WriteError);
 
-/// The outermost layer: takes the request's time and randomness, names it, writes a refusal in its dialect's shape, marks
-/// the response as not to be stored or guessed at, and writes one line.
-pub(super) async fn written(
+/// Creates the request's context and ID, runs the request, writes the error body if it was refused, and adds the headers
+/// and the log line.
+pub(super) async fn finish(
     State(surroundings): State<Surroundings>,
     mut request: Request,
     next: Next,
@@ -120,7 +120,7 @@ pub(super) async fn written(
     let mut response = next.run(request).await;
     let refusal = response.extensions_mut().remove::<Arc<Refusal>>();
     if let Some(refusal) = &refusal {
-        write(refusal, &id, &mut response);
+        write_refusal(refusal, &id, &mut response);
     }
     let headers = response.headers_mut();
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
@@ -134,7 +134,7 @@ pub(super) async fn written(
     let granted = audit.filter(|audit| audit.is_granted());
     let refused = audit.filter(|audit| !audit.is_granted());
     let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    // A macro, because a level is part of what the tracing library fixes at compile time.
+    // A macro, because tracing needs the level at compile time.
     macro_rules! line {
         ($level:expr, $message:literal) => {
             tracing::event!(
@@ -144,17 +144,17 @@ pub(super) async fn written(
                 path,
                 code = refusal.as_ref().map(|refusal| refusal.code()),
                 cause = refusal.as_ref().map(ToString::to_string),
-                caller = audit.and_then(|audit| given(&audit.caller)),
-                subject = refused.and_then(|audit| given(&audit.subject)),
-                skipped = refused.and_then(|audit| given(&audit.skipped)),
+                caller = audit.and_then(|audit| non_empty(&audit.caller)),
+                subject = refused.and_then(|audit| non_empty(&audit.subject)),
+                skipped = refused.and_then(|audit| non_empty(&audit.skipped)),
                 rule = granted.map(|audit| audit.rule.as_str()),
                 room = granted.map_or_else(
-                    || refused.and_then(|audit| given(&audit.asked_room)),
-                    |audit| given(&audit.room)
+                    || refused.and_then(|audit| non_empty(&audit.asked_room)),
+                    |audit| non_empty(&audit.room)
                 ),
                 identity = granted.map(|audit| audit.identity.as_str()),
-                grants = granted.and_then(|audit| given(&audit.grants)),
-                login = granted.and_then(|audit| given(&audit.login)),
+                grants = granted.and_then(|audit| non_empty(&audit.grants)),
+                login = granted.and_then(|audit| non_empty(&audit.login)),
                 ttl_seconds = granted.map(|audit| audit.ttl_seconds),
                 token_sha256 = granted.map(|audit| audit.token_sha256.as_str()),
                 duration_ms,
@@ -172,11 +172,11 @@ pub(super) async fn written(
     response
 }
 
-fn write(refusal: &Refusal, id: &RequestId, response: &mut Response) {
+fn write_refusal(refusal: &Refusal, id: &RequestId, response: &mut Response) {
     let problem = refusal.problem(id);
     let (content_type, body) = match response.extensions_mut().remove() {
-        Some(ErrorShape(shape)) => {
-            let reply = shape(&Refused { status: response.status(), detail: &problem.detail });
+        Some(ErrorFormat(write)) => {
+            let reply = write(&ErrorDetails { status: response.status(), detail: &problem.detail });
             (reply.content_type, reply.body)
         }
         None => ("application/problem+json", serde_json::to_vec(&problem).unwrap_or_default()),
@@ -193,5 +193,5 @@ fn write(refusal: &Refusal, id: &RequestId, response: &mut Response) {
     }
 }
 
-/// The response header with an error's code, for dialects whose errors have no place for it.
+/// The response header with an error's code, for dialects whose error bodies have no code.
 pub(super) const ERROR_CODE: HeaderName = HeaderName::from_static("x-error-code");

@@ -1,10 +1,10 @@
-//! The name of a request, in its answer and in the log.
+//! The ID of a request, in its response and in the log.
 
 use axum::http::HeaderName;
 
-/// Given by Lambda, or made here. Never taken from the client.
+/// Lambda's own request ID, or a random one elsewhere. Never taken from the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestId(pub String);
 
-/// The response header that carries it.
+/// The response header for the ID.
 pub(super) const HEADER: HeaderName = HeaderName::from_static("x-request-id");

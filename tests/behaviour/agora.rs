@@ -207,7 +207,7 @@ async fn what_would_be_good_for_any_user_or_for_ever_is_refused_by_its_name() {
         ("/rtc/c/publisher/uid/7/?expiry=-1", "The field expiry must be"),
         ("/rtc/c/publisher/uid/7/?expiry=1e3", "The field expiry must be"),
         ("/rtc/c/publisher/uid/7/?expiry=99999999999999999999", "The field expiry must be"),
-        ("/rtc/c/publisher/uid/7/?expiry=60&expiry=90", "The field expiry is given more than once."),
+        ("/rtc/c/publisher/uid/7/?expiry=60&expiry=90", "The field expiry is sent more than once."),
         ("/rtm/*/", "The field uid may hold letters"),
         ("/chat/account/*/", "The field uid may hold letters"),
         (&format!("/rtm/{too_long}/"), "The field uid is 65 bytes long"),

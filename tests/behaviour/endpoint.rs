@@ -259,7 +259,7 @@ async fn with_no_callers_configured_every_request_is_refused() {
         let problem = post(&service, body).await.refused(403, "no_callers_configured");
         assert_eq!(
             problem["detail"],
-            "Every request is refused until a [[caller]] and a [[rule]] are added to roompass.toml and deployed."
+            "Every request is refused. Add a [[caller]] and a [[rule]] to roompass.toml, and deploy."
         );
     }
 }
@@ -418,7 +418,7 @@ async fn with_agoras_keys_alone_no_request_gets_a_livekit_token_and_trying_again
     let problem = answer.refused(503, "livekit_not_configured");
     assert_eq!(
         problem["detail"],
-        "Add LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET to the secret, or to the environment on a laptop."
+        "Add LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET to the secret, or to the environment when running locally."
     );
     assert_eq!(answer.header("retry-after"), "");
     let health = send(&service, request(Method::GET, "/healthz", &[], "")).await;

@@ -3,7 +3,7 @@
 
 use roompass::auth::{Caller, CallerKind};
 use roompass::config::{Config, Dialect};
-use roompass::dialect::{Row, Sample, Wishes};
+use roompass::dialect::{Row, Sample, SampleValues};
 use roompass::domain::Provider;
 use roompass::policy::{Rule, Template};
 use serde_json::Value;
@@ -26,7 +26,7 @@ pub(crate) fn curl(url: &str, config: &Config, everyone: Option<&Caller>) -> Res
     let of_caller = || config.policy.rules().iter().filter(|rule| rule.callers.contains(&caller.name));
     let unconditional = of_caller().find(|rule| rule.when.unmet_by(&caller, sandbox).is_none());
     let rule = unconditional.or(of_caller().next());
-    let Sample { path, header, body } = (row.sample)(&Wishes {
+    let Sample { path, header, body } = (row.sample)(&SampleValues {
         room: rule.and_then(|rule| room(rule, &caller)).as_deref(),
         some_room: &some_room(rule, &caller),
         name: rule.filter(|rule| may_set(rule, "participant_name")).map(|_| "Ada"),

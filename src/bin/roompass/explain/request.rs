@@ -47,7 +47,7 @@ pub(super) fn asks(sent: &Sent<'_>, config: &Config) -> Result<(Provider, Asks),
             served: served(&routes),
         });
     };
-    if !parameters.are_readable() {
+    if !parameters.are_utf8() {
         return Err(BadRequest::Path.into());
     }
     let mut headers = HeaderMap::new();
