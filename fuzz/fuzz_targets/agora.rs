@@ -17,7 +17,7 @@ use roompass::config::{Config, Dialect};
 use roompass::dialect::{Found, Received, Routes, Row};
 use roompass::domain::agora::TokenVersion;
 use roompass::domain::{Ask, Limits, Pass, Provider, Role, Ttl};
-use roompass::inspect::{self, Agora, Inspected, Name, Service};
+use roompass::inspect::{self, AgoraService, AgoraToken, Inspected, Name};
 use roompass::mint::{self, Settings};
 use roompass::policy::Policy;
 use roompass_fuzz::{APP_ID, OPEN, at, members, signing_keys};
@@ -132,7 +132,7 @@ impl Asked {
         assert_eq!(ttl.map(|ttl| ttl.duration().as_secs()), self.seconds);
     }
 
-    fn must_be_said(&self, token: &Agora) {
+    fn must_be_said(&self, token: &AgoraToken) {
         assert_eq!((token.app_id.as_str(), token.issued), (APP_ID, NOW));
         let lasts = token.ends.expect("it ends") - NOW;
         assert_eq!(lasts, self.seconds.unwrap_or(3_600));
@@ -148,14 +148,14 @@ impl Asked {
         }
     }
 
-    fn is_the_channel(&self, service: &Service) -> bool {
+    fn is_the_channel(&self, service: &AgoraService) -> bool {
         match &service.channel {
             None => service.name() != "rtc",
             Some(name) => is(name, &self.channel) && !is_wildcard(&self.channel),
         }
     }
 
-    fn is_the_user(&self, service: &Service) -> bool {
+    fn is_the_user(&self, service: &AgoraService) -> bool {
         let name = service.user.as_ref().expect("it has users");
         let means_anyone =
             |user: &str| is_wildcard(user) || user.bytes().all(|byte| matches!(byte, b'0' | b' '));

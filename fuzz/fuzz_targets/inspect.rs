@@ -9,7 +9,7 @@
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use libfuzzer_sys::fuzz_target;
-use roompass::inspect::{Agora, Inspected, Name, Permission, Service, read};
+use roompass::inspect::{AgoraService, AgoraToken, Inspected, Name, Permission, read};
 use roompass_fuzz::APP_ID;
 use serde_json::{Map, Value};
 
@@ -50,7 +50,7 @@ fn must_be_read_or_refused(text: &str) -> Option<Inspected> {
     }
 }
 
-fn agora(text: &str) -> Option<Agora> {
+fn agora(text: &str) -> Option<AgoraToken> {
     match must_be_read_or_refused(text)? {
         Inspected::Agora(token) => {
             for service in &token.services {
@@ -79,7 +79,7 @@ fn is_plain(name: &Name) -> bool {
 }
 
 /// A 007 token's content: read, written, it's the same; where it says more than it needs to, it reads as the same.
-fn must_be_written_again(token: &Agora, content: &[u8]) {
+fn must_be_written_again(token: &AgoraToken, content: &[u8]) {
     let written = written(token, &content[..34]);
     if token.services.iter().all(|service| service.permissions.is_empty() && service.name() != "rtm2") {
         assert_eq!(written, content);
@@ -88,7 +88,7 @@ fn must_be_written_again(token: &Agora, content: &[u8]) {
     assert_eq!(again.as_ref(), Some(token));
 }
 
-fn written(token: &Agora, signature: &[u8]) -> Vec<u8> {
+fn written(token: &AgoraToken, signature: &[u8]) -> Vec<u8> {
     let seconds =
         |end: u64, since: u64| u32::try_from(end - since).expect("it was read from 32 bits").to_le_bytes();
     let count = |count: usize| u16::try_from(count).expect("it was read from 16 bits").to_le_bytes();
@@ -102,7 +102,7 @@ fn written(token: &Agora, signature: &[u8]) -> Vec<u8> {
     out.extend(seconds(token.ends.expect("a 007 token ends"), token.issued));
     out.extend(token.salt.to_le_bytes());
     out.extend(count(token.services.len()));
-    for Service { kind, channel, user, role, permissions, privileges } in &token.services {
+    for AgoraService { kind, channel, user, role, permissions, privileges } in &token.services {
         out.extend(kind.to_le_bytes());
         out.extend(count(privileges.len()));
         for privilege in privileges {
@@ -129,7 +129,7 @@ fn written(token: &Agora, signature: &[u8]) -> Vec<u8> {
 }
 
 /// A 006 token's fields stand at known places.
-fn must_be_006(token: &Agora, content: &[u8]) {
+fn must_be_006(token: &AgoraToken, content: &[u8]) {
     let at = |place: usize| u32::from_le_bytes([0, 1, 2, 3].map(|byte| content[place + byte]));
     assert_eq!((token.version, token.app_id.as_str()), ("006", APP_ID));
     let [service] = &token.services[..] else { panic!("a 006 token is for one service") };

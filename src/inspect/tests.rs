@@ -10,13 +10,14 @@ use crate::domain::{
     Ttl,
 };
 use crate::keys::{AgoraKeys, Deployment, LiveKitKeys, SigningKeys};
-use crate::mint::{self, Settings, crc32};
+use crate::mint::agora::crc32;
+use crate::mint::{self, Settings};
 
 fn vectors() -> Vec<Value> {
     serde_json::from_str(include_str!("../../tests/vectors/agora.json")).unwrap()
 }
 
-fn agora(text: &str) -> Agora {
+fn agora(text: &str) -> AgoraToken {
     match read(text).unwrap() {
         Inspected::Agora(token) => token,
         Inspected::Jwt(_) => panic!("{text}"),
@@ -31,15 +32,15 @@ fn known(name: Option<&Name>) -> Value {
     }
 }
 
-/// A service in the words of the known answers, where ends are relative to the token's issue.
-fn in_their_words(service: &Service, issued: u64) -> Value {
-    let ends = |privilege: &Privilege| privilege.ends.map_or(0, |end| end - issued);
+/// A service in the format of the test vectors, where an expiry is relative to the time of issue.
+fn as_in_vectors(service: &AgoraService, issued: u64) -> Value {
+    let expiry = |privilege: &Privilege| privilege.ends.map_or(0, |end| end - issued);
     let privileges: Map<_, _> = service
         .privileges
         .iter()
-        .map(|privilege| (privilege.number.to_string(), ends(privilege).into()))
+        .map(|privilege| (privilege.number.to_string(), expiry(privilege).into()))
         .collect();
-    let mut words = json!({"type": service.kind, "name": service.name(), "privileges": privileges});
+    let mut object = json!({"type": service.kind, "name": service.name(), "privileges": privileges});
     let (channel, user) = match service.name() {
         "rtc" => ("channel", "uid"),
         "apaas" => ("room_uuid", "user_uuid"),
@@ -48,20 +49,20 @@ fn in_their_words(service: &Service, issued: u64) -> Value {
     };
     for (name, value) in [(channel, &service.channel), (user, &service.user)] {
         if value.is_some() {
-            words[name] = known(value.as_ref());
+            object[name] = known(value.as_ref());
         }
     }
     if let Some(role) = service.role {
-        words["role"] = role.into();
+        object["role"] = role.into();
     }
     for Permission { resource, number, names } in &service.permissions {
-        words["permissions"][resource.to_string()][number.to_string()] = names.clone().into();
+        object["permissions"][resource.to_string()][number.to_string()] = names.clone().into();
     }
-    words
+    object
 }
 
 #[test]
-fn every_known_answer_is_read_as_what_went_into_it() {
+fn each_test_vector_is_decoded_to_its_input() {
     for vector in vectors() {
         let token = agora(vector["expected"].as_str().unwrap());
         assert_eq!(vector["app_id"], token.app_id, "{vector}");
@@ -71,29 +72,29 @@ fn every_known_answer_is_read_as_what_went_into_it() {
             assert_eq!(vector["issue_ts"], token.issued, "{vector}");
             assert_eq!(vector["expire"], token.ends.unwrap() - token.issued, "{vector}");
             let services: Vec<_> =
-                token.services.iter().map(|service| in_their_words(service, token.issued)).collect();
+                token.services.iter().map(|service| as_in_vectors(service, token.issued)).collect();
             assert_eq!(vector["services"], Value::from(services), "{vector}");
         } else {
             assert_eq!(vector["ts_field"], token.issued + 86_400, "{vector}");
             let end = vector["privilege_expire"].as_u64().filter(|end| *end != 0);
             assert_eq!(token.ends, end, "{vector}");
             let [service] = &token.services[..] else { panic!("{vector}") };
-            let of_rtm = vector["kind"] == "rtm";
-            assert_eq!(service.name(), if of_rtm { "rtm" } else { "rtc" }, "{vector}");
-            assert_eq!(service.channel.is_none(), of_rtm);
+            let is_rtm = vector["kind"] == "rtm";
+            assert_eq!(service.name(), if is_rtm { "rtm" } else { "rtc" }, "{vector}");
+            assert_eq!(service.channel.is_none(), is_rtm);
             let any_user = vector["uid"] == 0;
             assert_eq!(service.user.as_ref().unwrap().is_any_user(), any_user, "{vector}");
-            assert_eq!(vector["privileges"], in_their_words(&without_names(service), 0)["privileges"]);
+            assert_eq!(vector["privileges"], as_in_vectors(&without_names(service), 0)["privileges"]);
         }
     }
 }
 
-fn without_names(service: &Service) -> Service {
-    Service { channel: None, user: None, ..service.clone() }
+fn without_names(service: &AgoraService) -> AgoraService {
+    AgoraService { channel: None, user: None, ..service.clone() }
 }
 
 #[test]
-fn every_privilege_of_the_known_answers_has_a_name() {
+fn each_privilege_in_the_test_vectors_has_a_name() {
     for vector in vectors() {
         for service in agora(vector["expected"].as_str().unwrap()).services {
             for Privilege { number, .. } in &service.privileges {
@@ -106,7 +107,7 @@ fn every_privilege_of_the_known_answers_has_a_name() {
 }
 
 #[test]
-fn a_wildcard_is_told() {
+fn a_wildcard_is_detected() {
     let name = |text: &str| Name::Known(text.to_owned());
     for any in ["", " ", "*", "room*"] {
         assert!(name(any).is_any_channel() && name(any).is_any_user(), "{any:?}");
@@ -143,7 +144,7 @@ fn login(service: LoginService, identity: &str, seconds: u64) -> Pass {
     }
 }
 
-/// The token of these passes, as the server would issue it.
+/// The token that the server would issue for these passes.
 fn minted(passes: &[Pass], agora_version: TokenVersion, keys: &SigningKeys, now: u64) -> String {
     let provider = if keys.agora().is_ok() { Provider::Agora } else { Provider::LiveKit };
     let settings = Settings { limits: Limits::default(), agora_version };
@@ -151,10 +152,10 @@ fn minted(passes: &[Pass], agora_version: TokenVersion, keys: &SigningKeys, now:
     mint::token(passes, provider, keys, &settings, &context).unwrap().expose().to_owned()
 }
 
-/// What a service of ours holds: its kind, its channel, its user, and its privileges, which end together.
-fn service(kind: u16, channel: Option<&str>, user: &str, privileges: &[u16], end: u64) -> Service {
+/// A service as the server writes it: all privileges have the same expiry.
+fn service(kind: u16, channel: Option<&str>, user: &str, privileges: &[u16], end: u64) -> AgoraService {
     let name = |text: &str| Name::Known(text.to_owned());
-    Service {
+    AgoraService {
         kind,
         channel: channel.map(name),
         user: Some(name(user)),
@@ -168,7 +169,7 @@ const NAME: &str = "[a-zA-Z0-9 !#$%&()+:;<=.>?@\\[\\]^_{}|~,-]{1,64}";
 
 proptest! {
     #[test]
-    fn what_is_built_is_read_and_never_a_wildcard(
+    fn an_issued_token_is_decoded_to_its_passes_and_has_no_wildcard(
         room in NAME, user in NAME, chatter in "[a-z1-9_.-]{1,64}",
         may_publish: bool, seconds in 1_u64..=86_400, now in 0_u64..4_294_000_000,
     ) {
@@ -194,24 +195,24 @@ proptest! {
             prop_assert!(token.salt != 0);
             let salt = token.salt;
             let app_id = keys.app_id.clone();
-            let said = Agora { version: "007", app_id, issued: now, ends: Some(end), salt, services };
-            prop_assert_eq!(&token, &said);
-            prop_assert!(!token.services.iter().any(is_wild));
+            let expected = AgoraToken { version: "007", app_id, issued: now, ends: Some(end), salt, services };
+            prop_assert_eq!(&token, &expected);
+            prop_assert!(!token.services.iter().any(has_wildcard));
         }
         let checksum = |text: &str| Some(Name::Checksum(crc32(text.as_bytes())));
         for (token, kind, channel, user, privileges) in [
             (read(&[channel()], v006), 1, checksum(&room), checksum(&user), call),
             (read(&[signaling()], v006), 2, None, checksum(&user), &[1000]),
         ] {
-            let said = Service { channel, user, ..service(kind, None, "", privileges, end) };
+            let expected = AgoraService { channel, user, ..service(kind, None, "", privileges, end) };
             prop_assert_eq!((token.issued, token.ends, &token.app_id), (now, Some(end), &keys.app_id));
-            prop_assert!(!is_wild(&said));
-            prop_assert_eq!(token.services, vec![said]);
+            prop_assert!(!has_wildcard(&expected));
+            prop_assert_eq!(token.services, vec![expected]);
         }
     }
 
     #[test]
-    fn any_text_is_read_or_refused(text in ".{0,80}", bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+    fn any_text_is_decoded_or_refused(text in ".{0,80}", bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let packed = compress_to_vec_zlib(&bytes, 1);
         let signed: Vec<u8> = [&[32, 0][..], &[7; 32], &bytes].concat();
         let signed_and_packed = compress_to_vec_zlib(&signed, 1);
@@ -227,12 +228,12 @@ proptest! {
     }
 }
 
-fn is_wild(service: &Service) -> bool {
+fn has_wildcard(service: &AgoraService) -> bool {
     service.channel.as_ref().is_some_and(Name::is_any_channel)
         || service.user.as_ref().is_some_and(Name::is_any_user)
 }
 
-fn of_livekit() -> String {
+fn livekit_token() -> String {
     let server = ServerUrl::parse("wss://x").unwrap();
     let keys = LiveKitKeys::new(
         server,
@@ -245,8 +246,8 @@ fn of_livekit() -> String {
 }
 
 #[test]
-fn livekits_claims_are_read() {
-    let token = of_livekit();
+fn livekit_claims_are_decoded() {
+    let token = livekit_token();
     let Inspected::Jwt(jwt) = read(&format!(" {token}\n")).unwrap() else { panic!("{token}") };
     assert!(jwt.is_for_livekit());
     assert_eq!(jwt.claims["sub"], "ada");
@@ -255,9 +256,9 @@ fn livekits_claims_are_read() {
 }
 
 #[test]
-fn a_token_that_was_cut_off_is_refused() {
-    let known = vectors().into_iter().map(|vector| vector["expected"].as_str().unwrap().to_owned());
-    for token in known.chain([of_livekit()]) {
+fn a_truncated_token_is_refused() {
+    let vectors = vectors().into_iter().map(|vector| vector["expected"].as_str().unwrap().to_owned());
+    for token in vectors.chain([livekit_token()]) {
         assert!(read(&token).is_ok());
         for length in 0..token.len() {
             assert!(read(&token[..length]).is_err(), "{token} {length}");
@@ -267,14 +268,14 @@ fn a_token_that_was_cut_off_is_refused() {
 }
 
 #[test]
-fn a_token_that_inflates_without_end_is_refused() {
+fn a_decompression_bomb_is_refused() {
     let bomb = compress_to_vec_zlib(&vec![0; 50_000_000], 9);
     let error = read(&format!("007{}", BASE64_STANDARD.encode(bomb))).unwrap_err();
-    assert_eq!(error, Unreadable::Agora("content is larger than a token's"));
+    assert_eq!(error, Unreadable::Agora("the decompressed content is too large"));
 }
 
 #[test]
-fn what_is_no_token_is_told_apart_and_never_quoted() {
+fn an_invalid_token_gets_a_specific_error_that_never_quotes_it() {
     let part = |value: Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
     let (header, claims) = (part(json!({"alg": "HS256"})), part(json!({"canary": 1})));
     let signature = BASE64_URL_SAFE_NO_PAD.encode([7; 32]);
@@ -282,39 +283,36 @@ fn what_is_no_token_is_told_apart_and_never_quoted() {
     for (text, message) in [
         (
             "",
-            "this is no token: LiveKit's have three parts with dots between them, Agora's begin with 006 or 007",
+            "not a token: a LiveKit token has three dot-separated parts, an Agora token starts with 006 or 007",
         ),
         (
             "canary",
-            "this is no token: LiveKit's have three parts with dots between them, Agora's begin with 006 or 007",
+            "not a token: a LiveKit token has three dot-separated parts, an Agora token starts with 006 or 007",
         ),
         (
             "005canary",
-            "this is no token: LiveKit's have three parts with dots between them, Agora's begin with 006 or 007",
+            "not a token: a LiveKit token has three dot-separated parts, an Agora token starts with 006 or 007",
         ),
-        ("a.b", "this looks like a LiveKit token, and its parts aren't three: it may be truncated"),
+        ("a.b", "invalid LiveKit token: expected three dot-separated parts; the token may be truncated"),
         (
             "canary.b.c",
-            "this looks like a LiveKit token, and its header is no JSON object in base64: it may be truncated",
+            "invalid LiveKit token: the header is not a JSON object in base64; the token may be truncated",
         ),
         (
             &format!("{header}.[].{signature}"),
-            "this looks like a LiveKit token, and its claims are no JSON object in base64: it may be truncated",
+            "invalid LiveKit token: the claims are not a JSON object in base64; the token may be truncated",
         ),
         (
             &format!("{header}.{claims}."),
-            "this looks like a LiveKit token, and its signature has another length: it may be truncated",
+            "invalid LiveKit token: the signature has the wrong length; the token may be truncated",
         ),
         (
             &format!("{none}.{claims}."),
-            "this looks like a LiveKit token, and its header names no algorithm that signs: it may be truncated",
+            "invalid LiveKit token: the header has no signing algorithm; the token may be truncated",
         ),
-        ("006canary", "this looks like an Agora token, and its app ID isn't whole: it may be truncated"),
-        ("007canary!", "this looks like an Agora token, and its content is no base64: it may be truncated"),
-        (
-            "007Y2FuYXJ5",
-            "this looks like an Agora token, and its content can't be inflated: it may be truncated",
-        ),
+        ("006canary", "invalid Agora token: the app ID is incomplete; the token may be truncated"),
+        ("007canary!", "invalid Agora token: the content is not base64; the token may be truncated"),
+        ("007Y2FuYXJ5", "invalid Agora token: the content is not valid zlib; the token may be truncated"),
     ] {
         assert_eq!(read(text).unwrap_err().to_string(), message, "{text}");
     }
@@ -324,7 +322,7 @@ fn what_is_no_token_is_told_apart_and_never_quoted() {
 }
 
 #[test]
-fn a_service_of_the_future_is_named_by_its_number() {
+fn an_unknown_service_is_reported_by_its_number() {
     let mut payload = [&[32, 0][..], &[7; 32], &[0, 0]].concat();
     payload.extend([0; 12]);
     payload.extend([1, 0, 9, 0, 0, 0]);

@@ -1,5 +1,5 @@
-//! LiveKit's token: a JWT signed with HS256, with the claims of `livekit-api`. That crate's own signing reads the clock
-//! itself, twice; here the one time of the request is both the token's beginning and what its end counts from.
+//! LiveKit tokens: JWTs signed with HS256, with the claims of `livekit-api`. That crate's own signing reads the clock
+//! twice. Here `nbf` is the time of the request, and `exp` is that time plus the lifetime.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -18,19 +18,17 @@ use crate::domain::{
 };
 use crate::keys::LiveKitKeys;
 
-/// Signs what a pass says: valid from `now`, in seconds since 1970, for the pass's lifetime.
+/// Signs the token of a pass, valid from `now` (seconds since 1970) for the pass's lifetime.
 ///
 /// # Errors
-/// Where the token would be too large, which is known before it's signed.
+/// If the token would be too large. This is checked before signing.
 pub(super) fn token(
     passes: &[Pass],
     keys: &LiveKitKeys,
     limits: &Limits,
     now: u64,
 ) -> Result<Token, MintError> {
-    let [pass] = passes else {
-        return Err(MintError::Signing("a LiveKit token is for one room".into()));
-    };
+    let [pass] = passes else { return Err(not_one_room()) };
     let claims = claims(pass, &keys.api_key, now)?;
     let json = serde_json::to_vec(&claims).map_err(|error| MintError::Signing(error.to_string()))?;
     must_fit(&claims, json.len(), limits.max_token_size)?;
@@ -42,15 +40,10 @@ pub(super) fn token(
     Ok(Token(format!("{signed}.{signature}").into()))
 }
 
-/// What the token says.
 fn claims(pass: &Pass, api_key: &str, now: u64) -> Result<Claims, MintError> {
-    let seconds = |time: u64| {
-        usize::try_from(time)
-            .map_err(|_| MintError::Signing("the clock is beyond what a token can say".into()))
-    };
-    let Opens::Room(room) = &pass.opens else {
-        return Err(MintError::Signing("a LiveKit token is for one room".into()));
-    };
+    let seconds =
+        |time: u64| usize::try_from(time).map_err(|_| MintError::Signing("the time is out of range".into()));
+    let Opens::Room(room) = &pass.opens else { return Err(not_one_room()) };
     Ok(Claims {
         iss: api_key.to_owned(),
         sub: pass.identity.as_str().to_owned(),
@@ -77,10 +70,10 @@ fn claims(pass: &Pass, api_key: &str, now: u64) -> Result<Claims, MintError> {
     })
 }
 
-/// What the token of a pass would say, but for its times.
+/// The claims in the token of a pass, without `exp` and `nbf`.
 ///
 /// # Errors
-/// Where the token would be too large.
+/// If the token would be too large.
 pub fn livekit_claims(pass: &Pass, api_key: &str, limits: &Limits, now: u64) -> Result<Value, MintError> {
     let claims = claims(pass, api_key, now)?;
     must_fit(&claims, json_size(&claims), limits.max_token_size)?;
@@ -89,6 +82,10 @@ pub fn livekit_claims(pass: &Pass, api_key: &str, limits: &Limits, now: u64) -> 
         members.retain(|name, _| name != "exp" && name != "nbf");
     }
     Ok(claims)
+}
+
+fn not_one_room() -> MintError {
+    MintError::Signing("a LiveKit token is for exactly one room".into())
 }
 
 fn agent_grants(Grants { cloud_agents, .. }: &Grants) -> AgentGrants {
@@ -173,7 +170,7 @@ fn must_fit(claims: &Claims, json_size_of_all: usize, limit: usize) -> Result<()
     Err(MintError::TooLarge { size, limit, largest: fields[..2].to_vec() })
 }
 
-/// A JWT is three parts in base64 without padding: the header, the claims, and 32 bytes of signature.
+/// The size of a JWT: the header, the claims and the 32 bytes of the signature, in base64 without padding.
 fn signed_size(claims: usize) -> usize {
     let base64 = |bytes: usize| (bytes * 4).div_ceil(3);
     base64(HEADER.len()) + 1 + base64(claims) + 1 + base64(32)

@@ -1,6 +1,6 @@
-//! Passes and keys to a token. Knows nothing of HTTP and callers.
+//! Signs passes with the keys: the only way to a token. Independent of HTTP and of callers.
 
-mod agora;
+pub(crate) mod agora;
 mod livekit;
 
 use std::fmt;
@@ -8,28 +8,25 @@ use std::fmt;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
-#[cfg(test)]
-pub(crate) use agora::crc32;
 pub use livekit::livekit_claims;
 
 use crate::domain::agora::TokenVersion;
 use crate::domain::{Context, InvalidField, Limits, Pass, Provider};
 use crate::keys::{NotConfigured, SigningKeys};
 
-/// What of the configuration tokens depend on.
+/// The settings that tokens depend on.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// `[limits]`: how large a token may be.
+    /// `[limits]`: the maximum size of a token.
     pub limits: Limits,
-    /// `agora.token_version`: how Agora's tokens are laid out.
+    /// `agora.token_version`: the format of Agora tokens.
     pub agora_version: TokenVersion,
 }
 
-/// The one token of these passes: the only way to one.
+/// Signs one token for all of these passes.
 ///
 /// # Errors
-/// Where the provider has no keys, the token would be too large, or the provider has no token that says what the passes
-/// say.
+/// If the provider has no keys, the token would be too large, or the provider's tokens can't express the passes.
 pub fn token(
     passes: &[Pass],
     provider: Provider,
@@ -43,23 +40,21 @@ pub fn token(
     }
 }
 
-/// A signed token. It gives its holder access, so it's returned to its client alone.
+/// A signed token. Its holder has access, so it is never logged and only returned to the client that requested it.
 #[derive(Clone)]
 pub struct Token(SecretString);
 
 impl Token {
-    /// The token itself, for the answer to the client.
+    /// The token itself, for the response.
     #[must_use]
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }
 
-    /// The first 16 hexadecimal digits of the token's SHA-256, for the log: enough to find a token again that one
-    /// holds, nothing to make one from.
+    /// The first 16 hexadecimal digits of the token's SHA-256. The log has them, to find the line of a known token.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        let digest = Sha256::digest(self.expose().as_bytes());
-        digest.iter().take(8).fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+        format!("{:.16x}", Sha256::digest(self.expose()))
     }
 }
 
@@ -69,29 +64,31 @@ impl fmt::Debug for Token {
     }
 }
 
-/// Why a pass doesn't become a token.
+/// Why no token can be signed.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MintError {
-    /// The token would be longer than configured.
-    #[error("The token would be {size} bytes long; at most {limit} are allowed. The largest fields are {}.", list(.largest))]
+    /// The token would be larger than `max_token_size`.
+    #[error("The token would be {size} bytes, and the limit is {limit}. Shorten the largest fields: {}.", list(.largest))]
     TooLarge {
-        /// Its size, in bytes.
+        /// The token's size, in bytes.
         size: usize,
-        /// The largest size allowed, in bytes.
+        /// `max_token_size`, in bytes.
         limit: usize,
-        /// The fields that take the most room and their sizes in the token's JSON, the largest first.
+        /// The largest fields and their sizes in the token's JSON, in bytes, in descending order.
         largest: Vec<(&'static str, usize)>,
     },
-    /// The room or the identity is none that Agora has.
+    /// The room or the identity is not valid in Agora.
     #[error(transparent)]
     NotForAgora(InvalidField),
-    /// The rule takes away what every token of Agora's gives.
-    #[error("Agora has no tokens without the right that the rule takes away with grants.{0} = false.")]
+    /// The rule sets a grant to false that all Agora tokens have.
+    #[error(
+        "Agora tokens can't enforce grants.{0} = false. Use a LiveKit route, or remove it from the rule."
+    )]
     Unenforceable(&'static str),
     /// The provider has no keys.
     #[error(transparent)]
     NotConfigured(#[from] NotConfigured),
-    /// The library refused to sign. For the log alone.
+    /// Signing failed. The cause is only in the log.
     #[error("the token could not be signed: {0}")]
     Signing(String),
 }

@@ -279,7 +279,7 @@ fn an_answer_is_taken_with_its_head_and_as_a_json_string_too() {
     }
     let (_, mistake, code) = inspect(&["-"], "HTTP/1.1 500\r\nx: canary");
     assert_eq!(code, 1);
-    assert!(mistake.starts_with("roompass: this is no token") && !mistake.contains("canary"), "{mistake}");
+    assert!(mistake.starts_with("roompass: not a token") && !mistake.contains("canary"), "{mistake}");
 }
 
 #[test]
@@ -293,15 +293,15 @@ fn what_is_no_token_is_one_clear_line_that_does_not_show_it() {
     for (token, mistake) in [
         (
             "canary",
-            "roompass: this is no token: LiveKit's have three parts with dots between them, Agora's begin with 006 or 007\n",
+            "roompass: not a token: a LiveKit token has three dot-separated parts, an Agora token starts with 006 or 007\n",
         ),
         (
             "007canary",
-            "roompass: this looks like an Agora token, and its content is no base64: it may be truncated\n",
+            "roompass: invalid Agora token: the content is not base64; the token may be truncated\n",
         ),
         (
             "canary.b",
-            "roompass: this looks like a LiveKit token, and its parts aren't three: it may be truncated\n",
+            "roompass: invalid LiveKit token: expected three dot-separated parts; the token may be truncated\n",
         ),
     ] {
         assert_eq!(inspect(&[token], ""), (String::new(), mistake.to_owned(), 1));

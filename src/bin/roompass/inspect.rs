@@ -4,7 +4,9 @@ use std::io::{self, Read};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
-use roompass::inspect::{Agora, Inspected, Jwt, Name, Permission, Privilege, Service, Unreadable, read};
+use roompass::inspect::{
+    AgoraService, AgoraToken, Inspected, Jwt, Name, Permission, Privilege, Unreadable, read,
+};
 use serde_json::{Map, Value, json};
 
 use crate::screen::Page;
@@ -110,7 +112,7 @@ fn of_jwt(jwt: &Jwt, at: u64) -> Vec<String> {
     lines
 }
 
-fn of_agora(token: &Agora, at: u64) -> Vec<String> {
+fn of_agora(token: &AgoraToken, at: u64) -> Vec<String> {
     let mut lines = vec![
         line("kind", &format!("Agora token {}", token.version)),
         line("signature", NOT_CHECKED),
@@ -151,12 +153,12 @@ fn jwt_as_json(jwt: &Jwt, at: u64) -> Value {
     })
 }
 
-fn agora_as_json(token: &Agora, at: u64) -> Value {
+fn agora_as_json(token: &AgoraToken, at: u64) -> Value {
     let name = |name: &Name| match name {
         Name::Known(name) => name.as_str().into(),
         Name::Checksum(sum) => json!({ "crc32": sum }),
     };
-    let service = |service: &Service| {
+    let service = |service: &AgoraService| {
         let mut members = Map::new();
         members.insert("type".into(), service.name().into());
         members.extend(service.channel.as_ref().map(|channel| ("channel".into(), name(channel))));
@@ -200,7 +202,7 @@ fn channel(name: &Name) -> String {
     shown(name, if name.is_any_channel() { Some("every channel") } else { None })
 }
 
-fn user(service: &Service, name: &Name) -> String {
+fn user(service: &AgoraService, name: &Name) -> String {
     match name.is_any_user() {
         true if service.name() == "chat" => "none: an app token, which no client should have".to_owned(),
         true => shown(name, Some("any user")),
@@ -217,7 +219,7 @@ fn shown(name: &Name, wildcard: Option<&str>) -> String {
     }
 }
 
-fn privilege_name(service: &Service, number: u16) -> String {
+fn privilege_name(service: &AgoraService, number: u16) -> String {
     service.privilege_name(number).map_or_else(|| format!("privilege {number}"), str::to_owned)
 }
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::*;
 use crate::domain::{Identity, Limits, Randomness, RoomName};
 
-/// A known answer, from `tests/vectors`.
+/// A test vector, from `tests/vectors`.
 #[derive(Deserialize)]
 pub(super) struct Vector {
     pub(super) id: String,
@@ -38,14 +38,14 @@ pub(super) struct VectorService {
     pub(super) kind: u16,
     pub(super) privileges: BTreeMap<u16, u32>,
     #[serde(flatten)]
-    pub(super) fields: Fields,
+    pub(super) fields: ServiceFields,
 }
 
 pub(super) type Permissions = BTreeMap<String, BTreeMap<String, Vec<String>>>;
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-pub(super) enum Fields {
+pub(super) enum ServiceFields {
     Channel {
         channel: String,
         #[serde(alias = "uid", alias = "account")]
@@ -64,7 +64,7 @@ pub(super) enum Fields {
 }
 
 impl Vector {
-    /// As the official builders write a user: an absent number is an empty text.
+    /// The user as the official builders encode it: user 0 is an empty string.
     pub(super) fn user(&self) -> String {
         match (self.uid, &self.account) {
             (Some(0), _) | (None, None) => String::new(),
@@ -156,37 +156,37 @@ fn inflated(token: &Token) -> Vec<u8> {
     decompress_to_vec_zlib(&packed.unwrap()).unwrap()
 }
 
-/// Where a lifetime fits a day, and is one.
+/// Skips vectors with a lifetime over a day, or with several lifetimes.
 #[test]
-fn every_known_answer_that_a_policy_may_give_is_what_a_pass_becomes() {
+fn each_test_vector_that_a_policy_can_grant_is_reproduced_from_a_pass() {
     let mut refused = Vec::new();
     let mut same = 0;
     for vector in vectors() {
-        let at_once = vector.version == "006" || vector.privilege_expire == vector.expire.unwrap();
-        let lasts = match (&*vector.version, vector.issue_ts) {
+        let one_expiry = vector.version == "006" || vector.privilege_expire == vector.expire.unwrap();
+        let lifetime = match (&*vector.version, vector.issue_ts) {
             ("006", Some(at)) => vector.privilege_expire.as_u64().unwrap().checked_sub(at.into()),
             ("006", None) => None,
             _ => vector.expire.map(u64::from),
         };
-        let lasts = lasts.filter(|seconds| at_once && (1..=86_400).contains(seconds));
-        let Some(lasts) = lasts else { continue };
+        let lifetime = lifetime.filter(|seconds| one_expiry && (1..=86_400).contains(seconds));
+        let Some(lifetime) = lifetime else { continue };
         let now = vector.issue_ts.unwrap().into();
         let keys = keys(&vector);
         let grants = may_publish(vector.role.as_deref() == Some("publisher"));
-        // No identity is empty, so 0 stands for itself here, and is refused.
+        // An identity is never empty, so user 0 is "0" here, which is refused.
         let user = vector.uid.map(|uid| uid.to_string()).or(vector.account.clone()).unwrap_or_default();
         let version = if vector.version == "006" { TokenVersion::V006 } else { TokenVersion::V007 };
         SALT.set(vector.salt);
         let token = match &*vector.kind {
             "rtc_uid" | "rtc_account" => {
-                let pass = pass(vector.channel.as_deref().unwrap(), &user, grants, lasts);
+                let pass = pass(vector.channel.as_deref().unwrap(), &user, grants, lifetime);
                 rtc(&pass, version, &keys, now, pinned)
             }
-            "rtm" => rtm(&login(&user, lasts), version, &keys, now, pinned),
-            "chat_user" => chat_user(&login(&user, lasts), &keys, now, pinned),
+            "rtm" => rtm(&login(&user, lifetime), version, &keys, now, pinned),
+            "chat_user" => chat_user(&login(&user, lifetime), &keys, now, pinned),
             "rtc_rtm" => {
-                let pass = pass(vector.channel.as_deref().unwrap(), &user, grants, lasts);
-                rtc_and_rtm(&pass, &login(&user, lasts + 1), &keys, now, pinned)
+                let pass = pass(vector.channel.as_deref().unwrap(), &user, grants, lifetime);
+                rtc_and_rtm(&pass, &login(&user, lifetime + 1), &keys, now, pinned)
             }
             _ => continue,
         };
@@ -211,14 +211,14 @@ fn every_known_answer_that_a_policy_may_give_is_what_a_pass_becomes() {
             "gen-007-03-rtc_uid",      // uid 0
             "gen-007-09-rtc_uid",      // channel *
             "gen-006-10-rtc_account",  // account 0
-            "gen-006-12-rtc_account",  // letters that Agora's list hasn't
+            "gen-006-12-rtc_account",  // characters that Agora doesn't allow
         ]
     );
     assert_eq!(same, 18);
 }
 
 #[test]
-fn a_version_is_named_as_agora_names_it() {
+fn a_version_is_006_or_007() {
     let version = |text: &str| serde_json::from_str::<TokenVersion>(text);
     assert_eq!(version("\"007\"").unwrap(), TokenVersion::V007);
     assert_eq!(version("\"006\"").unwrap(), TokenVersion::V006);
@@ -226,7 +226,7 @@ fn a_version_is_named_as_agora_names_it() {
 }
 
 #[test]
-fn grants_become_privileges_and_none_more() {
+fn grants_become_exactly_these_privileges() {
     let of = |grants: Grants| rtc_privileges(&grants).unwrap();
     assert_eq!(of(Grants::default()), [1, 2, 3, 4]);
     assert_eq!(of(may_publish(true)), [1, 2, 3, 4]);
@@ -239,14 +239,14 @@ fn grants_become_privileges_and_none_more() {
     assert_eq!(of(sources(&[TrackSource::ScreenShareAudio])), [1, 2, 4]);
     assert_eq!(of(sources(&[TrackSource::Camera])), [1, 3, 4]);
     assert_eq!(of(sources(&[TrackSource::ScreenShare, TrackSource::Microphone])), [1, 2, 3, 4]);
-    let deaf = Grants { can_subscribe: Some(false), ..Grants::default() };
-    assert_eq!(rtc_privileges(&deaf), Err(MintError::Unenforceable("can_subscribe")));
+    let cannot_subscribe = Grants { can_subscribe: Some(false), ..Grants::default() };
+    assert_eq!(rtc_privileges(&cannot_subscribe), Err(MintError::Unenforceable("can_subscribe")));
 }
 
 #[test]
-fn what_would_be_a_wildcard_is_not_signed() {
+fn a_wildcard_is_not_signed() {
     let keys = keys(&vectors()[0]);
-    let not_signed = |room: &str, identity: &str| {
+    let assert_refused = |room: &str, identity: &str| {
         let pass = pass(room, identity, Grants::default(), 60);
         let login = login(identity, 60);
         let minted = [
@@ -259,10 +259,10 @@ fn what_would_be_a_wildcard_is_not_signed() {
         }
     };
     for wild in ["*", " ", "room*", "a/b", "é"] {
-        not_signed(wild, "ada");
+        assert_refused(wild, "ada");
     }
     for wild in ["0", "00", "*", " ", "ada*"] {
-        not_signed("room", wild);
+        assert_refused("room", wild);
         for minted in [
             rtm(&login(wild, 60), TokenVersion::V007, &keys, 1, crate::system::randomness),
             rtm(&login(wild, 60), TokenVersion::V006, &keys, 1, crate::system::randomness),
@@ -274,7 +274,7 @@ fn what_would_be_a_wildcard_is_not_signed() {
 }
 
 #[test]
-fn a_salt_is_drawn_for_each_token_and_is_never_0() {
+fn each_token_has_its_own_salt_which_is_never_0() {
     let keys = keys(&vectors()[0]);
     let pass = pass("room", "ada", Grants::default(), 60);
     let tokens: HashSet<_> = (0..100)
@@ -287,7 +287,7 @@ fn a_salt_is_drawn_for_each_token_and_is_never_0() {
 }
 
 #[test]
-fn a_clock_that_a_token_cannot_say_signs_nothing() {
+fn a_time_out_of_range_is_not_signed() {
     let keys = keys(&vectors()[0]);
     for (now, possible) in [(0, true), (4_294_880_895, true), (4_294_880_896, false), (u64::MAX, false)] {
         let token = rtm(&login("ada", 86_400), TokenVersion::V006, &keys, now, crate::system::randomness);

@@ -1,31 +1,30 @@
-//! Version 007: `007`, and in base64 of zlib a signature and what is signed: the app, when, for how long, a salt, and
-//! the services it's for. How zlib packs it is up to the packer, so two tokens that say the same may look different.
+//! Version 007: `007` and, compressed with zlib and in base64, the signature and the signed body: the app ID, the time of
+//! issue, the lifetime, a salt and the services. Compressors differ, so equal bodies can give different tokens.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use hmac::{Hmac, Mac};
 use miniz_oxide::deflate::compress_to_vec_zlib;
-use sha2::Sha256;
 
-use super::{Issue, put_privileges, put_text, seconds};
+use super::layout::{CHAT, CHAT_USER, RTC, RTM, RTM_LOGIN};
+use super::{Issue, hmac, put_privileges, put_text, seconds};
 use crate::domain::Ttl;
 use crate::domain::agora::{Account, ChannelName, ChatUser, RtmUser};
 use crate::mint::Token;
 
-/// One of Agora's products, what one may do there, and where and as whom.
-pub(super) struct Service {
+/// A service in a token: its type, its privileges, and its channel and user, already encoded.
+pub(super) struct ServiceEntry {
     kind: u16,
     privileges: Vec<u16>,
     fields: Vec<u8>,
 }
 
-impl Service {
+impl ServiceEntry {
     pub(super) fn rtc(channel: &ChannelName, user: &Account, privileges: &[u16]) -> Self {
         Self { kind: RTC, privileges: privileges.to_vec(), fields: texts(&[channel.as_str(), user.as_str()]) }
     }
 
     pub(super) fn rtm(user: &RtmUser) -> Self {
-        Self { kind: RTM, privileges: vec![LOGIN], fields: texts(&[user.as_str()]) }
+        Self { kind: RTM, privileges: vec![RTM_LOGIN], fields: texts(&[user.as_str()]) }
     }
 
     pub(super) fn chat_user(user: &ChatUser) -> Self {
@@ -33,11 +32,11 @@ impl Service {
     }
 }
 
-/// A token for these services, ascending by kind. It ends when its privileges do.
-pub(super) fn token(issue: &Issue<'_>, ttl: Ttl, services: &[Service]) -> Token {
+/// Signs a token for these services, which are sorted by kind. The token and its privileges expire together.
+pub(super) fn token(issue: &Issue<'_>, ttl: Ttl, services: &[ServiceEntry]) -> Token {
     let expire = seconds(ttl);
     let mut packed = Vec::new();
-    for Service { kind, privileges, fields } in services {
+    for ServiceEntry { kind, privileges, fields } in services {
         let privileges: Vec<_> = privileges.iter().map(|privilege| (*privilege, expire)).collect();
         put_service(&mut packed, *kind, &privileges, fields);
     }
@@ -56,7 +55,7 @@ fn signed(Issue { keys, at, salt }: &Issue<'_>, expire: u32, count: usize, servi
     for number in [at, &expire, salt] {
         body.extend(number.to_le_bytes());
     }
-    body.extend(u16::try_from(count).expect("a token has a handful of services").to_le_bytes());
+    body.extend(u16::try_from(count).expect("a token has at most two services").to_le_bytes());
     body.extend(services);
 
     let key = hmac(&at.to_le_bytes(), keys.expose_certificate().as_bytes());
@@ -71,12 +70,6 @@ fn text(payload: &[u8]) -> String {
     format!("007{}", BASE64_STANDARD.encode(compress_to_vec_zlib(payload, LEVEL)))
 }
 
-fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
-    mac.update(message);
-    mac.finalize().into_bytes().into()
-}
-
 fn texts(texts: &[&str]) -> Vec<u8> {
     let mut out = Vec::new();
     for text in texts {
@@ -85,42 +78,38 @@ fn texts(texts: &[&str]) -> Vec<u8> {
     out
 }
 
-const RTC: u16 = 1;
-const RTM: u16 = 2;
-const CHAT: u16 = 5;
-const LOGIN: u16 = 1;
-const CHAT_USER: u16 = 1;
-/// zlib's own default.
+/// zlib's default.
 const LEVEL: u8 = 6;
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{Fields, Permissions, issued, keys, vectors};
+    use super::super::tests::{Permissions, ServiceFields, issued, keys, vectors};
     use super::*;
 
     #[test]
-    fn every_known_answer_is_ours_too_once_inflated() {
+    fn each_test_vector_is_reproduced_before_compression() {
         let mut count = 0;
         for vector in vectors().iter().filter(|vector| vector.version == "007") {
             let mut services = Vec::new();
             for service in &vector.services {
                 let fields = match &service.fields {
-                    Fields::Channel { channel, user } => texts(&[channel, user]),
-                    Fields::User { user_id, permissions } => {
+                    ServiceFields::Channel { channel, user } => texts(&[channel, user]),
+                    ServiceFields::User { user_id, permissions } => {
                         let mut fields = texts(&[user_id]);
                         if let Some(permissions) = permissions {
                             put_permissions(&mut fields, permissions);
                         }
                         fields
                     }
-                    Fields::Room { room_uuid, user_uuid, role } => {
+                    ServiceFields::Room { room_uuid, user_uuid, role } => {
                         let mut fields = texts(&[room_uuid, user_uuid]);
                         fields.extend(role.to_le_bytes());
                         fields
                     }
-                    Fields::None {} => Vec::new(),
+                    ServiceFields::None {} => Vec::new(),
                 };
-                let privileges: Vec<_> = service.privileges.iter().map(|(key, end)| (*key, *end)).collect();
+                let privileges: Vec<_> =
+                    service.privileges.iter().map(|(key, expiry)| (*key, *expiry)).collect();
                 put_service(&mut services, service.kind, &privileges, &fields);
             }
             let keys = keys(vector);
@@ -132,7 +121,7 @@ mod tests {
         assert_eq!(count, 36);
     }
 
-    /// Only in others' tokens: kinds of resources, and what may be done with which of them.
+    /// Encodes permissions, which are only in tokens of other servers.
     fn put_permissions(out: &mut Vec<u8>, permissions: &Permissions) {
         let count = |length: usize| u16::try_from(length).unwrap().to_le_bytes();
         out.extend(count(permissions.len()));

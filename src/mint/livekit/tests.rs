@@ -5,8 +5,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::domain::ServerUrl;
-use crate::domain::{RoomPass, Ttl};
+use crate::domain::{RoomPass, ServerUrl, Ttl};
 use crate::keys::Deployment;
 
 fn keys() -> LiveKitKeys {
@@ -19,7 +18,7 @@ fn keys() -> LiveKitKeys {
     .unwrap()
 }
 
-/// What a verifier, which reads the clock itself, takes for valid.
+/// The system's time: the verifier of `livekit-api` reads the clock itself.
 fn now() -> u64 {
     crate::system::context().now
 }
@@ -56,38 +55,38 @@ fn any_text(chars: usize) -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn the_token_says_what_the_pass_says_and_is_as_large_as_foreseen(
+    fn a_token_has_the_values_of_its_pass_and_the_predicted_size(
         room in any_text(64), identity in any_text(64), metadata in any_text(300),
         attributes in proptest::collection::btree_map(any_text(20), any_text(20), 0..4),
     ) {
         let pass = pass(&room, &identity, &metadata, attributes.clone());
         let now = now();
         let token = livekit(&pass, &keys(), &Limits::default(), now).unwrap();
-        let said = TokenVerifier::with_api_key("key", keys().expose_secret()).verify(token.expose()).unwrap();
-        prop_assert_eq!(said.video.room, room);
-        prop_assert_eq!(said.sub, identity);
-        prop_assert_eq!(said.metadata, metadata);
-        prop_assert_eq!(said.attributes.into_iter().collect::<BTreeMap<_, _>>(), attributes);
-        prop_assert_eq!((said.nbf as u64, said.exp as u64), (now, now + 600));
-        prop_assert_eq!(token.expose().len(), signed_size(json_size(&claims(&pass, "key", now).unwrap())));
+        let claims = TokenVerifier::with_api_key("key", keys().expose_secret()).verify(token.expose()).unwrap();
+        prop_assert_eq!(claims.video.room, room);
+        prop_assert_eq!(claims.sub, identity);
+        prop_assert_eq!(claims.metadata, metadata);
+        prop_assert_eq!(claims.attributes.into_iter().collect::<BTreeMap<_, _>>(), attributes);
+        prop_assert_eq!((claims.nbf as u64, claims.exp as u64), (now, now + 600));
+        prop_assert_eq!(token.expose().len(), signed_size(json_size(&super::claims(&pass, "key", now).unwrap())));
     }
 }
 
 #[test]
-fn every_grant_that_is_written_is_in_the_token_and_no_other() {
-    let granted = |written: &str| {
-        let grants: Grants = toml::from_str(written).unwrap();
+fn a_token_has_exactly_the_grants_of_the_rule() {
+    let granted = |grants: &str| {
+        let grants: Grants = toml::from_str(grants).unwrap();
         let mut pass = pass("r", "i", "", BTreeMap::new());
         if let Opens::Room(room) = &mut pass.opens {
             (room.grants, room.room_config) = (grants, None);
         }
         let token = livekit(&pass, &keys(), &Limits::default(), now()).unwrap();
         let verifier = TokenVerifier::with_api_key("key", keys().expose_secret());
-        let mut said = serde_json::to_value(verifier.verify(token.expose()).unwrap()).unwrap();
+        let mut claims = serde_json::to_value(verifier.verify(token.expose()).unwrap()).unwrap();
         for member in ["iss", "sub", "exp", "nbf"] {
-            said.as_object_mut().unwrap().remove(member);
+            claims.as_object_mut().unwrap().remove(member);
         }
-        said
+        claims
     };
     assert_eq!(granted(""), json!({"video": {"roomJoin": true, "room": "r"}}));
     let agents = r#"
@@ -137,19 +136,19 @@ fn every_grant_that_is_written_is_in_the_token_and_no_other() {
 }
 
 #[test]
-fn a_token_over_the_cap_is_not_signed_and_its_largest_fields_are_named() {
+fn a_token_over_the_limit_is_not_signed_and_the_error_names_its_largest_fields() {
     let attributes = BTreeMap::from([("key".to_owned(), "v".repeat(2_000))]);
     let error = livekit(&pass("r", "i", &"m".repeat(20_000), attributes), &keys(), &Limits::default(), now())
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "The token would be 29713 bytes long; at most 16384 are allowed. The largest fields are \
+        "The token would be 29713 bytes, and the limit is 16384. Shorten the largest fields: \
          participant_metadata (20002 bytes) and participant_attributes (2010 bytes)."
     );
 }
 
 #[test]
-fn the_cap_is_exact() {
+fn the_size_limit_is_exact() {
     let pass = pass("r", "i", "m", BTreeMap::new());
     let size = livekit(&pass, &keys(), &Limits::default(), now()).unwrap().expose().len();
     assert!(livekit(&pass, &keys(), &Limits { max_token_size: size, ..Limits::default() }, now()).is_ok());
@@ -159,7 +158,7 @@ fn the_cap_is_exact() {
 }
 
 #[test]
-fn a_token_is_shown_only_by_its_fingerprint() {
+fn debug_output_of_a_token_has_only_its_fingerprint() {
     let token = livekit(&pass("r", "i", "m", BTreeMap::new()), &keys(), &Limits::default(), now()).unwrap();
     assert_eq!(format!("{token:?}"), format!("Token({})", token.fingerprint()));
     assert_eq!(token.fingerprint().len(), 16);

@@ -3,7 +3,7 @@
 
 use roompass::domain::{Context, LoginService, Pass, Provider, Ttl};
 use roompass::http::Refusal;
-use roompass::inspect::{self, Agora, Inspected};
+use roompass::inspect::{self, AgoraToken, Inspected};
 use roompass::keys::{AgoraKeys, SigningKeys};
 use roompass::mint::{self, MintError, Settings};
 use roompass::policy::Decision;
@@ -33,7 +33,7 @@ pub(super) fn outcome(decided: &[Decided], settings: &Settings, context: &Contex
 }
 
 /// The token, as the server would return it.
-fn minted(decided: &[Decided], settings: &Settings, context: &Context) -> Result<Agora, Refusal> {
+fn minted(decided: &[Decided], settings: &Settings, context: &Context) -> Result<AgoraToken, Refusal> {
     let passes = decided.iter().map(|decided| decided.decision.outcome.clone());
     let passes = passes.collect::<Result<Vec<Pass>, _>>()?;
     let keys = AgoraKeys::new(NO_APP.to_owned(), NO_CERTIFICATE.to_owned());
@@ -54,7 +54,7 @@ struct Service<'a> {
 }
 
 impl Service<'_> {
-    fn say(&self, page: &mut Page, minted: &Result<Agora, Refusal>) {
+    fn say(&self, page: &mut Page, minted: &Result<AgoraToken, Refusal>) {
         let Self { member, name, decision } = self;
         let version = minted.as_ref().map_or_else(|_| String::new(), |token| format!(" {}", token.version));
         page.line(format!("token        {member}: Agora{version}, for {name}"));
@@ -81,7 +81,7 @@ impl Service<'_> {
         }
     }
 
-    fn as_json(&self, minted: &Result<Agora, Refusal>) -> Value {
+    fn as_json(&self, minted: &Result<AgoraToken, Refusal>) -> Value {
         let mut members = Map::from_iter([
             ("member".to_owned(), self.member.into()),
             ("service".to_owned(), self.name.into()),
@@ -114,7 +114,7 @@ impl Service<'_> {
     }
 
     /// What its holder may do there, by Agora's names.
-    fn privileges(&self, token: &Agora) -> Vec<&'static str> {
+    fn privileges(&self, token: &AgoraToken) -> Vec<&'static str> {
         let services = token.services.iter().filter(|service| service.name() == self.name);
         let named = services.flat_map(|service| {
             service.privileges.iter().filter_map(|privilege| service.privilege_name(privilege.number))
@@ -123,7 +123,7 @@ impl Service<'_> {
     }
 }
 
-fn lifetime(token: &Agora) -> Option<Ttl> {
+fn lifetime(token: &AgoraToken) -> Option<Ttl> {
     Ttl::seconds(token.ends?.saturating_sub(token.issued))
 }
 
