@@ -1,39 +1,42 @@
-//! Roompass issues LiveKit and Agora access tokens: it authenticates the caller, decides by a written policy what the
-//! caller may have, and mints a join token.
+//! Roompass issues LiveKit and Agora access tokens: it authenticates the caller, decides by a policy file which access the
+//! caller gets, and signs a token for it.
 //!
-//! There is one way through, front to back, and no other path to a token. A request in ten steps, each one function:
+//! All requests go through the same handler, `http::endpoint::answer`, and only it issues tokens. A request in ten steps,
+//! with the function of each:
 //!
-//! 1. [`lambda::answer`] takes an event apart, and puts what its gateway verified into the request's extensions.
-//! 2. [`http::router`] adds the layers around the one handler, `http::endpoint::answer`; a request ID and the log first.
-//! 3. [`dialect::Routes::find`] finds the route in the table of dialects.
-//! 4. [`auth::Callers::identify`] authenticates the request's head: the [`auth::Caller`], or a 401.
-//! 5. `http::body::read` reads the body, which is limited.
-//! 6. [`dialect::Row::asks`] reads what is asked for: a list of [`domain::Ask`]s.
-//! 7. [`policy::Policy::decide`] decides each one: a [`domain::Pass`], or a denial.
-//! 8. [`keys::Keys::signing`] has the keys, refreshed if they're stale.
+//! 1. [`lambda::answer`] converts a Lambda event to an HTTP request, with the gateway's verified claims as an extension.
+//! 2. `http::outcome::finish` is the outermost layer of [`http::router`]. It sets the request ID and logs the request.
+//! 3. [`dialect::Routes::find`] finds the route.
+//! 4. [`auth::Callers::identify`] authenticates the request by its head and returns the [`auth::Caller`].
+//! 5. `http::body::read` reads the body, up to its size limit.
+//! 6. [`dialect::Row::asks`] parses the request into a list of [`domain::Ask`]s.
+//! 7. [`policy::Policy::decide`] returns a [`domain::Pass`] or a denial for each ask.
+//! 8. [`keys::Keys::signing`] returns the signing keys, and refreshes them if they are stale.
 //! 9. [`mint::token`] signs the passes.
-//! 10. The dialect's `write` makes the response; of a [`http::Refusal`], its one `into_response` does.
+//! 10. [`dialect::Route::write`] writes the response.
+//!
+//! An error at any step is a [`http::Refusal`], which becomes the response.
 //!
 //! | module | its one job |
 //! |---|---|
-//! | [`http`] | the router, its layers in order, and the one place that turns a refusal into a response |
-//! | [`lambda`] | what AWS puts around a request: the event, stage prefixes, request IDs, authorizers |
-//! | [`dialect`] | one table of wire formats: routes, what each reads and writes |
-//! | [`auth`] | a request's head to a [`auth::Caller`] |
-//! | [`keys`] | the secret store to the keys that sign, and to what callers' credentials are checked with |
-//! | [`mint`] | passes and keys to a token |
-//! | [`config`] | the environment and the file that it names: the top, which only the programs use |
-//! | `inspect` | what is inside any token, for people; not in the function |
-//! | [`json`] | JSON in which no member appears twice |
-//! | [`log`] | the log, for people and for machines |
-//! | `refreshing` | the one cache: a value that is fetched, refreshed, used while refreshing fails, and expires |
+//! | [`http`] | the router, its layers in order, and the one place that turns errors into responses |
+//! | [`lambda`] | the AWS parts of a request: events, stage prefixes, request IDs, authorizers |
+//! | [`dialect`] | the table of wire formats: routes, parsing and writing |
+//! | [`auth`] | authentication: from a request's head to a [`auth::Caller`] |
+//! | [`keys`] | the signing keys and the callers' keys, from the secret store |
+//! | [`mint`] | signs passes with the keys |
+//! | [`config`] | loads the configuration from the environment and `roompass.toml`; only for the programs |
+//! | `inspect` | decodes any token, for people; not in the Lambda function |
+//! | [`json`] | parses JSON, and refuses duplicate members |
+//! | [`log`] | the log, as text for people or as JSON |
+//! | `refreshing` | the one cache: fetches a value, refreshes it, keeps it while refreshing fails, and expires it |
 //! | [`system`] | the system's time and randomness |
 //!
-//! The core crate has what is decided, without I/O: [`domain`], [`policy`], [`escape`] and [`url`] are its.
+//! The core crate makes the decisions, without I/O: [`domain`], [`policy`], [`escape`] and [`url`] are its modules.
 //!
-//! A stage never reaches back, and knows nothing of the stages beyond its neighbours. The head of a request is judged
-//! before its body is read, so that an unauthenticated request costs next to nothing. While an issuer is waited for, the
-//! keys that sign are read too if they have to be.
+//! Each step depends only on the results of earlier steps. The caller is authenticated before the body is read, so an
+//! unauthenticated request costs little. If authentication waits for a fetch, stale signing keys are refreshed at the same
+//! time.
 
 pub mod auth;
 pub mod config;
