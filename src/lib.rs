@@ -1,10 +1,10 @@
-//! Roompass issues LiveKit and Agora access tokens: it authenticates the caller, decides by a policy file which access the
-//! caller gets, and signs a token for it.
+//! Roompass issues LiveKit and Agora access tokens: it authenticates the caller, decides by a policy file which access
+//! the caller gets, and signs a token for it.
 //!
-//! All requests go through the same handler, `http::endpoint::answer`, and only it issues tokens. A request in ten steps,
-//! with the function of each:
+//! All requests go through the same handler, `http::endpoint::answer`, and only it issues tokens. A request in ten
+//! steps, with the function of each:
 //!
-//! 1. [`lambda::answer`] converts a Lambda event to an HTTP request, with the gateway's verified claims as an extension.
+//! 1. [`lambda::answer`] turns a Lambda event into an HTTP request, with the gateway's verified claims as an extension.
 //! 2. `http::outcome::finish` is the outermost layer of [`http::router`]. It sets the request ID and logs the request.
 //! 3. [`dialect::Routes::find`] finds the route.
 //! 4. [`auth::Callers::identify`] authenticates the request by its head and returns the [`auth::Caller`].
@@ -35,8 +35,8 @@
 //! The core crate makes the decisions, without I/O: [`domain`], [`policy`], [`escape`] and [`url`] are its modules.
 //!
 //! Each step depends only on the results of earlier steps. The caller is authenticated before the body is read, so an
-//! unauthenticated request costs little. If authentication waits for a fetch, stale signing keys are refreshed at the same
-//! time.
+//! unauthenticated request costs little. If authentication waits for a fetch, stale signing keys are refreshed at the
+//! same time.
 
 pub mod auth;
 pub mod config;

@@ -1,4 +1,4 @@
-//! The server of LiveKit's quickstart for Node: a request has a room and a name, the response is the token as plain text.
+//! LiveKit's quickstart server for Node: a request has a room and a name, the response is the token as plain text.
 
 use axum::http::{Method, StatusCode};
 

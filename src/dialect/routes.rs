@@ -106,8 +106,8 @@ impl Routes {
         found.into_iter().find(|found| matches!(found, Found::Token(..))).unwrap_or(Found::Nothing)
     }
 
-    /// The method and full path of each token route. If a path is also served with a trailing slash, only the path without
-    /// the slash is listed.
+    /// The method and full path of each token route. If a path is also served with a trailing slash, only the path
+    /// without the slash is listed.
     pub fn served(&self) -> impl Iterator<Item = (&Method, String)> {
         let listed = self.served.iter().filter(|(_, route)| !route.path.ends_with('/'));
         listed.map(|(_, route)| (&route.method, format!("{}{}", self.base_path, route.path)))

@@ -1,5 +1,5 @@
-//! LiveKit's standard token endpoint, which all client SDKs support (`TokenSource.endpoint`). A request has six optional
-//! fields; the response has a server URL and a token.
+//! LiveKit's standard token endpoint, which all client SDKs support (`TokenSource.endpoint`). A request has six
+//! optional fields; the response has a server URL and a token.
 
 use std::collections::BTreeMap;
 

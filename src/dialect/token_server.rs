@@ -1,4 +1,4 @@
-//! LiveKit's `token-server-node` template: the standard endpoint's fields with a different path, status and error format.
+//! LiveKit's `token-server-node` template: the standard fields with a different path, status and error format.
 
 use axum::http::{Method, StatusCode};
 use serde_json::json;

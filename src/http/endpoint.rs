@@ -120,8 +120,9 @@ fn with_headers(row: &Row, mut response: Response) -> Response {
 }
 
 impl Stages {
-    /// Authenticates the caller. If that needs a fetch, such as an issuer's keys, stale signing keys are refreshed at the
-    /// same time: one after the other could exceed the client's timeout. Also returns that refresh's error, if it failed.
+    /// Authenticates the caller. If that needs a fetch, such as an issuer's keys, stale signing keys are refreshed at
+    /// the same time: one after the other could exceed the client's timeout. Also returns that refresh's error, if it
+    /// failed.
     async fn caller(
         &self,
         head: &Parts,

@@ -1,5 +1,5 @@
-//! Checks a request's `Host` header, against DNS rebinding: a web page whose domain resolves to this machine has the same
-//! origin as this server, so CORS doesn't apply to it. Its `Host` header is still its own domain.
+//! Checks a request's `Host` header, against DNS rebinding: a web page whose domain resolves to this machine has the
+//! same origin as this server, so CORS doesn't apply to it. Its `Host` header is still its own domain.
 
 use std::net::IpAddr;
 

@@ -103,8 +103,8 @@ fn non_empty(field: &str) -> Option<&str> {
 #[derive(Clone, Copy)]
 pub(super) struct ErrorFormat(pub(super) WriteError);
 
-/// Creates the request's context and ID, runs the request, writes the error body if it was refused, and adds the headers
-/// and the log line.
+/// Creates the request's context and ID, runs the request, writes the error body if it was refused, and adds the
+/// headers and the log line.
 pub(super) async fn finish(
     State(surroundings): State<Surroundings>,
     mut request: Request,

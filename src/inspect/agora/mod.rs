@@ -18,7 +18,7 @@ pub struct AgoraToken {
     pub app_id: String,
     /// The time of issue, in seconds since 1970. A 006 token contains this time plus a day; the day is subtracted here.
     pub issued: u64,
-    /// The expiry, in seconds since 1970. For a 006 token it is the expiry of its privileges, if that is the same for all.
+    /// The expiry, in seconds since 1970. For a 006 token, that of its privileges, if all have the same.
     pub ends: Option<u64>,
     /// A random number, which makes tokens of the same second different.
     pub salt: u32,

@@ -92,8 +92,8 @@ fn account(identity: &str) -> Result<Account, MintError> {
     Account::parse(identity).map_err(MintError::NotForAgora)
 }
 
-/// A publisher gets all four privileges and a subscriber only the first, as in Agora's builders. A publisher gets fewer if
-/// the grants limit sources or data. Agora has no privilege for subscribing, so a rule can't forbid it.
+/// A publisher gets all four privileges and a subscriber only the first, as in Agora's builders. A publisher gets fewer
+/// if the grants limit sources or data. Agora has no privilege for subscribing, so a rule can't forbid it.
 fn rtc_privileges(grants: &Grants) -> Result<Vec<u16>, MintError> {
     if grants.can_subscribe == Some(false) {
         return Err(MintError::Unenforceable("can_subscribe"));

@@ -8,8 +8,8 @@ use super::{Issue, hmac, put_privileges, put_text, seconds};
 use crate::domain::Ttl;
 use crate::mint::Token;
 
-/// Signs a token with these privileges, sorted by number, which all expire after `ttl`. The token's own expiry is always a
-/// day after issue, as in the official builders.
+/// Signs a token with these privileges, sorted by number, which all expire after `ttl`. The token's own expiry is
+/// always a day after issue, as in the official builders.
 pub(super) fn token(issue: &Issue<'_>, ttl: Ttl, channel: &str, user: &str, privileges: &[u16]) -> Token {
     let expiry = issue.at + seconds(ttl);
     let privileges: Vec<_> = privileges.iter().map(|privilege| (*privilege, expiry)).collect();

@@ -1,5 +1,5 @@
-//! Version 007: `007` and, compressed with zlib and in base64, the signature and the signed body: the app ID, the time of
-//! issue, the lifetime, a salt and the services. Compressors differ, so equal bodies can give different tokens.
+//! Version 007: `007` and, compressed with zlib and in base64, the signature and the signed body: the app ID, the time
+//! of issue, the lifetime, a salt and the services. Compressors differ, so equal bodies can give different tokens.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
