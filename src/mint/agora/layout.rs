@@ -1,4 +1,4 @@
-//! Numbers in Agora tokens that are both written here and read by [`crate::inspect`].
+//! Numbers in Agora tokens that are both written here and read by `inspect`.
 
 pub(crate) const RTC: u16 = 1;
 pub(crate) const RTM: u16 = 2;
