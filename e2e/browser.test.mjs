@@ -23,7 +23,7 @@ after(async () => {
   pages?.stop();
 });
 
-test('two people meet in a room: one is seen by the other, with the camera, name, metadata and attributes', async () => {
+test("two participants meet in a room and see each other's camera, name, metadata and attributes", async () => {
   const room = 'treffen 🤝 שלום';
   const ada = {
     roomName: room,
@@ -50,10 +50,10 @@ test('two people meet in a room: one is seen by the other, with the camera, name
     });
     assert.ok(video.width > 0);
   });
-  assert.match(roompass.output(), /status=204 method="OPTIONS"/, 'the browser asked first whether it may');
+  assert.match(roompass.output(), /status=204 method="OPTIONS"/, 'the browser sent a preflight request');
 });
 
-test('a page of the allowed origin can read why it was refused, and the id of its request', async () => {
+test('a page of an allowed origin can read an error response and its request ID', async () => {
   await withPages([allowed], async ([page]) => {
     const answer = await page.evaluate(([url]) => ask.json(url, '{"room_name": 5}'), [roompass.endpoint]);
     assert.equal(answer.status, 400);
@@ -72,30 +72,30 @@ test('a page of the allowed origin can read why it was refused, and the id of it
   });
 });
 
-test('a page of another origin can read neither a token nor a refusal', async () => {
+test('a page of another origin can read neither a token nor an error response', async () => {
   const attempts = [
     ([url]) => ask.json(url, '{}'),
     ([url]) => ask.json(url, '{"room_name": 5}'),
     ([url]) => ask.untyped(url, '{}'),
   ];
-  await withPages([allowed, other], async ([friend, stranger]) => {
+  await withPages([allowed, other], async ([allowedPage, otherPage]) => {
     for (const attempt of attempts) {
-      const { status } = await friend.evaluate(attempt, [roompass.endpoint]);
-      assert.ok([201, 400].includes(status), 'the allowed origin reads the same answer');
-      await assert.rejects(stranger.evaluate(attempt, [roompass.endpoint]), /TypeError: Failed to fetch/);
+      const { status } = await allowedPage.evaluate(attempt, [roompass.endpoint]);
+      assert.ok([201, 400].includes(status), 'the allowed origin can read the same response');
+      await assert.rejects(otherPage.evaluate(attempt, [roompass.endpoint]), /TypeError: Failed to fetch/);
     }
   });
 });
 
 const join = ([endpoint, options]) => call.join(endpoint, options);
 
-/** What `look` gives in the page once it's truthy. */
+/** Waits until `look` returns a truthy value in the page, and returns it. */
 async function soon(page, look, argument) {
   const found = await page.waitForFunction(look, argument, { polling: 50, timeout: 20_000 });
   return found.jsonValue();
 }
 
-/** Opens a page on each origin; where the test fails, leaves a picture of each in e2e/.tools. */
+/** Opens a page on each origin. If the test fails, saves a screenshot of each page in e2e/.tools. */
 async function withPages(origins, use) {
   const context = await browser.newContext();
   const opened = [];

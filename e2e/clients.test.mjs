@@ -1,15 +1,15 @@
-// LiveKit's own clients, through their own code, against the real command.
+// LiveKit's own clients against the `roompass` command.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { TokenSource } from 'livekit-client';
 import { clean, e2e, run } from './lib/programs.mjs';
 import { startLiveKit, startRoompass } from './lib/services.mjs';
-import { assertSays, payload } from './lib/tokens.mjs';
+import { assertClaims, payload } from './lib/tokens.mjs';
 import { startWiretap } from './lib/wiretap.mjs';
 
-// What texts may hold that careless code changes: letters in their two parts, which normalising would join; signs
-// beyond 16 bits; joined emoji; writing from right to left; what JSON, HTML and JavaScript treat specially.
+// Text that incorrect code would change: a combining accent, a character beyond 16 bits, joined emoji, right-to-left
+// text, and characters that JSON, HTML and JavaScript escape.
 const UNICODE = 'e\u0301 \u{1D11E} 👩‍🚀 שלום \u2028 "\\/</script>\t\u0001 日本語';
 
 const OPTIONS = {
@@ -50,9 +50,9 @@ after(async () => {
 
 for (const [name, fetchToken] of Object.entries(CLIENTS)) {
   describe(name, () => {
-    test('gets a token that says everything it asked for, byte for byte', async () => {
-      const answer = await answered(fetchToken, OPTIONS);
-      await assertSays(answer.participantToken, {
+    test('gets a token with every requested field, byte for byte', async () => {
+      const answer = await fetched(fetchToken, OPTIONS);
+      await assertClaims(answer.participantToken, {
         sub: OPTIONS.participantIdentity,
         name: OPTIONS.participantName,
         metadata: OPTIONS.participantMetadata,
@@ -65,21 +65,21 @@ for (const [name, fetchToken] of Object.entries(CLIENTS)) {
       await assertAccepted(answer);
     });
 
-    test('gets a room and an identity of its own when it asks for none, new ones each time', async () => {
+    test('gets a new room and a new identity with each request that names none', async () => {
       const seen = new Set();
       for (let time = 0; time < 2; time += 1) {
-        const answer = await answered(fetchToken, {});
+        const answer = await fetched(fetchToken, {});
         const { sub, video } = payload(answer.participantToken);
         assert.match(sub, /^user-[0-9a-z]{20}$/);
         assert.match(video.room, /^room-[0-9a-z]{20}$/);
-        await assertSays(answer.participantToken, { sub, video: { roomJoin: true, room: video.room } });
+        await assertClaims(answer.participantToken, { sub, video: { roomJoin: true, room: video.room } });
         await assertAccepted(answer);
         seen.add(sub).add(video.room);
       }
       assert.equal(seen.size, 4);
     });
 
-    test('reports why a request is refused', async () => {
+    test('reports the reason of a refusal', async () => {
       const tooLong = { roomName: 'r'.repeat(257) };
       await assert.rejects(
         fetchToken(wire.url, tooLong),
@@ -89,12 +89,12 @@ for (const [name, fetchToken] of Object.entries(CLIENTS)) {
   });
 }
 
-/** What a client made of the answer, once the answer on the wire is found to be what it should. */
-async function answered(fetchToken, options) {
+/** Requests a token with a client, asserts that the response on the wire is correct, and returns the client's result. */
+async function fetched(fetchToken, options) {
   const exchanges = wire.exchanges.length;
   const answer = await fetchToken(wire.url, options);
   assert.equal(wire.exchanges.length, exchanges + 1, 'one request');
-  const { status, headers, body } = wire.exchanges.at(-1).answered;
+  const { status, headers, body } = wire.exchanges.at(-1).response;
   assert.equal(status, 201);
   assert.equal(headers['content-type'], 'application/json; charset=utf-8');
   assert.equal(headers['cache-control'], 'no-store');
@@ -103,7 +103,7 @@ async function answered(fetchToken, options) {
   return answer;
 }
 
-/** The server that the answer names accepts the token. */
+/** Asserts that the server named in the response accepts the token. */
 async function assertAccepted({ serverUrl, participantToken }) {
   const response = await fetch(`${serverUrl.replace(/^ws/, 'http')}/rtc/validate?access_token=${participantToken}`);
   assert.equal(response.status, 200, await response.text());

@@ -1,4 +1,4 @@
-// The clients of other systems, changed in nothing but a URL, against the real command.
+// The clients of other systems, with a new URL and no other change, against the `roompass` command.
 
 import assert from 'node:assert/strict';
 import { writeFileSync, mkdtempSync, rmSync } from 'node:fs';
@@ -23,7 +23,7 @@ after(async () => {
   await livekit?.stop();
 });
 
-/** A LiveKit server accepts the token, and it says this. */
+/** Asserts that a LiveKit server accepts the token, and that it is for this room and identity. */
 async function assertOpens(token, room, identity) {
   const claims = await verified(token, 'devkey', 'secret');
   assert.equal(claims.video.room, room);
@@ -47,12 +47,12 @@ describe('the sandbox', () => {
     });
   }
 
-  test('refuses a sandbox that it does not know, and the client says why', async () => {
+  test('refuses an unknown sandbox, and the client reports the code', async () => {
     const source = TokenSource.developmentTokenServer('another', { baseUrl: roompass.url });
     await assert.rejects(source.fetch({}), /403.*unknown_sandbox/);
   });
 
-  test('answers its first version in a response that a small device can hold', async () => {
+  test('returns a response under 2 KB with a length to clients of the first version', async () => {
     const response = await fetch(`${roompass.url}/api/sandbox/connection-details`, {
       method: 'POST',
       headers: { 'Content-Type': 'application/json', 'X-Sandbox-ID': 'development' },
@@ -70,7 +70,7 @@ describe('the sandbox', () => {
 });
 
 describe('LiveKit\'s sample servers for Node', () => {
-  test('a client of token-server-node gets what it asks for', async () => {
+  test('a client of token-server-node gets the requested room and identity', async () => {
     const response = await post('/createToken', { room_name: 'standup', participant_identity: 'ada' });
     assert.equal(response.status, 200);
     const { server_url, participant_token } = await response.json();
@@ -78,7 +78,7 @@ describe('LiveKit\'s sample servers for Node', () => {
     await assertOpens(participant_token, 'standup', 'ada');
   });
 
-  test('a client of the quickstart gets the bare token', async () => {
+  test('a client of the quickstart gets the token as plain text', async () => {
     const token = await (await post('/quickstart/token', { roomName: 'standup', participantName: 'ada' })).text();
     await assertOpens(token, 'standup', 'ada');
     await assertOpens(await (await post('/quickstart/token', {})).text(), 'demo-room', 'demo-user');
@@ -86,7 +86,7 @@ describe('LiveKit\'s sample servers for Node', () => {
 });
 
 describe('OpenVidu', () => {
-  /** As the page of its tutorials asks its application server. */
+  /** Requests a token like the page of OpenVidu's tutorials. */
   const page = async (serverUrl, roomName, participantName) => {
     const response = await fetch(`${serverUrl}token`, {
       method: 'POST',
@@ -98,8 +98,8 @@ describe('OpenVidu', () => {
     return answer.token ?? answer;
   };
 
-  for (const [state, url] of Object.entries({ 'today': '/openvidu/', 'earlier': '/' })) {
-    test(`a page of its tutorials, as they were ${state}, gets its token, and an error that names what is missing`, async () => {
+  for (const [version, url] of Object.entries({ current: '/openvidu/', earlier: '/' })) {
+    test(`the page of the ${version} tutorials gets a token, and an error that names the missing field`, async () => {
       await assertOpens(await page(roompass.url + url, 'Test Room', 'Participant 7'), 'Test Room', 'Participant 7');
       await assert.rejects(page(roompass.url + url, 'Test Room', ''), /token: roomName and participantName are required$/);
     });
@@ -107,7 +107,7 @@ describe('OpenVidu', () => {
 });
 
 describe('Agora', () => {
-  /** As its web, React and Android samples ask. */
+  /** Requests a token like Agora's samples for the web, React and Android. */
   const get = async (path) => {
     const response = await fetch(`${roompass.url}/agora${path}`, { headers: { 'X-Requested-With': 'XMLHttpRequest' } });
     assert.equal(response.headers.get('cache-control'), 'private, no-cache, no-store, must-revalidate');
@@ -119,11 +119,11 @@ describe('Agora', () => {
 
   const assertNew = ({ issued }) => assert.ok(Math.abs(issued - Date.now() / 1000) < 30, `issued now, not at ${issued}`);
 
-  test('says pong', async () => {
+  test('GET /agora/ping returns pong', async () => {
     assert.deepEqual(await get('/ping'), { status: 200, body: { message: 'pong' } });
   });
 
-  test('a publisher by number, for an hour', async () => {
+  test('a publisher with a numeric uid gets a token for an hour', async () => {
     const { status, body } = await get('/rtc/stand%20up/publisher/uid/7/');
     assert.equal(status, 200);
     assert.deepEqual(Object.keys(body), ['rtcToken']);
@@ -133,14 +133,14 @@ describe('Agora', () => {
     assert.deepEqual(token.services, { rtc: { privileges: PUBLISHER, channel: 'stand up', user: '7' } });
   });
 
-  test('a subscriber by account, for as long as asked', async () => {
+  test('a subscriber with an account gets a token for the requested lifetime', async () => {
     const { body } = await get('/rtc/standup/subscriber/userAccount/ada/?expiry=600');
     const { lasts, services } = read007(body.rtcToken);
     assert.equal(lasts, 600);
     assert.deepEqual(services, { rtc: { privileges: { 1: 600 }, channel: 'standup', user: 'ada' } });
   });
 
-  test('a login to RTM, and both at once', async () => {
+  test('a client gets a login token for RTM, alone and together with a token for a channel', async () => {
     const rtm = read007((await get('/rtm/ada/')).body.rtmToken);
     assert.deepEqual(rtm.services, { rtm: { privileges: { 1: 3600 }, channel: undefined, user: 'ada' } });
     const { body } = await get('/rte/standup/publisher/uid/7/ada/?expiry=3600');
@@ -149,7 +149,7 @@ describe('Agora', () => {
     assert.equal(read007(body.rtmToken).services.rtm.user, 'ada');
   });
 
-  test('the samples for iOS ask by POST', async () => {
+  test('the samples for iOS get tokens by POST', async () => {
     const ask = async (body) => (await (await post('/agora/getToken', body)).json()).token;
     const rtc = await ask({ tokenType: 'rtc', channel: 'standup', role: 'publisher', uid: '7', expire: 3600 });
     assert.deepEqual(read007(rtc).services, { rtc: { privileges: PUBLISHER, channel: 'standup', user: '7' } });
@@ -160,12 +160,12 @@ describe('Agora', () => {
     assert.deepEqual(Object.keys(both), ['rtc', 'rtm']);
   });
 
-  test('no two tokens have one salt', async () => {
+  test('each token has its own salt', async () => {
     const salts = await Promise.all(Array.from({ length: 20 }, async () => read007((await get('/rtm/ada/')).body.rtmToken).salt));
     assert.equal(new Set(salts).size, salts.length);
   });
 
-  test('what would be valid for any user or channel is refused, in the shape that its clients read', async () => {
+  test('wildcards and out-of-range values are refused, in the format that Agora clients expect', async () => {
     for (const path of ['/rtc/standup/publisher/uid/0/', '/rtc/*/publisher/uid/7/', '/rtc/standup/publisher/uid/4294967296/',
       '/rtc/standup/host/uid/7/', '/rtc/standup/publisher/uid/7/?expiry=86401', '/rtm/*/']) {
       const { status, body } = await get(path);
@@ -176,7 +176,7 @@ describe('Agora', () => {
     }
   });
 
-  test('old SDKs get tokens of version 006, to the letter', async () => {
+  test("old SDKs get tokens of version 006, equal to Agora's own", async () => {
     const folder = mkdtempSync(join(tmpdir(), 'roompass-'));
     const policy = join(folder, 'roompass.toml');
     writeFileSync(policy, `dialects = ["agora"]

@@ -1,5 +1,5 @@
-// The function as a file: what's linked into it, how large it is, what it needs of the system, and that the one for
-// arm64, the architecture it's deployed on by default, answers an event too.
+// The function's program: what is linked into it, its size, and what it needs from the system. Also, that the build for
+// arm64, the default architecture, handles an event.
 
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
@@ -37,7 +37,7 @@ test('nothing that only a laptop needs is linked into it', async () => {
   for (const name of ['clap', 'clap_builder', 'anstyle']) assert.ok(!crates.includes(name), name);
 });
 
-// A program that is given needs no compiler.
+// If ROOMPASS_BOOTSTRAP_ARM64 names a program, no compiler is needed.
 const testBuilt = { x86_64: test, arm64: process.env.ROOMPASS_BOOTSTRAP_ARM64 ? test : testWith('arm64-compiler') };
 
 for (const [architecture, bootstrap] of Object.entries(functions)) {
@@ -60,11 +60,11 @@ for (const [architecture, bootstrap] of Object.entries(functions)) {
   });
 }
 
-testBuilt.arm64('for arm64, it answers an event', async (t) => {
+testBuilt.arm64('for arm64, it handles an event', async (t) => {
   const event = readFileSync(`${repo}/events/http-api.json`);
   let answered;
   const answer = new Promise((resolve) => (answered = resolve));
-  // The Runtime API: one event, and then nothing more until the function is stopped.
+  // The Runtime API: it sends one event.
   let given = false;
   const api = createServer((request, response) => {
     if (request.url.endsWith('/invocation/next')) {

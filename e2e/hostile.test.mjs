@@ -1,6 +1,5 @@
-// What hostile requests do to one process of the function: each is answered, and however many there are and whatever is
-// in them, its memory stays as it was. It's the real program, under a Runtime API of its own, with keys from the store
-// and an issuer that it asks.
+// Hostile requests to one process of the function: each gets a response, and the process does not grow in memory. The
+// test runs the deployed program under its own Runtime API, with a secret store and an issuer.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -15,12 +14,12 @@ const LIVEKIT = ['/getToken', '/api/token', '/createToken', '/quickstart/token',
 const SANDBOX = '/api/v2/sandbox/connection-details';
 const AGORA = ['/agora/getToken', '/agora/rtc/red/publisher/uid/7', '/agora/rte/red/1/userAccount/ada/ada/', '/agora/rtm/ada'];
 
-// A process can't use more than its function has: template.yaml gives it 256 MB.
-const MOST = 64 * 1024 * 1024;
+// A quarter of the 256 MB that template.yaml gives the function.
+const MAX_MEMORY = 64 * 1024 * 1024;
 
 let manager, provider, token;
 before(async () => {
-  [manager, provider] = await Promise.all([startSecretsManager(), startProvider({ keys: [newKey('1')], people: { ada: {} } })]);
+  [manager, provider] = await Promise.all([startSecretsManager(), startProvider({ keys: [newKey('1')], users: { ada: {} } })]);
   token = await provider.token('ada');
   await manager.create('hostile', JSON.stringify({
     LIVEKIT_URL: 'wss://calls.example',
@@ -32,7 +31,7 @@ before(async () => {
 });
 after(() => Promise.all([manager?.stop(), provider?.stop()]));
 
-test('thousands of hostile requests, each another: all are answered, and memory stays as it was', async (t) => {
+test('10,000 different hostile requests: each gets a response, and memory does not grow', async (t) => {
   const lambda = await started(t);
   const random = from(1);
   const statuses = {};
@@ -45,39 +44,39 @@ test('thousands of hostile requests, each another: all are answered, and memory 
     }
     return lambda.memory();
   };
-  // Every kind of request has its turn before it counts.
+  // The first requests warm up every code path.
   const before = await some(2_000);
   const after = await some(8_000);
-  t.diagnostic(`answers ${JSON.stringify(statuses)}; ${megabytes(before.now)} MB after 2,000, ${megabytes(after.now)} MB after 10,000, ${megabytes(after.most)} MB at most`);
-  for (const status of [200, 201, 400, 401, 403, 404, 405, 413, 415]) assert.ok(statuses[status] > 0, `none was answered ${status}`);
+  t.diagnostic(`responses ${JSON.stringify(statuses)}; ${megabytes(before.now)} MB after 2,000, ${megabytes(after.now)} MB after 10,000, ${megabytes(after.most)} MB at most`);
+  for (const status of [200, 201, 400, 401, 403, 404, 405, 413, 415]) assert.ok(statuses[status] > 0, `no response had status ${status}`);
   assert.ok(after.now < before.now + 2 * 1024 * 1024, `from ${before.now} to ${after.now} bytes`);
-  assert.ok(after.most < MOST, `${after.most} bytes at most`);
+  assert.ok(after.most < MAX_MEMORY, `${after.most} bytes at most`);
   assert.ok(!/canary|panicked/.test(lambda.output()));
 });
 
-// Lambda takes 6 MB an event; deep nesting costs a parser most.
-const AT_MOST = 6 * 1024 * 1024 - 10_000;
+// Lambda accepts events of up to 6 MB.
+const MAX_BODY = 6 * 1024 * 1024 - 10_000;
 for (const [what, body] of Object.entries({
-  'text': 'x'.repeat(AT_MOST),
-  'nesting': '['.repeat(AT_MOST),
-  'nesting in a member': `{"room_config": ${'{"a":'.repeat(AT_MOST / 5)}`,
-  'members': `{${Array.from({ length: AT_MOST / 12 }, (_, index) => `"${1e6 + index}":0`).join()}}`,
-  'digits': `{"room_name": ${'9'.repeat(AT_MOST)}}`,
+  'text': 'x'.repeat(MAX_BODY),
+  'nesting': '['.repeat(MAX_BODY),
+  'nesting in a member': `{"room_config": ${'{"a":'.repeat(MAX_BODY / 5)}`,
+  'members': `{${Array.from({ length: MAX_BODY / 12 }, (_, index) => `"${1e6 + index}":0`).join()}}`,
+  'digits': `{"room_name": ${'9'.repeat(MAX_BODY)}}`,
 })) {
-  test(`6 MB of ${what}, over and over, are refused, and their memory is used again`, async (t) => {
+  test(`30 requests with 6 MB of ${what} are refused, and memory does not grow`, async (t) => {
     const lambda = await started(t);
     const events = [
       event('http-api', { body }),
-      event('http-api', { body: btoa(body).slice(0, AT_MOST - (AT_MOST % 4)), isBase64Encoded: true }),
+      event('http-api', { body: btoa(body).slice(0, MAX_BODY - (MAX_BODY % 4)), isBase64Encoded: true }),
     ];
     for (let time = 0; time < 30; time += 1) assert.equal((await lambda.invoke(events[time % 2])).status, 413);
     const { most } = lambda.memory();
     t.diagnostic(`30 times 6 MB, ${megabytes(most)} MB at most`);
-    assert.ok(most < MOST, `${most} bytes at most`);
+    assert.ok(most < MAX_MEMORY, `${most} bytes at most`);
   });
 }
 
-test('an event that is JSON and cannot be held as a value is answered, and the process serves the next request', async (t) => {
+test('an event that is JSON but cannot be represented gets 400, and the process serves the next request', async (t) => {
   const lambda = await started(t);
   const good = event('http-api', { body: '{"room_name": "red"}' });
   const deep = (levels) => '['.repeat(levels) + ']'.repeat(levels);
@@ -86,11 +85,11 @@ test('an event that is JSON and cannot be held as a value is answered, and the p
       const shown = text.slice(0, 40);
       const { status, body } = await lambda.invoke(text);
       assert.deepEqual([status, body.code], [400, 'invalid_event'], shown);
-      assert.ok(!JSON.stringify(body).includes('eyJ'), `nothing is minted for ${shown}`);
+      assert.ok(!JSON.stringify(body).includes('eyJ'), `no token is issued for ${shown}`);
       assert.equal((await lambda.invoke(good)).status, 201, `after ${shown}`);
     }
   }
-  assert.equal(lambda.end, undefined, 'the process lives');
+  assert.equal(lambda.end, undefined, 'the process is still running');
   assert.ok(!/canary|panicked/.test(lambda.output()));
 });
 
@@ -126,7 +125,7 @@ async function started(t) {
   return lambda;
 }
 
-/** A unique request: of any source, for any route, by any caller, asking for anything. */
+/** A unique request with a random source, route, caller and body. */
 function hostile(random) {
   const one = (...all) => all[Math.floor(random() * all.length)];
   const unique = () => Math.floor(random() * 2 ** 48).toString(36);
@@ -167,7 +166,7 @@ function hostile(random) {
   });
 }
 
-/** A sample event with this in place of what it has of it. */
+/** A sample event with some parts replaced. */
 function event(source, { path, headers, method, ...rest }) {
   const sample = JSON.parse(readFileSync(`${repo}/events/${source}.json`));
   const { http, stage } = sample.requestContext;
@@ -185,7 +184,7 @@ function event(source, { path, headers, method, ...rest }) {
   };
 }
 
-/** Numbers from 0 to 1 that are the same in each run (mulberry32). */
+/** Random numbers from 0 to 1, the same in each run (mulberry32). */
 function from(seed) {
   let state = seed;
   return () => {

@@ -1,4 +1,4 @@
-// The function as it's deployed, under Lambda's runtime, with its secret in an emulated Secrets Manager.
+// The function as it is deployed, under Lambda's runtime, with its secret in an emulated Secrets Manager.
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
@@ -9,7 +9,7 @@ import { createServer } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { freePort, repo, until } from './lib/programs.mjs';
 import { startBootstrap, startFunction, startSecretsManager } from './lib/services.mjs';
-import { assertSays, payload } from './lib/tokens.mjs';
+import { assertClaims, payload } from './lib/tokens.mjs';
 
 const OPEN = `
 [cors]
@@ -42,23 +42,23 @@ describe('every sample event', () => {
   });
   after(() => lambda?.stop());
 
-  const promised = promisedAnswers();
+  const expected = expectedStatuses();
 
-  test('is promised an answer in the table', () => {
+  test('is in the table of events/README.md', () => {
     const samples = readdirSync(`${repo}/events`).filter((name) => name.endsWith('.json'));
-    assert.deepEqual(samples.map((name) => name.replace('.json', '')).sort(), [...promised.keys()].sort());
+    assert.deepEqual(samples.map((name) => name.replace('.json', '')).sort(), [...expected.keys()].sort());
   });
 
-  for (const [name, status] of promised) {
-    test(`${name} is answered with ${status}`, async () => {
+  for (const [name, status] of expected) {
+    test(`${name} gets a response with status ${status}`, async () => {
       const answer = await lambda.invoke(event(name));
       assert.equal(answer.status, status);
-      assert.match(answer.headers['x-request-id'], /^[0-9a-f-]{36}$/, "Lambda's own request id");
+      assert.match(answer.headers['x-request-id'], /^[0-9a-f-]{36}$/, "Lambda's request ID");
       if (status === 201) {
         const { participant_token: token, ...rest } = answer.body;
         assert.deepEqual(rest, { server_url: SERVER });
         assert.equal(answer.headers['content-type'], 'application/json; charset=utf-8');
-        await assertSays(token, asked(event(name), payload(token)), KEYS);
+        await assertClaims(token, requested(event(name), payload(token)), KEYS);
       } else {
         assert.ok(!JSON.stringify(answer.body ?? '').includes('token":'), 'no token');
       }
@@ -70,13 +70,13 @@ describe('every sample event', () => {
     });
   }
 
-  test('is answered by one process that was started once', () => {
+  test('is handled by the same process', () => {
     assert.equal(lambda.inits().length, 1);
   });
 });
 
 describe('the secret', () => {
-  test('may come after the function: it answers 503 until then, and is not started again', async () => {
+  test('may be created after the function: requests return 503 until then, and no restart is needed', async () => {
     await withFunction({ ROOMPASS_SECRET_ID: 'late' }, async (lambda) => {
       assert.deepEqual(refusal(await lambda.invoke(event('http-api'))), UNAVAILABLE);
       const refused = await line(lambda, ({ message }) => message === 'request failed');
@@ -84,12 +84,12 @@ describe('the secret', () => {
       await manager.create('late', SECRET);
       const { status, body } = await lambda.invoke(event('http-api'));
       assert.equal(status, 201);
-      await assertSays(body.participant_token, asked(event('http-api')), KEYS);
+      await assertClaims(body.participant_token, requested(event('http-api')), KEYS);
       assert.equal(lambda.inits().length, 1);
     });
   });
 
-  test('is reported as malformed, and its content is never shown', async () => {
+  test('is reported as malformed, without its content', async () => {
     const canary = 'canary-0c9d';
     const malformed = [
       [canary, 'it is not valid JSON'],
@@ -114,7 +114,7 @@ describe('the secret', () => {
     });
   });
 
-  test('stays out of the log even where the answer that holds it cannot be read', async () => {
+  test("is not logged if the store's response is invalid", async () => {
     const canary = 'canary-b17e';
     const unreadable = [
       `{"Name": "x", "SecretString": "${canary}", "CreatedDate": "never"}`,
@@ -130,14 +130,14 @@ describe('the secret', () => {
           const answer = await lambda.invoke(event('http-api'));
           assert.deepEqual(refusal(answer), UNAVAILABLE);
           const { cause } = await line(lambda, ({ request_id: id }) => id === answer.body.request_id);
-          assert.ok(cause, 'the log says why');
-          assert.ok(!lambda.output().includes(canary), `the log holds the secret:\n${lambda.output()}`);
+          assert.ok(cause, 'the log has the cause');
+          assert.ok(!lambda.output().includes(canary), `the log contains the secret:\n${lambda.output()}`);
         }
       });
     });
   });
 
-  test('that may not be read is reported differently from one that is missing', async () => {
+  test('has different causes in the log if access is denied and if it is missing', async () => {
     const denied = JSON.stringify({ __type: 'AccessDeniedException', Message: 'User is not authorized' });
     await withStore((_, response) => json(response, 400, denied), async (url) => {
       await withFunction({ AWS_ENDPOINT_URL: url, ROOMPASS_SECRET_ID: 'x' }, async (lambda) => {
@@ -150,32 +150,32 @@ describe('the secret', () => {
 });
 
 describe('while the secret store is down', () => {
-  test('and refuses connections, the function starts and soon answers 503', async () => {
-    await answersInTime(`http://127.0.0.1:${await freePort()}`);
+  test('the function starts, and returns 503 within three seconds (the store refuses connections)', async () => {
+    await returns503InTime(`http://127.0.0.1:${await freePort()}`);
   });
 
-  test('and accepts connections without ever answering, the function starts and soon answers 503', async () => {
+  test('the function starts, and returns 503 within three seconds (the store does not respond)', async () => {
     const sockets = new Set();
     const silent = createServer((socket) => sockets.add(socket.on('error', () => {}))).listen(0, '127.0.0.1');
     await once(silent, 'listening');
     try {
-      await answersInTime(`http://127.0.0.1:${silent.address().port}`);
-      assert.ok(sockets.size > 0, 'it was asked');
+      await returns503InTime(`http://127.0.0.1:${silent.address().port}`);
+      assert.ok(sockets.size > 0, 'the store got a connection');
     } finally {
       sockets.forEach((socket) => socket.destroy());
       silent.close();
     }
   });
 
-  async function answersInTime(store) {
+  async function returns503InTime(store) {
     await withFunction({ AWS_ENDPOINT_URL: store, ROOMPASS_SECRET_ID: 'x' }, async (lambda) => {
-      // The first invocation waits for the init phase too, which Lambda ends after 10 s.
+      // The first invocation also waits for the init phase, which Lambda limits to 10 seconds.
       assert.deepEqual(refusal(await lambda.invoke(event('http-api'))), UNAVAILABLE);
-      const asked = Date.now();
+      const sent = Date.now();
       assert.deepEqual(refusal(await lambda.invoke(event('http-api'))), UNAVAILABLE);
-      const took = Date.now() - asked;
-      assert.ok(took < 3_000, `an answer took ${took} ms`);
-      const inits = await until(() => lambda.inits().length && lambda.inits(), { of: "the emulator's word on the init phase" });
+      const took = Date.now() - sent;
+      assert.ok(took < 3_000, `a response took ${took} ms`);
+      const inits = await until(() => lambda.inits().length && lambda.inits(), { of: "the emulator's report of the init phase" });
       assert.equal(inits.length, 1);
       assert.ok(inits[0] < 10_000, `init took ${inits[0]} ms`);
       const { cause } = await line(lambda, ({ message }) => message === 'request failed');
@@ -184,7 +184,7 @@ describe('while the secret store is down', () => {
   }
 });
 
-test('without a configured caller every request is refused, and the log says what to set', async () => {
+test('without a configured caller, every request is refused, and the log names the fix', async () => {
   await manager.create('no-callers', SECRET);
   await withFunction({ ROOMPASS_SECRET_ID: 'no-callers', ROOMPASS_CONFIG: '' }, async (lambda) => {
     for (const name of ['http-api', 'rest-api', 'function-url', 'alb', 'refused-invalid-json']) {
@@ -200,12 +200,12 @@ describe('the log', () => {
   before(() => manager.create('log', SECRET));
 
   for (const level of [{}, { RUST_LOG: 'trace' }, { AWS_LAMBDA_LOG_LEVEL: 'TRACE' }]) {
-    const asked = Object.entries(level).map((pair) => pair.join('=')).join() || 'no level';
-    test(`with ${asked} has one line for a token, and neither the token nor the secret`, async () => {
+    const setting = Object.entries(level).map((pair) => pair.join('=')).join() || 'the default level';
+    test(`with ${setting} has one line for each token, and neither the token nor the secret`, async () => {
       await withFunction({ ROOMPASS_SECRET_ID: 'log', ...level }, async (lambda) => {
         const minted = await lambda.invoke(event('http-api'));
         assert.equal(minted.status, 201);
-        // Once a later request is in the log, so is all there will be of the first.
+        // Once a later request is in the log, every line of the first request is there too.
         const later = await lambda.invoke(event('healthz'));
         await line(lambda, ({ request_id: id }) => id === later.headers['x-request-id']);
 
@@ -233,7 +233,7 @@ describe('the log', () => {
 
         const [, claims, signature] = token.split('.');
         for (const never of [claims, signature, KEYS.secret, 'canary-5f0e']) {
-          assert.ok(!lambda.output().includes(never), `the log holds ${never}`);
+          assert.ok(!lambda.output().includes(never), `the log contains ${never}`);
         }
       });
     });
@@ -243,7 +243,7 @@ describe('the log', () => {
 describe("LiveKit's public development pair", () => {
   const PAIR = { LIVEKIT_URL: SERVER, LIVEKIT_API_KEY: 'devkey', LIVEKIT_API_SECRET: 'secret', ROOMPASS_CONFIG: OPEN };
 
-  test('is refused in a deployed function, which ends with one clear line', async () => {
+  test('stops a deployed function at startup, with one log line', async () => {
     const program = startBootstrap({ ...PAIR, AWS_LAMBDA_RUNTIME_API: '127.0.0.1:9' });
     try {
       assert.equal(await program.exited, 1);
@@ -257,7 +257,7 @@ describe("LiveKit's public development pair", () => {
     }
   });
 
-  test('is a malformed secret where Secrets Manager holds it: every request is answered 503, and the log says why', async () => {
+  test('in Secrets Manager is a malformed secret: every request returns 503, and the log has the cause', async () => {
     const { ROOMPASS_CONFIG, ...pair } = PAIR;
     await manager.create('development', JSON.stringify(pair));
     await withFunction({ ROOMPASS_SECRET_ID: 'development', ROOMPASS_CONFIG }, async (lambda) => {
@@ -267,20 +267,20 @@ describe("LiveKit's public development pair", () => {
         const { cause } = await line(lambda, ({ request_id: id }) => id === answer.body.request_id);
         assert.equal(cause, "the secret is malformed: LIVEKIT_API_SECRET is LiveKit's public development secret, which only `sam local` may use");
       }
-      assert.ok(!lambda.log().some(({ message }) => message === 'token issued'), 'nothing is minted');
+      assert.ok(!lambda.log().some(({ message }) => message === 'token issued'), 'no token is issued');
     });
   });
 
-  test('signs under `sam local`', async () => {
+  test('signs tokens under `sam local`', async () => {
     await withFunction({ ...PAIR, AWS_SAM_LOCAL: 'true' }, async (lambda) => {
       const { status, body } = await lambda.invoke(event('http-api'));
       assert.equal(status, 201);
-      await assertSays(body.participant_token, asked(event('http-api')));
+      await assertClaims(body.participant_token, requested(event('http-api')));
     });
   });
 });
 
-/** A function with the open rule, that ends with `use`. */
+/** Runs `use` with a function that has the open rule. */
 async function withFunction(env, use) {
   const lambda = await startFunction({ AWS_ENDPOINT_URL: manager.url, ROOMPASS_CONFIG: OPEN, ...env });
   try {
@@ -290,7 +290,7 @@ async function withFunction(env, use) {
   }
 }
 
-/** A secret store that answers every request in one way. */
+/** Runs `use` with a secret store that handles every request with `answer`. */
 async function withStore(answer, use) {
   const server = createHttpServer(answer).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -304,14 +304,14 @@ async function withStore(answer, use) {
 
 const json = (response, status, body) => response.writeHead(status, { 'Content-Type': 'application/x-amz-json-1.1' }).end(body);
 
-/** The first line of the function's log that fits, once it's there. */
+/** Waits for the first matching line of the function's log. */
 const line = (lambda, fits) => until(() => lambda.log().find(fits), { of: 'a line of the log', program: lambda });
 
-/** What a client may act on in a refusal. */
+/** The parts of a refusal that a client can act on. */
 const refusal = ({ status, headers, body }) => ({ status, code: body.code, retryAfter: headers['retry-after'] });
 
-/** The claims that an event's body asks for; what it leaves out is taken from `generated`. */
-function asked({ body, isBase64Encoded }, generated) {
+/** The claims that an event's body requests. Those that it omits are taken from `generated`. */
+function requested({ body, isBase64Encoded }, generated) {
   const { room_name: room, participant_identity: sub, participant_name: name } =
     JSON.parse(Buffer.from(body || (isBase64Encoded ? 'e30=' : '{}'), isBase64Encoded ? 'base64' : 'utf8'));
   return {
@@ -321,8 +321,8 @@ function asked({ body, isBase64Encoded }, generated) {
   };
 }
 
-/** Each sample event and its status, by the table in events/README.md. */
-function promisedAnswers() {
+/** Each sample event and its status in the table of events/README.md. */
+function expectedStatuses() {
   const rows = readFileSync(`${repo}/events/README.md`, 'utf8').matchAll(/^\| (`.*`) \|.*\| (\d{3}) \|$/gm);
   return new Map([...rows].flatMap(([, names, status]) =>
     [...names.matchAll(/`([^`]+)`/g)].map(([, name]) => [name, Number(status)])));

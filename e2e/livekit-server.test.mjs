@@ -1,4 +1,4 @@
-// A real LiveKit server judges the tokens.
+// A real LiveKit server validates the tokens.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
@@ -17,7 +17,7 @@ after(async () => {
 });
 
 test('a token for a new room and a new participant is accepted', async () => {
-  assert.deepEqual(await judged(await minted({})), { status: 200, text: 'success' });
+  assert.deepEqual(await validated(await minted({})), { status: 200, text: 'success' });
 });
 
 test('a token with everything set is accepted', async () => {
@@ -45,42 +45,42 @@ test('a token with everything set is accepted', async () => {
     },
   });
   assert.equal(payload(token).roomConfig.agents.length, 2);
-  assert.deepEqual(await judged(token), { status: 200, text: 'success' });
+  assert.deepEqual(await validated(token), { status: 200, text: 'success' });
 });
 
 test('a token whose claims were changed is refused', async () => {
   const token = await minted({ room_name: 'ours' });
   const claims = payload(token);
   const changed = withClaims(token, { ...claims, video: { ...claims.video, room: 'theirs' } });
-  assert.equal((await judged(token)).status, 200);
-  assert.equal((await judged(changed)).status, 401);
+  assert.equal((await validated(token)).status, 200);
+  assert.equal((await validated(changed)).status, 401);
 });
 
 test('a token whose signature was changed is refused', async () => {
   const token = await minted({});
-  assert.equal((await judged(token)).status, 200);
-  assert.equal((await judged(withAnotherSignature(token))).status, 401);
+  assert.equal((await validated(token)).status, 200);
+  assert.equal((await validated(withAnotherSignature(token))).status, 401);
 });
 
 test('a token is refused once it has expired', async () => {
   const token = await minted({});
   const claims = payload(token);
-  // The same claims signed again with the same key are accepted, so it's the times that the server refuses.
-  assert.equal((await judged(signed(token, claims))).status, 200);
+  // The same claims signed again with the same key are accepted, so the server refuses the times.
+  assert.equal((await validated(signed(token, claims))).status, 200);
   const anHourAgo = { ...claims, nbf: claims.nbf - 3600, exp: claims.exp - 3600 };
-  assert.equal((await judged(signed(token, anHourAgo))).status, 401);
+  assert.equal((await validated(signed(token, anHourAgo))).status, 401);
 });
 
 test('a token signed with a key that the server does not have is refused', async () => {
-  const stranger = await startRoompass({
+  const other = await startRoompass({
     LIVEKIT_URL: livekit.url,
     LIVEKIT_API_KEY: 'devkey',
     LIVEKIT_API_SECRET: 'another secret, of thirty-two bytes or more',
   });
   try {
-    assert.equal((await judged(await minted({}, stranger))).status, 401);
+    assert.equal((await validated(await minted({}, other))).status, 401);
   } finally {
-    await stranger.stop();
+    await other.stop();
   }
 });
 
@@ -94,8 +94,8 @@ async function minted(request, { endpoint } = roompass) {
   return (await response.json()).participant_token;
 }
 
-/** What the server says of a token, as it would when a client joins with it. */
-async function judged(token) {
+/** The server's validation of a token, as when a client joins with it. */
+async function validated(token) {
   const response = await fetch(`${livekit.http}/rtc/validate?access_token=${token}`);
   return { status: response.status, text: (await response.text()).trim() };
 }

@@ -1,13 +1,13 @@
-// People whom a real OpenID provider vouches for, from its tokens to LiveKit's.
+// Users of a real OpenID provider exchange its tokens for LiveKit's.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { TokenSource } from 'livekit-client';
 import { AUDIENCE, newKey, startProvider } from './lib/oidc.mjs';
 import { startRoompass } from './lib/services.mjs';
-import { assertSays, payload, withAnotherSignature, withClaims } from './lib/tokens.mjs';
+import { assertClaims, payload, withAnotherSignature, withClaims } from './lib/tokens.mjs';
 
-const PEOPLE = { ada: { team: 'red', role: 'host' }, bob: { team: 'red', role: 'member' } };
+const USERS = { ada: { team: 'red', role: 'host' }, bob: { team: 'red', role: 'member' } };
 
 const policy = (issuer) => `
   [[caller]]
@@ -34,8 +34,8 @@ const policy = (issuer) => `
   identity = "{sub}"
 `;
 
-// Another provider's key has the id of our first: a key's id doesn't identify its issuer.
-const [FIRST, SECOND, THIRD, ANOTHERS] = ['1', '2', '3', '1'].map(newKey);
+// The other provider's key has the same ID as the first key: a key's ID doesn't identify its issuer.
+const [FIRST, SECOND, THIRD, OTHER] = ['1', '2', '3', '1'].map(newKey);
 
 const PROBLEMS = {
   no_credential: { status: 401, challenge: 'Bearer' },
@@ -45,19 +45,19 @@ const PROBLEMS = {
 };
 
 describe("LiveKit's JavaScript client, with an access token of the provider", () => {
-  test('gets a host into a room of the team, as themselves and with the rights of a host', async (t) => {
+  test("a host gets a token for a room of their team, with their own identity and a host's grants", async (t) => {
     const { provider, roompass } = await started(t);
     const answer = await client(roompass, await provider.token('ada')).fetch({ roomName: 'red:standup' });
-    await assertSays(answer.participantToken, { sub: 'ada', video: { roomJoin: true, room: 'red:standup', roomAdmin: true } });
+    await assertClaims(answer.participantToken, { sub: 'ada', video: { roomJoin: true, room: 'red:standup', roomAdmin: true } });
   });
 
-  test("gets a member into the team's lobby without the rights of a host", async (t) => {
+  test("a member gets a token for the team's lobby, without a host's grants", async (t) => {
     const { provider, roompass } = await started(t);
     const answer = await client(roompass, await provider.token('bob')).fetch({});
-    await assertSays(answer.participantToken, { sub: 'bob', video: { roomJoin: true, room: 'red:lobby' } });
+    await assertClaims(answer.participantToken, { sub: 'bob', video: { roomJoin: true, room: 'red:lobby' } });
   });
 
-  test("reports that another team's room isn't allowed", async (t) => {
+  test("the client reports that another team's room is not allowed", async (t) => {
     const { provider, roompass } = await started(t);
     await assert.rejects(
       client(roompass, await provider.token('ada')).fetch({ roomName: 'blue:standup' }),
@@ -77,7 +77,7 @@ describe('no token is issued', () => {
     await assertRefused(roompass, await provider.token('ada'), 'room_not_allowed', 'blue:standup');
   });
 
-  test('for a token that was changed', async (t) => {
+  test('for a modified token', async (t) => {
     const { provider, roompass } = await started(t);
     const token = await provider.token('bob');
     await assertMinted(roompass, token);
@@ -87,7 +87,7 @@ describe('no token is issued', () => {
     await assertRefused(roompass, withAnotherSignature(token), 'invalid_credential');
   });
 
-  test('for a token for another API, or one that only the provider can read', async (t) => {
+  test('for a token of another audience, or an opaque token', async (t) => {
     const { provider, roompass } = await started(t);
     const elsewhere = await provider.token('ada', { resource: 'https://mail.example.com' });
     const opaque = await provider.token('ada', { resource: '' });
@@ -96,21 +96,21 @@ describe('no token is issued', () => {
     await assertRefused(roompass, opaque, 'invalid_credential');
   });
 
-  test('for a token of another provider, with a key and a person of the same names', async (t) => {
+  test('for a token of another provider, with the same key ID and the same subject', async (t) => {
     const { provider, roompass } = await started(t);
-    const another = await startedProvider(t, { keys: [ANOTHERS] });
+    const another = await startedProvider(t, { keys: [OTHER] });
     const ours = await provider.token('ada');
     const theirs = await another.token('ada');
     assert.equal(theirs.split('.')[0], ours.split('.')[0], 'the same header');
     assert.equal(payload(theirs).sub, payload(ours).sub);
     await assertRefused(roompass, theirs, 'invalid_credential');
     await assertMinted(roompass, ours);
-    assert.equal(another.keySetsGiven(), 0, 'no request goes to an issuer that the policy does not name');
+    assert.equal(another.keySetRequests(), 0, 'no request goes to an issuer that the policy does not name');
   });
 
-  test('for a token of a provider that claims to be ours', async (t) => {
+  test('for a token of another provider with the same iss', async (t) => {
     const { provider, roompass } = await started(t);
-    const impostor = await startedProvider(t, { keys: [ANOTHERS], issuer: provider.issuer });
+    const impostor = await startedProvider(t, { keys: [OTHER], issuer: provider.issuer });
     const theirs = await impostor.token('ada');
     assert.equal(payload(theirs).iss, provider.issuer);
     await assertRefused(roompass, theirs, 'invalid_credential');
@@ -118,58 +118,58 @@ describe('no token is issued', () => {
   });
 });
 
-describe("while the provider's keys change and requests run", () => {
-  test('every good token is taken, with a key that was shown before it signed', async (t) => {
+describe('while the provider rotates its keys', () => {
+  test('every valid token is accepted, if the new key is published before it signs', async (t) => {
     const { provider, roompass } = await started(t, { keys: [FIRST, SECOND], signsWith: '1' });
     const before = await provider.token('ada');
     await assertMinted(roompass, before);
 
-    const after = await meanwhile(roompass, [before], async () => {
+    const after = await whileRequesting(roompass, [before], async () => {
       await provider.restart({ keys: [FIRST, SECOND], signsWith: '2' });
       return provider.token('ada');
     });
     assert.equal(keyOf(after), '2');
-    await meanwhile(roompass, [before, after], () => provider.restart({ keys: [SECOND] }));
-    assert.equal(provider.keySetsGiven(), 1, 'the set was had once, with both keys');
+    await whileRequesting(roompass, [before, after], () => provider.restart({ keys: [SECOND] }));
+    assert.equal(provider.keySetRequests(), 1, 'the key set was fetched once, with both keys');
   });
 
-  test('every good token is taken, with a key that signs at once', async (t) => {
+  test('every valid token is accepted, if the new key signs immediately', async (t) => {
     const { provider, roompass } = await started(t, { keys: [FIRST] });
     const before = await provider.token('ada');
     await assertMinted(roompass, before);
 
-    const after = await meanwhile(roompass, [before], async () => {
+    const after = await whileRequesting(roompass, [before], async () => {
       await provider.restart({ keys: [FIRST, SECOND], signsWith: '2' });
       return provider.token('ada');
     });
-    assert.equal(provider.keySetsGiven(), 1);
-    // The first of these asks the provider, and the others wait for it.
-    await meanwhile(roompass, [after, before]);
-    await meanwhile(roompass, [after, before], () => provider.restart({ keys: [SECOND] }));
-    assert.equal(provider.keySetsGiven(), 2);
+    assert.equal(provider.keySetRequests(), 1);
+    // The first request fetches the key set, and the others wait for it.
+    await whileRequesting(roompass, [after, before]);
+    await whileRequesting(roompass, [after, before], () => provider.restart({ keys: [SECOND] }));
+    assert.equal(provider.keySetRequests(), 2);
   });
 
-  test('unknown keys make it request the provider once in 30 seconds, and it goes on with those it has', async (t) => {
+  test('unknown keys cause one request to the provider in 30 seconds, and cached keys stay in use', async (t) => {
     const { provider, roompass } = await started(t, { keys: [FIRST] });
     const good = await provider.token('ada');
     await assertMinted(roompass, good);
 
     for (let count = 0; count < 20; count += 1) await assertRefused(roompass, withKey(good, `made up ${count}`), 'invalid_credential');
-    await meanwhile(roompass, [good]);
-    assert.equal(provider.keySetsGiven(), 2);
+    await whileRequesting(roompass, [good]);
+    assert.equal(provider.keySetRequests(), 2);
 
-    // What that costs: a key that is shown no sooner than it signs waits for those seconds to pass.
+    // The drawback: a key that signs as soon as it is published is refused until those seconds have passed.
     await provider.restart({ keys: [THIRD, FIRST] });
     await assertRefused(roompass, await provider.token('ada'), 'invalid_credential');
-    await meanwhile(roompass, [good]);
-    assert.equal(provider.keySetsGiven(), 2);
+    await whileRequesting(roompass, [good]);
+    assert.equal(provider.keySetRequests(), 2);
   });
 });
 
 describe('while the provider is down', () => {
-  const downs = { 'that was stopped': (provider) => provider.stop(), 'that says nothing': (provider) => provider.fallSilent() };
-  for (const [how, goDown] of Object.entries(downs)) {
-    test(`by one ${how}, a process takes tokens whose key it knows, and returns 503 for others`, async (t) => {
+  const outages = { 'refuses connections': (provider) => provider.stop(), 'does not respond': (provider) => provider.hang() };
+  for (const [how, goDown] of Object.entries(outages)) {
+    test(`a process accepts tokens by cached keys, and returns 503 for others (the provider ${how})`, async (t) => {
       const { provider, roompass } = await started(t, { keys: [FIRST] });
       const known = [await provider.token('ada'), await provider.token('bob')];
       await assertMinted(roompass, known[0]);
@@ -177,27 +177,27 @@ describe('while the provider is down', () => {
       const unknown = await provider.token('ada');
 
       await goDown(provider);
-      await meanwhile(roompass, known);
+      await whileRequesting(roompass, known);
       for (let time = 0; time < 3; time += 1) await assertRefused(roompass, unknown, 'verification_unavailable');
-      await meanwhile(roompass, known);
+      await whileRequesting(roompass, known);
     });
 
-    test(`by one ${how}, a new process returns 503 within three seconds`, async (t) => {
+    test(`a new process returns 503 within three seconds (the provider ${how})`, async (t) => {
       const { provider, roompass } = await started(t);
       const token = await provider.token('ada');
       await goDown(provider);
       await Promise.all(Array.from({ length: 5 }, async () => {
-        const asked = performance.now();
+        const sent = performance.now();
         await assertRefused(roompass, token, 'verification_unavailable');
-        const took = performance.now() - asked;
-        assert.ok(took < 3_000, `not in ${took} ms`);
+        const took = performance.now() - sent;
+        assert.ok(took < 3_000, `the response took ${took} ms`);
       }));
     });
   }
 });
 
 for (const RUST_LOG of ['info', 'trace']) {
-  test(`no token is in any line of the log, at the level ${RUST_LOG}`, async (t) => {
+  test(`the log contains no token, at the level ${RUST_LOG}`, async (t) => {
     const { provider, roompass } = await started(t, { keys: [FIRST], env: { RUST_LOG } });
     const good = await provider.token('ada');
     const answer = await client(roompass, good).fetch({ roomName: 'red:standup' });
@@ -210,16 +210,16 @@ for (const RUST_LOG of ['info', 'trace']) {
     await roompass.stop('SIGTERM');
 
     const lines = roompass.output().split('\n').filter((line) => /request_id=/.test(line) && !/healthz/.test(line));
-    assert.equal(lines.length, 7, `a line a request:\n${roompass.output()}`);
+    assert.equal(lines.length, 7, `one line for each request:\n${roompass.output()}`);
     for (const token of [good, ...minted, ...wrong]) {
-      // A header is the same in all tokens of a key; the other parts must not be logged.
+      // The header is the same in all tokens of a key. The other parts must not be logged.
       const parts = token.includes('.') ? token.split('.').slice(1) : [token];
       for (const part of parts) assert.ok(!roompass.output().includes(part), `${part} is in:\n${roompass.output()}`);
     }
   });
 }
 
-/** A provider, and Roompass with a policy for its people. They end with the test. */
+/** Starts a provider, and Roompass with a policy for its users. Both are stopped after the test. */
 async function started(t, { env, ...options } = {}) {
   const provider = await startedProvider(t, options);
   const roompass = await startRoompass({ ROOMPASS_CONFIG: policy(provider.issuer), ...env });
@@ -228,7 +228,7 @@ async function started(t, { env, ...options } = {}) {
 }
 
 async function startedProvider(t, options) {
-  const provider = await startProvider({ keys: [FIRST], people: PEOPLE, ...options });
+  const provider = await startProvider({ keys: [FIRST], users: USERS, ...options });
   t.after(() => provider.stop());
   return provider;
 }
@@ -243,7 +243,7 @@ async function ask(roompass, token, room) {
   });
 }
 
-/** What a caller with this token gets, for a room of their team. */
+/** Asserts that a caller with this token gets a token for a room of their team, and returns it. */
 async function assertMinted(roompass, token) {
   const response = await ask(roompass, token, 'red:standup');
   const answer = await response.json();
@@ -269,16 +269,16 @@ async function assertRefused(roompass, token, code, room = 'red:standup') {
 }
 
 /**
- * Asks with each of the tokens by turns, four at a time, from before `step` begins until it has ended, and finds each
- * taken. At least 40 times, and 2,000 at most. Gives what `step` gives.
+ * Requests tokens while `step` runs, four at a time, with each of `tokens` in turn, and asserts that each is accepted.
+ * Sends at least 40 and at most 2,000 requests. Returns the result of `step`.
  */
-async function meanwhile(roompass, tokens, step = async () => {}) {
-  let asked = 0;
+async function whileRequesting(roompass, tokens, step = async () => {}) {
+  let sent = 0;
   let ended = false;
-  const asking = async () => {
-    while (asked < 40 || (!ended && asked < 2_000)) await assertMinted(roompass, tokens[asked++ % tokens.length]);
+  const requesting = async () => {
+    while (sent < 40 || (!ended && sent < 2_000)) await assertMinted(roompass, tokens[sent++ % tokens.length]);
   };
-  const all = Promise.all(Array.from({ length: 4 }, asking));
+  const all = Promise.all(Array.from({ length: 4 }, requesting));
   const stepping = step().finally(() => (ended = true));
   const [outcome] = await Promise.all([stepping, all]);
   return outcome;
@@ -288,7 +288,7 @@ const header = (token) => JSON.parse(Buffer.from(token.split('.')[0], 'base64url
 
 const keyOf = (token) => header(token).kid;
 
-/** The same token, said to be signed with another key. */
+/** The same token with another key ID. */
 function withKey(token, kid) {
   const other = Buffer.from(JSON.stringify({ ...header(token), kid })).toString('base64url');
   return [other, ...token.split('.').slice(1)].join('.');

@@ -1,4 +1,4 @@
-// The template and the function behind SAM's own emulator, as on a laptop with Docker and no AWS account.
+// The template and the function under SAM's emulator, as on a laptop with Docker and without an AWS account.
 
 import assert from 'node:assert/strict';
 import { readdirSync, writeFileSync } from 'node:fs';
@@ -10,11 +10,11 @@ import { testWith } from './lib/tools.mjs';
 
 const testInDocker = testWith('lambda-image');
 const x86 = ['--parameter-overrides', 'Architecture=x86_64'];
-// Without an account: no credentials, no profile, no region.
+// No AWS account: no credentials, no profile, no region.
 const env = { ...process.env, SAM_CLI_TELEMETRY: '0', AWS_CONFIG_FILE: '/dev/null', AWS_SHARED_CREDENTIALS_FILE: '/dev/null' };
 for (const name of Object.keys(env)) if (/^(AWS_(ACCESS|SECRET|SESSION|PROFILE|REGION|DEFAULT)|LIVEKIT_|ROOMPASS_)/.test(name)) delete env[name];
 
-// Each sample event and the status it's answered with.
+// Each sample event and the status of its response.
 const outcomes = {
   'http-api': 201,
   'http-api-base64': 201,
@@ -54,18 +54,18 @@ before(async () => {
   await sam('build', ...x86);
 });
 
-test('sam validate --lint finds nothing to say', async () => {
+test('sam validate --lint finds no errors', async () => {
   const { stdout } = await sam('validate', '--lint');
   assert.match(stdout, /is a valid SAM Template/);
 });
 
-test('every sample event has its outcome', () => {
+test('every sample event has an expected status', () => {
   const events = readdirSync(`${repo}/events`).filter((file) => file.endsWith('.json'));
   assert.deepEqual(events.map((file) => file.replace('.json', '')).sort(), Object.keys(outcomes).sort());
 });
 
 for (const [name, status] of Object.entries(outcomes)) {
-  testInDocker(`sam local invoke -e events/${name}.json answers ${status}`, async () => {
+  testInDocker(`sam local invoke -e events/${name}.json returns ${status}`, async () => {
     const answer = answerOf(await sam('local', 'invoke', 'TokenFunction', '-e', `events/${name}.json`, '--skip-pull-image', ...x86));
     assert.equal(answer.statusCode, status, JSON.stringify(answer));
     if (status === 201) {
@@ -78,7 +78,7 @@ for (const [name, status] of Object.entries(outcomes)) {
   });
 }
 
-testInDocker('sam local start-api accepts only the callers in the file: 401, 403 and 201', async (t) => {
+testInDocker('sam local start-api accepts configured callers only', async (t) => {
   const { key, stored } = await newApiKey('red');
   const ROOMPASS_CONFIG = `
     caller = [{ name = "backend", kind = "api-key" }]
@@ -95,21 +95,21 @@ testInDocker('sam local start-api accepts only the callers in the file: 401, 403
   };
   const code = ({ text }) => JSON.parse(text).code;
 
-  const stranger = await ask('red:standup', {});
-  assert.deepEqual([stranger.status, code(stranger)], [401, 'no_credential']);
-  const liar = await ask('red:standup', { 'x-api-key': (await newApiKey('red')).key });
-  assert.deepEqual([liar.status, code(liar)], [401, 'invalid_credential']);
-  const neighbour = await ask('blue:standup', { 'x-api-key': key });
-  assert.deepEqual([neighbour.status, code(neighbour)], [403, 'room_not_allowed']);
-  const ours = await ask('red:standup', { authorization: `ApiKey ${key}` });
-  assert.equal(ours.status, 201);
-  assert.deepEqual((await isAToken(ours.text)).video, { roomJoin: true, room: 'red:standup' });
+  const anonymous = await ask('red:standup', {});
+  assert.deepEqual([anonymous.status, code(anonymous)], [401, 'no_credential']);
+  const unknownKey = await ask('red:standup', { 'x-api-key': (await newApiKey('red')).key });
+  assert.deepEqual([unknownKey.status, code(unknownKey)], [401, 'invalid_credential']);
+  const otherRoom = await ask('blue:standup', { 'x-api-key': key });
+  assert.deepEqual([otherRoom.status, code(otherRoom)], [403, 'room_not_allowed']);
+  const allowed = await ask('red:standup', { authorization: `ApiKey ${key}` });
+  assert.equal(allowed.status, 201);
+  assert.deepEqual((await isAToken(allowed.text)).video, { roomJoin: true, room: 'red:standup' });
 
   const preflight = await fetch(`${url}/getToken`, { method: 'OPTIONS', headers: { origin: 'https://app.example.com', 'access-control-request-method': 'POST' } });
   assert.ok(preflight.ok, `a preflight needs no credential: ${preflight.status}`);
 });
 
-testInDocker('deployed as it comes, without the file for local use, every request is refused', async () => {
+testInDocker('without local.env.json and callers, every request is refused', async () => {
   const wiring = JSON.stringify({ TokenFunction: { LIVEKIT_URL: 'wss://x', LIVEKIT_API_KEY: 'k', LIVEKIT_API_SECRET: 'a secret that is long enough' } });
   const file = `${repo}/e2e/.tools/deployed.env.json`;
   writeFileSync(file, wiring);
@@ -120,7 +120,7 @@ testInDocker('deployed as it comes, without the file for local use, every reques
   assert.match(invoked.stderr, /no caller is configured.*add a \[\[caller\]\] and a \[\[rule\]\]/);
 });
 
-/** A new API key, and the member of ROOMPASS_API_KEYS that the command prints for it. */
+/** A new API key, and the entry for ROOMPASS_API_KEYS that the command prints. */
 async function newApiKey(name) {
   const { code, stdout, stderr } = await run(roompass(), ['api-key', name], { env: clean() });
   assert.equal(code, 0, stderr);
@@ -128,7 +128,7 @@ async function newApiKey(name) {
   return { key, stored };
 }
 
-/** `sam local start-api`, and where it listens. */
+/** Starts `sam local start-api` and returns its URL. */
 async function startApi(t, ...args) {
   const port = await freePort();
   const api = start('sam', ['local', 'start-api', '--port', String(port), '--skip-pull-image', '--warm-containers', 'EAGER', ...args, ...x86], { env, cwd: repo });

@@ -1,5 +1,5 @@
-"""Verifies tokens with LiveKit's own Python package: `verify.py KEY SECRET`, a token a line on standard input. Prints a
-JSON array of what the tokens say, and fails at the first that doesn't verify."""
+"""Verifies tokens with LiveKit's Python package: `verify.py KEY SECRET`, with one token per line on standard input.
+Prints the claims as a JSON array. Fails at the first invalid token."""
 
 import json
 import re
@@ -14,7 +14,7 @@ def camel(name):
     return re.sub("_(.)", lambda match: match[1].upper(), name)
 
 
-def said(claims):
+def as_json(claims):
     return {
         "identity": claims.identity,
         "name": claims.name,
@@ -28,4 +28,4 @@ def said(claims):
 
 key, secret = sys.argv[1:]
 verifier = TokenVerifier(key, secret)
-json.dump([said(verifier.verify(line.strip())) for line in sys.stdin if line.strip()], sys.stdout)
+json.dump([as_json(verifier.verify(line.strip())) for line in sys.stdin if line.strip()], sys.stdout)

@@ -1,4 +1,4 @@
-// What a page of an application does with LiveKit's client. The test calls these from outside.
+// An application's page with LiveKit's client. The test calls these functions.
 
 import { Room, RoomEvent, TokenSource, Track } from 'livekit-client';
 
@@ -18,21 +18,21 @@ globalThis.call = {
     return room.name;
   },
   publishCamera: async () => Boolean(await room.localParticipant.setCameraEnabled(true)),
-  /** How others see a participant; nothing while they aren't there. */
+  /** A participant as the others see them, or `undefined` if they haven't joined. */
   seen(identity) {
     const participant = room.remoteParticipants.get(identity);
     return participant && { name: participant.name, metadata: participant.metadata, attributes: participant.attributes };
   },
-  /** How wide and how far along the video is that arrives here. */
+  /** The width and the position of the received video. */
   video: () => ({ width: received.videoWidth, time: received.currentTime }),
 };
 
 globalThis.ask = {
-  /** Asks the endpoint as any script could, and gives what it may read of the answer. */
+  /** Sends a request from a script, and returns the parts of the response that the script can read. */
   async json(endpoint, body) {
     return readable(await fetch(endpoint, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body }));
   },
-  /** The same without a Content-Type, for which a browser sends no preflight. */
+  /** The same without a Content-Type, so the browser sends no preflight. */
   async untyped(endpoint, body) {
     return readable(await fetch(endpoint, { method: 'POST', body: new Blob([body]) }));
   },

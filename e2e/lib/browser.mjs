@@ -6,7 +6,7 @@ import { build } from 'esbuild';
 import { chromium } from 'playwright-core';
 import { e2e } from './programs.mjs';
 
-/** Starts Chromium with a camera that shows a test picture. It connects to the tests' own servers only. */
+/** Starts Chromium with a fake camera. It connects to the tests' own servers only. */
 export const startBrowser = () =>
   chromium.launch({
     executablePath: '/usr/bin/chromium',
@@ -17,7 +17,7 @@ export const startBrowser = () =>
     ],
   });
 
-/** Serves the page from as many origins as asked for: each has a port of its own. */
+/** Serves the page from `count` origins, each on its own port. */
 export async function serveOrigins(count) {
   const bundle = await build({ entryPoints: [`${e2e}/browser/page.mjs`], bundle: true, format: 'esm', write: false });
   const script = bundle.outputFiles[0].text;

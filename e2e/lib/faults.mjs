@@ -1,12 +1,12 @@
-// A proxy in front of a server that injects the faults of networks and servers.
+// A proxy in front of a server, which injects the faults of networks and servers.
 
 import { once } from 'node:events';
 import { createServer, request as ask } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 
 /**
- * Passes requests on to `target` until `fault` is set to one of FAULTS, or to anything of their kind. `calls` has one
- * entry a request: when it came, what for, and over which connection.
+ * Forwards requests to `target`, unless `fault` is set to one of the functions below. `calls` has one entry for each
+ * request: its time, its URL and its connection.
  */
 export async function startProxy(target) {
   const open = new Set();
@@ -17,7 +17,7 @@ export async function startProxy(target) {
     proxy.calls.push({ at: Date.now(), url: request.url, connection: socket.remotePort });
     if (dead.has(socket)) return;
     const { fault } = proxy;
-    const answer = async () => passedOn(proxy.target, request, await buffer(request));
+    const answer = async () => forward(proxy.target, request, await buffer(request));
     try {
       await (fault ? fault(response, answer) : end(response, await answer()));
     } catch (error) {
@@ -35,13 +35,13 @@ export async function startProxy(target) {
   const { port } = server.address();
   return Object.assign(proxy, {
     url: `http://127.0.0.1:${port}`,
-    /** Stops listening, until `comeBack`. */
-    leave: async () => {
+    /** Stops listening until `reopen`. */
+    close: async () => {
       open.forEach((socket) => socket.destroy());
       await new Promise((resolve) => server.close(resolve));
     },
-    comeBack: () => once(server.listen(port, '127.0.0.1'), 'listening'),
-    /** From now on nothing comes of what is sent over the connections that are open, as after a long sleep. */
+    reopen: () => once(server.listen(port, '127.0.0.1'), 'listening'),
+    /** Ignores all further requests on the open connections, as if they were dead after a long sleep. */
     forgetConnections: () => (dead = new Set(open)),
     stop: () => {
       open.forEach((socket) => socket.destroy());
@@ -52,35 +52,35 @@ export async function startProxy(target) {
 
 const JSON_TYPE = { 'Content-Type': 'application/x-amz-json-1.1' };
 
-/** An answer of one's own in place of the server's. */
-export const answers = (status, body, headers = JSON_TYPE) => (response) => response.writeHead(status, headers).end(body);
+/** Responds in place of the server. */
+export const respondWith = (status, body, headers = JSON_TYPE) => (response) => response.writeHead(status, headers).end(body);
 
-/** An error as AWS's services say it. */
-export const awsError = (status, type, message = 'no') => answers(status, JSON.stringify({ __type: type, message }));
+/** An error in the format of AWS's services. */
+export const awsError = (status, type, message = 'no') => respondWith(status, JSON.stringify({ __type: type, message }));
 
-/** A secret whose rotation has begun: its one version is AWSPENDING, and only a request for that stage gets it. */
-export const pendingAlone = (secret) => async (response) => {
+/** A secret whose only version is AWSPENDING: only a request for that stage gets it. */
+export const pendingOnly = (secret) => async (response) => {
   const { VersionStage: stage = 'AWSCURRENT' } = JSON.parse(await buffer(response.req));
   const answer = stage === 'AWSPENDING'
-    ? answers(200, JSON.stringify({ Name: 'x', SecretString: secret, VersionId: 'x', VersionStages: [stage] }))
+    ? respondWith(200, JSON.stringify({ Name: 'x', SecretString: secret, VersionId: 'x', VersionStages: [stage] }))
     : awsError(400, 'ResourceNotFoundException', `Secrets Manager can't find the specified secret value for staging label: ${stage}`);
   answer(response);
 };
 
-/** Says nothing. */
-export const silence = () => {};
+/** Never responds. */
+export const noResponse = () => {};
 
-/** Ends the connection at once. */
+/** Resets the connection. */
 export const reset = (response) => response.socket.resetAndDestroy();
 
-/** Half of the server's answer, and then the connection ends. */
-export const cutOff = async (response, answer) => {
+/** Sends half of the server's response, then resets the connection. */
+export const truncated = async (response, answer) => {
   const { status, headers, body } = await answer();
   response.writeHead(status, { ...headers, 'Content-Length': body.length });
   response.write(body.subarray(0, body.length / 2), () => response.socket.resetAndDestroy());
 };
 
-/** The server's answer, a byte every 100 ms. */
+/** Sends the server's response, one byte every 100 ms. */
 export const drip = async (response, answer) => {
   const { status, headers, body } = await answer();
   response.writeHead(status, { ...headers, 'Content-Length': body.length });
@@ -92,31 +92,31 @@ export const drip = async (response, answer) => {
   response.end();
 };
 
-/** The server's answer, so many milliseconds late. */
-export const late = (milliseconds) => async (response, answer) => {
+/** Sends the server's response after a delay. */
+export const delayed = (milliseconds) => async (response, answer) => {
   const answered = await answer();
   await new Promise((resolve) => setTimeout(resolve, milliseconds));
   end(response, answered);
 };
 
-/** 10 MB that begin as an answer might. */
-export const tenMegabytes = answers(200, `{"keys": [], "SecretString": "${'canary '.repeat(1_500_000)}"}`);
+/** 10 MB that begin like a valid response. */
+export const tenMegabytes = respondWith(200, `{"keys": [], "SecretString": "${'canary '.repeat(1_500_000)}"}`);
 
-/** A fault of the requests for one path alone. */
+/** Applies a fault to the requests for one path only. */
 export const at = (path, fault) => async (response, answer) =>
   response.req.url === path ? fault(response, answer) : end(response, await answer());
 
-/** The server's first answer, for every request, so that it's as fast for a crowd as for one; or a fault of it. */
-export function remembered(fault = async (response, answer) => end(response, await answer())) {
+/** Sends the server's first response to every request, so that the server's speed doesn't matter. */
+export function cached(fault = async (response, answer) => end(response, await answer())) {
   let first;
   return (response, answer) => fault(response, () => (first ??= answer()));
 }
 
 const end = (response, { status, headers, body }) => response.writeHead(status, headers).end(body);
 
-function passedOn(target, { method, url, headers }, body) {
+function forward(target, { method, url, headers }, body) {
   const { promise, resolve, reject } = withResolvers();
-  // The name it was asked under stays, since an issuer says where it is by it.
+  // The `Host` header is kept, because the issuer builds its own URLs from it.
   ask(`${target}${url}`, { method, headers, agent: false }, async (answer) => {
     const { connection, 'transfer-encoding': coding, ...kept } = answer.headers;
     resolve({ status: answer.statusCode, headers: kept, body: await buffer(answer) });

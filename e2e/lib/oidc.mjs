@@ -1,4 +1,4 @@
-// A real OpenID provider, certified software in this very process, that gives programs access tokens for an API.
+// A real OpenID provider (certified software, in this process) that issues access tokens for an API.
 
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
@@ -6,26 +6,26 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { createServer as createSocket } from 'node:net';
 
-// It warns of each thing that only a test may do: the runtime, the memory it keeps tokens in.
+// Hides its warnings about settings for development, such as tokens that are stored in memory.
 const { warn } = console;
 console.warn = (text, ...more) => `${text}`.startsWith('oidc-provider WARNING') || warn(text, ...more);
 const { default: Provider } = await import('oidc-provider');
 
-/** The API that tokens are for, unless another is asked for. */
+/** The default audience of tokens. */
 export const AUDIENCE = 'https://calls.example.com';
 
-/** A key to sign with, private half and all. */
+/** A new signing key as a private JWK. */
 export function newKey(id) {
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   return { ...privateKey.export({ format: 'jwk' }), kid: id, alg: 'RS256', use: 'sig' };
 }
 
 /**
- * Starts a provider. It shows the public halves of `keys` and signs with the one called `signsWith`. `people` are the
- * programs that may ask for tokens, each by its name and with the claims of its own in them. `issuer` is what it calls
- * itself, if that isn't where it listens.
+ * Starts a provider. It publishes the public keys of `keys`, and signs with the key whose ID is `signsWith`. `users`
+ * maps the clients that may request tokens to their claims. `issuer` is the provider's URL if it isn't the one that it
+ * listens on.
  */
-export async function startProvider({ keys, signsWith = keys[0].kid, people, issuer }) {
+export async function startProvider({ keys, signsWith = keys[0].kid, users, issuer }) {
   const calls = {};
   let server = await listening(createServer(), 0);
   const { port } = server.address();
@@ -33,10 +33,10 @@ export async function startProvider({ keys, signsWith = keys[0].kid, people, iss
   const name = issuer ?? url;
 
   const serve = (shown, signing) => {
-    const answer = provider(name, shown, signing, people).callback();
+    const answer = provider(name, shown, signing, users).callback();
     server.on('request', (request, response) => {
       calls[request.url] = (calls[request.url] ?? 0) + 1;
-      // So that no client reuses a connection to the previous server for the next one.
+      // Prevents clients from reusing a connection to the previous server.
       response.setHeader('Connection', 'close');
       answer(request, response);
     });
@@ -50,11 +50,11 @@ export async function startProvider({ keys, signsWith = keys[0].kid, people, iss
   serve(keys, signsWith);
   return {
     issuer: name,
-    /** Where it listens. */
+    /** The URL that it listens on. */
     url,
-    /** How often its key set was asked for. */
-    keySetsGiven: () => calls['/jwks'] ?? 0,
-    /** An access token for one of the people, by the client credentials flow. Without a `resource` it's an opaque one. */
+    /** The number of requests for its key set. */
+    keySetRequests: () => calls['/jwks'] ?? 0,
+    /** An access token for a user, by the client credentials flow. Without a `resource` it is an opaque token. */
     async token(who, { resource = AUDIENCE } = {}) {
       const response = await fetch(`${url}/token`, {
         method: 'POST',
@@ -67,14 +67,14 @@ export async function startProvider({ keys, signsWith = keys[0].kid, people, iss
       return answer.access_token;
     },
     stop,
-    /** Ends it and starts another in its place, as issuers do to change their keys. */
+    /** Restarts the provider with other keys. */
     async restart(changed) {
       await stop();
       server = await listening(createServer(), port);
       serve(changed.keys, changed.signsWith ?? changed.keys[0].kid);
     },
-    /** Ends it, and leaves in its place a server that accepts connections and never responds. */
-    async fallSilent() {
+    /** Replaces the provider with a server that accepts connections and never responds. */
+    async hang() {
       await stop();
       const open = new Set();
       server = await listening(createSocket((socket) => open.add(socket.on('error', () => {}))), port);
@@ -83,17 +83,17 @@ export async function startProvider({ keys, signsWith = keys[0].kid, people, iss
   };
 }
 
-function provider(issuer, keys, signsWith, people) {
+function provider(issuer, keys, signsWith, users) {
   return new Provider(issuer, {
     jwks: { keys },
-    clients: Object.keys(people).map((name) => ({
+    clients: Object.keys(users).map((name) => ({
       client_id: name,
       client_secret: SECRET,
       grant_types: ['client_credentials'],
       redirect_uris: [],
       response_types: [],
     })),
-    extraTokenClaims: (context, token) => people[token.clientId],
+    extraTokenClaims: (context, token) => users[token.clientId],
     features: {
       clientCredentials: { enabled: true },
       devInteractions: { enabled: false },
@@ -117,4 +117,4 @@ async function listening(server, port) {
   return server;
 }
 
-const SECRET = 'what the people of this test share';
+const SECRET = 'the client secret of every user';

@@ -1,4 +1,4 @@
-// Programs that run while a test does: started, waited for, listened to, ended.
+// Starts, stops and waits for programs.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -6,34 +6,34 @@ import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-/** The root of the project, and this part of it. */
+/** The root of the project, and the directory of these tests. */
 export const repo = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
 export const e2e = `${repo}/e2e`;
 
-/** Nothing of this process's environment but where programs are, so that no variable changes what is tested. */
+/** An environment with `PATH` and the given variables only, so that no other variable affects a test. */
 export const clean = (env = {}) => ({ PATH: process.env.PATH, ...env });
 
-/** Starts a program that runs until it's stopped. */
+/** Starts a program that runs until it is stopped. */
 export function start(command, args, { env, cwd } = {}) {
   const { child, kill } = spawned(command, args, { env, cwd, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
-    // Whole lines, so that the two streams don't cut into each other.
+    // By lines, so that the two streams don't mix within a line.
     createInterface(stream).on('line', (line) => (output += `${line}\n`));
   }
   const program = {
     name: command.split('/').at(-1),
     pid: child.pid,
-    /** What it has written so far, to either stream. */
+    /** Its output so far, of both streams. */
     output: () => output,
-    /** Sends a signal to it and all it started. */
+    /** Sends a signal to the program and its child processes. */
     signal: kill,
-    /** The code or signal it ended with, or why it couldn't begin, once that's so. */
+    /** Resolves to its exit code, the signal that ended it, or the error if it could not start. */
     exited: new Promise((resolve) => {
       child.on('error', (error) => resolve(error.message));
       child.on('close', (code, signal) => resolve(code ?? signal));
     }).then((end) => (program.end = end)),
-    /** Ends it and all it started; with violence where it doesn't end when asked to. */
+    /** Stops the program and its child processes, with SIGKILL if the signal doesn't stop them. */
     async stop(signal = 'SIGKILL') {
       kill(signal);
       await until(() => program.end !== undefined, { of: `the end of ${program.name}` }).catch(() => kill('SIGKILL'));
@@ -44,8 +44,8 @@ export function start(command, args, { env, cwd } = {}) {
 }
 
 /**
- * Asks again until `condition` gives something truthy, and gives that; an error it throws means "not yet". Fails when
- * the time is up (in milliseconds), and at once when the `program` that it waits for ends.
+ * Calls `condition` until it returns a truthy value, and returns this value. While `condition` throws, it is called
+ * again. Fails after `within` milliseconds, and immediately if `program` ends.
  */
 export async function until(condition, { of, within = 15_000, every = 25, program } = {}) {
   const deadline = Date.now() + within;
@@ -64,19 +64,19 @@ export async function until(condition, { of, within = 15_000, every = 25, progra
   throw waited(`not in ${within} ms`, cause);
 }
 
-/** Runs a program to its end. `timeout` is in milliseconds. */
+/** Runs a program until it ends. `timeout` is in milliseconds. */
 export async function run(command, args, { env, cwd, input = '', timeout = 60_000 } = {}) {
   const { child, kill } = spawned(command, args, { env, cwd });
   const overdue = setTimeout(() => kill('SIGKILL'), timeout);
   const done = { stdout: '', stderr: '' };
   for (const stream of ['stdout', 'stderr']) child[stream].setEncoding('utf8').on('data', (text) => (done[stream] += text));
-  // A program may end without reading it all.
+  // A program may end before it has read all input.
   child.stdin.on('error', () => {}).end(input);
   const [code, signal] = await once(child, 'close').finally(() => clearTimeout(overdue));
   return { code: code ?? signal, ...done };
 }
 
-/** Ports that nothing listens on. */
+/** Free ports. */
 export async function freePorts(count) {
   const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
   await Promise.all(servers.map((server) => once(server, 'listening')));
@@ -88,8 +88,8 @@ export async function freePorts(count) {
 export const freePort = async () => (await freePorts(1))[0];
 
 /**
- * A program in a group of its own, so that `kill` ends what it starts too. At the latest, it ends when this process
- * does, as when the test runner ends one that hangs.
+ * Starts a program in its own process group, so that `kill` also reaches its child processes. It is killed when this
+ * process exits, for example because the test runner ends a test that hangs.
  */
 function spawned(command, args, options) {
   const child = spawn(command, args, { ...options, detached: true });
@@ -97,7 +97,7 @@ function spawned(command, args, options) {
     try {
       process.kill(-child.pid, signal);
     } catch {
-      // It has ended already, or never began.
+      // It has already ended, or could not start.
     }
   };
   running.add(kill);

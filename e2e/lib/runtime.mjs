@@ -1,5 +1,5 @@
-// Lambda's Runtime API, one a process, so that a test says when a process starts, what it's asked and when it's frozen.
-// AWS's own emulator is in services.mjs; it runs one function, one request after the other.
+// Lambda's Runtime API, one for each process, so that a test controls when a process starts, is invoked and is frozen.
+// AWS's own emulator is in services.mjs. It runs one function, and one request at a time.
 
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
@@ -11,16 +11,16 @@ import { REGION, account, bootstrap, httpAnswer } from './services.mjs';
 import { clean, start, until } from './programs.mjs';
 
 /**
- * Starts the `roompass-lambda` function as one environment of Lambda's. An invocation waits until it asks for one. One
- * that is `held` is stopped before its first instruction, until it's thawed.
+ * Starts the `roompass-lambda` function as one Lambda environment. Invocations are queued until the function requests
+ * them. With `held`, the process is stopped before its first instruction, until `thaw`.
  */
 export async function startProcess(env = {}, { held = false } = {}) {
   const waiting = [];
-  const asking = [];
+  const polls = [];
   const running = new Map();
   const next = () => {
-    while (waiting.length && asking.length) {
-      const [invocation, response] = [waiting.shift(), asking.shift()];
+    while (waiting.length && polls.length) {
+      const [invocation, response] = [waiting.shift(), polls.shift()];
       running.set(invocation.id, invocation);
       response.writeHead(200, {
         'Content-Type': 'application/json',
@@ -37,7 +37,7 @@ export async function startProcess(env = {}, { held = false } = {}) {
     const [, , , , id, outcome] = request.url.split('/');
     if (id === 'next') {
       started();
-      asking.push(response);
+      polls.push(response);
       next();
       return;
     }
@@ -63,9 +63,9 @@ export async function startProcess(env = {}, { held = false } = {}) {
   if (held) await until(() => /^State:\tT/m.test(status()), { of: 'a process to be stopped', program });
   const { stop } = program;
   return Object.assign(program, {
-    /** Once it has started, and asks for its first invocation. */
+    /** Resolves when the function has started and requests its first invocation. */
     ready,
-    /** What the function answers to an event, or to the text of one, and in `took` after how many milliseconds. */
+    /** The function's response to an event or to its JSON text, and the time in milliseconds as `took`. */
     invoke: async (event) => {
       const began = performance.now();
       const json = typeof event === 'string' ? event : JSON.stringify(event);
@@ -74,15 +74,15 @@ export async function startProcess(env = {}, { held = false } = {}) {
       const answer = await answered.catch((reason) => assert.fail(`no answer: ${reason}\n${program.output()}`));
       return { ...httpAnswer(JSON.parse(answer)), took: performance.now() - began };
     },
-    /** As Lambda does between requests; and as it does with the next one. */
+    /** Lambda freezes a process after a request, and thaws it for the next one. */
     freeze: () => program.signal('SIGSTOP'),
     thaw: () => program.signal('SIGCONT'),
-    /** How much memory it has, and the most it ever had, in bytes. */
+    /** Its current and its highest memory use, in bytes. */
     memory: () => {
       const [now, most] = ['VmRSS', 'VmHWM'].map((name) => 1024 * status().match(`${name}:\\s+(\\d+) kB`)[1]);
       return { now, most };
     },
-    /** Its log lines so far, each one JSON object. */
+    /** Its log lines so far, parsed from JSON. */
     log: () => program.output().split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line)),
     stop: async () => {
       await stop();

@@ -1,13 +1,13 @@
-// The real parts: Roompass itself, a LiveKit server, an emulated Secrets Manager, and Lambda's runtime.
+// The services that the tests use: Roompass, a LiveKit server, an emulated Secrets Manager, and Lambda's runtime.
 
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { clean, e2e, freePort, freePorts, repo, start, until } from './programs.mjs';
 
-/** LiveKit's development key pair, which `server --dev` trusts and `roompass` signs with by default. */
+/** LiveKit's development key pair, which `server --dev` accepts and `roompass` signs with by default. */
 export const DEVELOPMENT_KEYS = { key: 'devkey', secret: 'secret' };
 
-/** The `roompass` command: `url` is where it listens, `endpoint` where it returns tokens. */
+/** Starts the `roompass` command. `url` is its base URL, `endpoint` its token endpoint. */
 export async function startRoompass(env = {}) {
   const program = start(roompass(), ['--listen', '127.0.0.1:0'], { env: clean(env) });
   const url = await ready(program, () => program.output().match(/listening on (http:\S+)/)?.[1]);
@@ -15,7 +15,7 @@ export async function startRoompass(env = {}) {
   return Object.assign(program, { url, endpoint: `${url}/getToken` });
 }
 
-/** A LiveKit server with the development keys, on ports of its own. `url` is for clients, `http` for its HTTP API. */
+/** Starts a LiveKit server with the development keys on free ports. `url` is for clients, `http` for its HTTP API. */
 export async function startLiveKit() {
   const [port, tcp, udp] = await freePorts(3);
   const config = `port: ${port}\nrtc:\n  tcp_port: ${tcp}\n  udp_port: ${udp}\n  enable_loopback_candidate: true\n`;
@@ -27,12 +27,12 @@ export async function startLiveKit() {
   return Object.assign(program, { http, url: `ws://127.0.0.1:${port}` });
 }
 
-/** moto's Secrets Manager, which speaks AWS's own protocol. */
+/** Starts moto's Secrets Manager, which implements AWS's protocol. */
 export async function startSecretsManager() {
   const port = await freePort();
   const program = start(`${e2e}/.tools/python/bin/moto_server`, ['-H', '127.0.0.1', '-p', `${port}`], { env: clean() });
   const url = `http://127.0.0.1:${port}`;
-  // It takes seconds to load on a busy machine.
+  // Loading takes seconds on a busy machine.
   await ready(program, async () => (await fetch(`${url}/moto-api/`)).ok, { within: 60_000, every: 100 });
   const call = async (action, body) => {
     const response = await fetch(url, {
@@ -40,7 +40,7 @@ export async function startSecretsManager() {
       headers: {
         'Content-Type': 'application/x-amz-json-1.1',
         'X-Amz-Target': `secretsmanager.${action}`,
-        // moto tells the service by the credential's scope, and checks no signature.
+        // moto finds the service by the credential's scope, and does not check the signature.
         Authorization: `AWS4-HMAC-SHA256 Credential=test/20260101/${REGION}/secretsmanager/aws4_request, SignedHeaders=host, Signature=0`,
       },
       body: JSON.stringify(body),
@@ -51,7 +51,7 @@ export async function startSecretsManager() {
   return Object.assign(program, {
     url,
     create: (name, text) => call('CreateSecret', { Name: name, SecretString: text }),
-    /** Gives it a new version: the current one, unless it's said to be at another stage. */
+    /** Adds a version, at AWSCURRENT unless another stage is given. */
     update: (name, text, stage = 'AWSCURRENT') => call('PutSecretValue', { SecretId: name, SecretString: text, VersionStages: [stage] }),
     /** Moves AWSCURRENT from one version to another. */
     makeCurrent: (name, to, from) =>
@@ -64,34 +64,34 @@ export async function startSecretsManager() {
 }
 
 /**
- * The `roompass-lambda` function under Lambda's runtime interface emulator, as AWS runs it. The emulator starts the
- * function at the first invocation.
+ * Starts the `roompass-lambda` function under Lambda's runtime interface emulator. The emulator starts the function at
+ * the first invocation.
  */
 export async function startFunction(env = {}) {
   const [invocations, runtime] = await freePorts(2);
   const addresses = ['--runtime-interface-emulator-address', `127.0.0.1:${invocations}`, '--runtime-api-address', `127.0.0.1:${runtime}`];
   const program = start(emulator(), ['--log-level', 'debug', ...addresses, bootstrap()], { env: clean({ ...account, ...env }) });
   const url = `http://127.0.0.1:${invocations}`;
-  // Any answer at all: the emulator has no path for this.
+  // Any response means that the emulator is up. It has no route for health checks.
   await ready(program, () => fetch(url));
   return Object.assign(program, {
-    /** What the function answers to an event: its status, its headers, and its body read as JSON if it has one. */
+    /** The function's response to an event: its status, its headers, and its body parsed as JSON if it has one. */
     invoke: async (event) => {
       const path = '/2015-03-31/functions/function/invocations';
       const response = await fetch(url + path, { method: 'POST', body: JSON.stringify(event) });
       return httpAnswer(JSON.parse(await response.text()));
     },
-    /** The function's own log lines so far, each one JSON object. */
+    /** The function's log lines so far, parsed from JSON. */
     log: () => program.output().split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line)),
-    /** How long each of its init phases took, in milliseconds. */
+    /** The duration of each init phase, in milliseconds. */
     inits: () => [...program.output().matchAll(/INIT REPORT\(durationMs: ([\d.]+)/g)].map(([, duration]) => Number(duration)),
   });
 }
 
-/** The function's own program, without the emulator. */
+/** Starts the function's program without the emulator. */
 export const startBootstrap = (env) => start(bootstrap(), [], { env: clean(env) });
 
-/** An answer of the function's: its status, its headers, and its body read as JSON if it has one. */
+/** A response of the function: its status, its headers, and its body parsed as JSON if it has one. */
 export function httpAnswer(answer) {
   assert.ok(answer.statusCode, `an HTTP answer, not ${JSON.stringify(answer)}`);
   assert.equal(answer.isBase64Encoded, false);
@@ -105,7 +105,7 @@ export function httpAnswer(answer) {
 
 export const REGION = 'eu-central-1';
 
-/** What the function finds of an AWS account in its environment. */
+/** The function's environment variables for the AWS account. */
 export const account = {
   AWS_REGION: REGION,
   AWS_ACCESS_KEY_ID: 'test',
@@ -113,22 +113,22 @@ export const account = {
   AWS_EC2_METADATA_DISABLED: 'true',
 };
 
-/** The command. */
+/** The path of the `roompass` command. */
 export const roompass = () => process.env.ROOMPASS_BIN || `${repo}/target/debug/roompass`;
 
-/** The function's program. */
+/** The path of the function's program. */
 export const bootstrap = () => process.env.ROOMPASS_BOOTSTRAP || `${repo}/target/lambda/roompass-lambda/bootstrap`;
 
-/** AWS's emulator ships inside the SAM command line. */
+/** The path of AWS's emulator, a part of the SAM CLI. */
 function emulator() {
   const [version] = readdirSync(`${e2e}/.tools/python/lib`);
   return `${e2e}/.tools/python/lib/${version}/site-packages/samcli/local/rapid/aws-lambda-rie-x86_64`;
 }
 
-/** Waits for a program's sign that it's up; a program that gives none doesn't stay. */
-async function ready(program, sign, options) {
+/** Waits until `isUp` returns a truthy value. Stops the program if it doesn't. */
+async function ready(program, isUp, options) {
   try {
-    return await until(sign, { of: `${program.name} to be up`, program, ...options });
+    return await until(isUp, { of: `${program.name} to be up`, program, ...options });
   } catch (error) {
     await program.stop();
     throw error;

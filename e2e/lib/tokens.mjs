@@ -1,4 +1,4 @@
-// What a token says, by two of LiveKit's own verifiers; and tokens that none of them may accept.
+// Reads tokens with two of LiveKit's verifiers, and makes invalid tokens.
 
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
@@ -6,7 +6,7 @@ import { TokenVerifier } from 'livekit-server-sdk';
 import { clean, e2e, run } from './programs.mjs';
 import { DEVELOPMENT_KEYS } from './services.mjs';
 
-/** The claims of a token, once LiveKit's packages for Node and for Python both verified it and read the same in it. */
+/** A token's claims, after LiveKit's packages for Node and Python have both verified it and read the same claims. */
 export async function verified(token, key, secret) {
   const claims = await new TokenVerifier(key, secret).verify(token);
   const python = await run(`${e2e}/.tools/python/bin/python`, [`${e2e}/verify.py`, key, secret], { env: clean(), input: token });
@@ -18,7 +18,7 @@ export async function verified(token, key, secret) {
     metadata: claims.metadata ?? '',
     attributes: claims.attributes ?? {},
     kind: claims.kind ?? '',
-    // The Python package fills in LiveKit's defaults.
+    // The Python package adds LiveKit's defaults.
     video: { canPublish: true, canSubscribe: true, canPublishData: true, ...claims.video },
     roomConfig: claims.roomConfig ?? null,
   };
@@ -26,8 +26,8 @@ export async function verified(token, key, secret) {
   return claims;
 }
 
-/** Asserts that a token has exactly these claims apart from its times, and is valid for ten minutes from now. */
-export async function assertSays(token, expected, keys = DEVELOPMENT_KEYS) {
+/** Asserts that a token has exactly these claims and its times, and is valid for ten minutes from now. */
+export async function assertClaims(token, expected, keys = DEVELOPMENT_KEYS) {
   const { exp, nbf, ...claims } = await verified(token, keys.key, keys.secret);
   assert.deepEqual(claims, { iss: keys.key, ...expected });
   assert.equal(exp - nbf, 600, 'lasts ten minutes');
@@ -36,16 +36,16 @@ export async function assertSays(token, expected, keys = DEVELOPMENT_KEYS) {
   return claims;
 }
 
-/** A token's claims, unverified. */
+/** A token's claims, without verification. */
 export const payload = (token) => JSON.parse(Buffer.from(token.split('.')[1], 'base64url'));
 
-/** The same token with other claims, and the signature it had. */
+/** The same token with other claims and its old signature. */
 export function withClaims(token, claims) {
   const [header, , signature] = token.split('.');
   return [header, encoded(claims), signature].join('.');
 }
 
-/** The same token with one bit of its signature turned. */
+/** The same token with one bit of its signature flipped. */
 export function withAnotherSignature(token) {
   const [header, body, signature] = token.split('.');
   const bytes = Buffer.from(signature, 'base64url');
@@ -53,7 +53,7 @@ export function withAnotherSignature(token) {
   return [header, body, bytes.toString('base64url')].join('.');
 }
 
-/** A token with a token's header and other claims, signed with the right secret. */
+/** A token with the same header and other claims, signed with the correct secret. */
 export function signed(token, claims, { secret } = DEVELOPMENT_KEYS) {
   const unsigned = `${token.split('.')[0]}.${encoded(claims)}`;
   return `${unsigned}.${createHmac('sha256', secret).update(unsigned).digest('base64url')}`;

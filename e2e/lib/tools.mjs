@@ -1,11 +1,11 @@
-// Tools that a machine may lack: the tests that need one are skipped there, and fail in CI.
+// Optional tools: if one is missing, the tests that need it are skipped, and fail in CI.
 
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { e2e } from './programs.mjs';
 
-/** `test`, for tests that need a tool of e2e/setup's. */
+/** `test`, for tests that need an optional tool of e2e/setup. */
 export function testWith(tool) {
   const missing = `${e2e}/.tools/missing/${tool}`;
   if (!existsSync(missing)) return test;

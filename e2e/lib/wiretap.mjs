@@ -1,20 +1,20 @@
-// Stands between a client and an endpoint, and remembers what each said.
+// A proxy between a client and an endpoint that records requests and responses.
 
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { text } from 'node:stream/consumers';
 
-/** Passes everything on to `target`. `exchanges` holds each request and its answer, in order. */
+/** Forwards every request to `target`. `exchanges` has each request with its response, in order. */
 export async function startWiretap(target) {
   const exchanges = [];
   const server = createServer(async (request, response) => {
-    const asked = { method: request.method, headers: request.headers, body: await text(request) };
+    const sent = { method: request.method, headers: request.headers, body: await text(request) };
     const { 'content-type': type = '' } = request.headers;
-    const answer = await fetch(target, { method: request.method, headers: { 'Content-Type': type }, body: asked.body });
-    const answered = { status: answer.status, headers: Object.fromEntries(answer.headers), body: await answer.text() };
-    exchanges.push({ asked, answered });
-    response.writeHead(answered.status, { 'Content-Type': answered.headers['content-type'] });
-    response.end(answered.body);
+    const answer = await fetch(target, { method: request.method, headers: { 'Content-Type': type }, body: sent.body });
+    const received = { status: answer.status, headers: Object.fromEntries(answer.headers), body: await answer.text() };
+    exchanges.push({ request: sent, response: received });
+    response.writeHead(received.status, { 'Content-Type': received.headers['content-type'] });
+    response.end(received.body);
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   return {

@@ -1,5 +1,5 @@
-//! Asks a token endpoint through LiveKit's own Rust client: `rust-client URL OPTIONS`, where the options are a JSON
-//! object by the names of the client's own setters. Prints the answer as the client read it.
+//! Requests a token with LiveKit's Rust client: `rust-client URL OPTIONS`. OPTIONS is a JSON object, named like the
+//! client's setters. Prints the response as the client parsed it.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -36,7 +36,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Sets what is given and nothing else.
+/// Sets the given options only.
 fn fetch_options(given: Options) -> TokenSourceFetchOptions {
     let mut options = TokenSourceFetchOptions::new();
     if let Some(value) = given.room_name {
