@@ -1,8 +1,8 @@
-//! A request in Agora's dialect: whatever stands in its path, query and body, it's refused, or asks for one channel as
-//! one user, and so does the token that it's given: no wildcard, no name that was changed, nothing without expiry.
+//! A request of Agora's dialect with any path, query and body is either refused, or gets a token for exactly the
+//! requested channel and user: without a wildcard, without a changed name, and with an expiry.
 //!
-//! The first byte chooses the route and the second the options. A text follows: the path's parameters with slashes
-//! between them, a question mark, the query, a line's end, the body.
+//! The first byte selects the route, the second the options. The rest is text: the path parameters with slashes between
+//! them, `?`, the query, a line feed, and the body.
 
 #![no_main]
 
@@ -41,7 +41,7 @@ fuzz_target!(|input: &[u8]| {
     let part =
         |name: &'static str| if name.starts_with('{') { parts.next().unwrap_or_default() } else { name };
     let path = route.path.split('/').map(part).collect::<Vec<_>>().join("/");
-    // A part that is empty makes it the path of another route, or of none.
+    // With an empty part, the path belongs to another route or to none.
     let Found::Token(row, route, parameters) = ROUTES.find(&route.method, &path) else { return };
     if !parameters.are_utf8() {
         return;
@@ -71,10 +71,10 @@ fuzz_target!(|input: &[u8]| {
     }
 });
 
-/// What was asked for, as another reader sees it.
+/// The request as a second, independent parser reads it.
 struct Asked {
     channel: String,
-    /// The user of the channel, and the one that logs in, where that is another.
+    /// The user of the channel, and the user of the login if it is a different one.
     users: Vec<String>,
     publishes: bool,
     seconds: Option<u64>,
@@ -83,7 +83,7 @@ struct Asked {
 impl Asked {
     fn read(path: &HashMap<String, String>, query: &str, body: &[u8]) -> Self {
         if path.is_empty() {
-            let said: Value = serde_json::from_slice(body).expect("what was read is JSON");
+            let said: Value = serde_json::from_slice(body).expect("an accepted body is JSON");
             let user = match &said["uid"] {
                 Value::String(text) => text.clone(),
                 number => number.to_string(),
@@ -105,13 +105,15 @@ impl Asked {
         }
     }
 
-    /// That a policy which is open to all gives exactly this, and the token says so.
+    /// Asserts that an open policy grants exactly this request, and that the token matches it.
     fn must_be_given(&self, asks: &[(&str, Ask)], settings: &Settings) {
         let passes: Vec<_> = asks.iter().map(|(_, ask)| self.pass(ask)).collect();
         let token = mint::token(&passes, Provider::Agora, &signing_keys(), settings, &at(NOW));
-        let token = token.expect("what was read can be signed");
-        let Ok(Inspected::Agora(token)) = inspect::read(token.expose()) else { panic!("it's no token") };
-        self.must_be_said(&token);
+        let token = token.expect("an accepted request can be signed");
+        let Ok(Inspected::Agora(token)) = inspect::read(token.expose()) else {
+            panic!("the token can't be read")
+        };
+        self.must_match(&token);
     }
 
     fn pass(&self, ask: &Ask) -> Pass {
@@ -125,16 +127,16 @@ impl Asked {
             Ask::Login(ask) => self.must_last(ask.ttl),
         }
         let decision = POLICY.decide(&Caller::anonymous("anyone"), ask.clone(), &at(NOW));
-        decision.outcome.expect("everything is open")
+        decision.outcome.expect("the policy allows everything")
     }
 
     fn must_last(&self, ttl: Option<Ttl>) {
         assert_eq!(ttl.map(|ttl| ttl.duration().as_secs()), self.seconds);
     }
 
-    fn must_be_said(&self, token: &AgoraToken) {
+    fn must_match(&self, token: &AgoraToken) {
         assert_eq!((token.app_id.as_str(), token.issued), (APP_ID, NOW));
-        let lasts = token.ends.expect("it ends") - NOW;
+        let lasts = token.ends.expect("the token has an expiry") - NOW;
         assert_eq!(lasts, self.seconds.unwrap_or(3_600));
         assert!((1..=86_400).contains(&lasts));
         assert!(!token.services.is_empty());
@@ -156,7 +158,7 @@ impl Asked {
     }
 
     fn is_the_user(&self, service: &AgoraService) -> bool {
-        let name = service.user.as_ref().expect("it has users");
+        let name = service.user.as_ref().expect("the service has a user");
         let means_anyone =
             |user: &str| is_wildcard(user) || user.bytes().all(|byte| matches!(byte, b'0' | b' '));
         let user = if service.name() == "rtc" { self.users.first() } else { self.users.last() };
@@ -164,7 +166,7 @@ impl Asked {
     }
 }
 
-/// A 006 token holds a checksum alone.
+/// A 006 token contains only a checksum of the name.
 fn is(name: &Name, asked: &str) -> bool {
     match name {
         Name::Known(name) => name == asked,
@@ -182,7 +184,7 @@ fn crc32(bytes: &[u8]) -> u32 {
     })
 }
 
-/// A parameter as the router decodes it.
+/// A path parameter, decoded like the router does.
 fn decoded(part: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = part.as_bytes();
@@ -204,7 +206,7 @@ fn decoded(part: &str) -> String {
 }
 
 static POLICY: LazyLock<Policy> = LazyLock::new(|| {
-    let config = Config::parse(OPEN, "open.toml").expect("it's valid");
+    let config = Config::parse(OPEN, "open.toml").expect("a valid policy");
     config.policy
 });
 

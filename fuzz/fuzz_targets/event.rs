@@ -1,7 +1,8 @@
-//! A whole Lambda event, any part of it written by a client or by anyone who may call the function: it's answered
-//! whole, never with a failure of ours, and what is minted opens one room for one person.
+//! A whole Lambda event with any content gets a complete response and never a 5xx status. Each issued token is for one
+//! room and one identity.
 //!
-//! The first byte chooses a sample event, which the rest changes; `{` and what isn't UTF-8 aside, it's the event's text.
+//! The first byte selects a sample event, and the rest changes it. An input that starts like a JSON value is
+//! the event's text.
 
 #![no_main]
 
@@ -31,13 +32,13 @@ fuzz_target!(|input: &[u8]| {
     let Some(event) = event else { return };
     let mut context = Context::default();
     context.request_id = "8476a536-e9f4-11e8-9739-2dfe598c3fcd".into();
-    let router = if event.get().contains("\"authorizer\"") { VOUCHED.clone() } else { SERVICE.clone() };
+    let router = if event.get().contains("\"authorizer\"") { GATEWAY.clone() } else { SERVICE.clone() };
     let Ok(answer) = wait_for(roompass::lambda::answer(router, LambdaEvent { payload: event, context }));
-    must_be_whole(&serde_json::to_value(answer).expect("it's JSON"));
+    must_be_whole(&serde_json::to_value(answer).expect("the response is JSON"));
 });
 
 fn must_be_whole(answer: &Value) {
-    let status = answer["statusCode"].as_u64().expect("it has a status");
+    let status = answer["statusCode"].as_u64().expect("the response has a status");
     assert!(matches!(status, 200 | 201 | 204 | 400..=499), "{answer}");
     let header = |name: &str| {
         let one = answer["headers"].get(name).or_else(|| answer["multiValueHeaders"][name].get(0));
@@ -52,21 +53,21 @@ fn must_be_whole(answer: &Value) {
         assert!(!header("x-error-code").is_empty() && !body.contains("eyJ"), "{answer}");
     }
     let json = if header("content-type").contains("json") && !body.is_empty() {
-        serde_json::from_str(body).expect("it's the JSON that it's said to be")
+        serde_json::from_str(body).expect("a JSON body")
     } else {
         json!(body)
     };
     must_open_one_room(&json, &answer["headers"]);
 }
 
-/// Each token in an answer.
+/// Asserts that each token in a response is for one room and one identity.
 fn must_open_one_room(body: &Value, answer: &Value) {
     match body {
         Value::Object(members) => members.values().for_each(|value| must_open_one_room(value, answer)),
         Value::String(text) if text.starts_with("eyJ") => {
             let claims = text.split('.').nth(1).and_then(|claims| BASE64_URL_SAFE_NO_PAD.decode(claims).ok());
             let claims: Value =
-                serde_json::from_slice(&claims.expect("it's a token")).expect("it has claims");
+                serde_json::from_slice(&claims.expect("a token")).expect("the token has claims");
             assert!(
                 claims["video"]["room"].as_str().is_some_and(|room| !room.is_empty()),
                 "{claims} {answer}"
@@ -75,7 +76,9 @@ fn must_open_one_room(body: &Value, answer: &Value) {
             assert!(claims["exp"].as_u64() > claims["nbf"].as_u64(), "{claims}");
         }
         Value::String(text) if text.starts_with("007eJ") => {
-            let Ok(Inspected::Agora(token)) = inspect::read(text) else { panic!("it's no token: {text}") };
+            let Ok(Inspected::Agora(token)) = inspect::read(text) else {
+                panic!("the token can't be read: {text}")
+            };
             for service in token.services {
                 assert!(service.channel.is_none_or(|channel| !channel.is_any_channel()));
                 assert!(service.user.is_some_and(|user| !user.is_any_user()));
@@ -86,7 +89,7 @@ fn must_open_one_room(body: &Value, answer: &Value) {
     }
 }
 
-/// A sample with some of it changed.
+/// A sample event with some changes.
 fn changed(sample: usize, bytes: &mut Unstructured<'_>) -> Result<Value> {
     let mut event = SAMPLES[sample % SAMPLES.len()].clone();
     for _ in 0..bytes.int_in_range(0..=4)? {
@@ -99,7 +102,7 @@ fn changed(sample: usize, bytes: &mut Unstructured<'_>) -> Result<Value> {
             _ => value(bytes, &WORDS, 3)?,
         };
         match event.pointer_mut(&place) {
-            // Sometimes one more member in its place.
+            // Sometimes adds a member instead.
             Some(Value::Object(members)) if bytes.ratio(2, 3)? => {
                 let name =
                     if bytes.ratio(1, 8)? { bytes.arbitrary()? } else { (*bytes.choose(&WORDS)?).to_owned() };
@@ -132,7 +135,7 @@ fn body(bytes: &mut Unstructured<'_>) -> Result<Value> {
     })
 }
 
-/// The places in an event that a change may go to.
+/// The paths in an event that can be changed.
 fn places(value: &Value, at: &str, found: &mut Vec<String>) {
     found.push(at.to_owned());
     if let Value::Object(members) = value {
@@ -145,14 +148,14 @@ fn places(value: &Value, at: &str, found: &mut Vec<String>) {
 fn service(callers: &str) -> Router {
     let dialects = r#"["standard", "sandbox", "token-server", "quickstart", "openvidu", "agora"]"#;
     let text = format!("dialects = {dialects}\nsandbox.ids = [\"s\"]\ncors.origins = [\"*\"]\n{callers}");
-    router(Config::parse(&text, "fuzz.toml").expect("it's valid"), keys(), surroundings)
+    router(Config::parse(&text, "fuzz.toml").expect("a valid policy"), keys(), surroundings)
 }
 
-/// Open to all.
+/// A policy that is open to all callers.
 static SERVICE: LazyLock<Router> = LazyLock::new(|| service(OPEN));
 
-/// Open to whom a gateway has vouched for, by what it says of them.
-static VOUCHED: LazyLock<Router> = LazyLock::new(|| {
+/// A policy for callers that a gateway has verified.
+static GATEWAY: LazyLock<Router> = LazyLock::new(|| {
     let vias = ["jwt", "lambda", "iam", "cognito"];
     let callers = vias
         .map(|via| format!("[[caller]]\nname = \"{via}\"\nkind = \"gateway\"\nvia = \"{via}\"\n"))

@@ -1,8 +1,8 @@
-//! A token from any source is read, or refused. What is read of a JWT is what its parts hold, and what is
-//! read of Agora's can be written again, to the same bytes.
+//! Any token is either parsed or refused. The parsed content of a JWT equals its parts. The parsed content of an Agora
+//! token can be written again, with the same bytes.
 //!
-//! The first byte says what the rest is: `=` a whole text, `7` what a 007 token packs, `z` a 007 token as it's packed,
-//! `6` a 006 token's content, `j` a JWT's header, claims and signature, a line each.
+//! The first byte selects the format of the rest: `=` any text, `7` the content of a 007 token, `z` the compressed
+//! content of a 007 token, `6` the content of a 006 token, `j` a JWT's header, claims and signature, each on its own line.
 
 #![no_main]
 
@@ -38,7 +38,7 @@ fuzz_target!(|input: &[u8]| {
     }
 });
 
-/// A string that is read, or refused in one line that doesn't show it.
+/// Asserts that a string is parsed, or refused in one line that doesn't contain it.
 fn must_be_read_or_refused(text: &str) -> Option<Inspected> {
     match read(text) {
         Ok(token) => Some(token),
@@ -69,16 +69,17 @@ fn agora(text: &str) -> Option<AgoraToken> {
             }
             Some(token)
         }
-        Inspected::Jwt(_) => panic!("it begins with a version"),
+        Inspected::Jwt(_) => panic!("the input begins with an Agora version"),
     }
 }
 
-/// Whether its spaces are all of one kind.
+/// Whether the only white space that the name can contain is ASCII.
 fn is_plain(name: &Name) -> bool {
     matches!(name, Name::Known(name) if name.is_ascii())
 }
 
-/// A 007 token's content: read, written, it's the same; where it says more than it needs to, it reads as the same.
+/// Asserts that the content of a 007 token is the same after it is parsed and written. If the input has redundant
+/// bytes, the parsed content is the same.
 fn must_be_written_again(token: &AgoraToken, content: &[u8]) {
     let written = written(token, &content[..34]);
     if token.services.iter().all(|service| service.permissions.is_empty() && service.name() != "rtm2") {
@@ -90,8 +91,8 @@ fn must_be_written_again(token: &AgoraToken, content: &[u8]) {
 
 fn written(token: &AgoraToken, signature: &[u8]) -> Vec<u8> {
     let seconds =
-        |end: u64, since: u64| u32::try_from(end - since).expect("it was read from 32 bits").to_le_bytes();
-    let count = |count: usize| u16::try_from(count).expect("it was read from 16 bits").to_le_bytes();
+        |end: u64, since: u64| u32::try_from(end - since).expect("parsed from 32 bits").to_le_bytes();
+    let count = |count: usize| u16::try_from(count).expect("parsed from 16 bits").to_le_bytes();
     let mut out = signature.to_vec();
     let put = |out: &mut Vec<u8>, text: &str| {
         out.extend(count(text.len()));
@@ -128,7 +129,7 @@ fn written(token: &AgoraToken, signature: &[u8]) -> Vec<u8> {
     out
 }
 
-/// A 006 token's fields stand at known places.
+/// Asserts that the fields of a 006 token are at their known offsets.
 fn must_be_006(token: &AgoraToken, content: &[u8]) {
     let at = |place: usize| u32::from_le_bytes([0, 1, 2, 3].map(|byte| content[place + byte]));
     assert_eq!((token.version, token.app_id.as_str()), ("006", APP_ID));
@@ -145,11 +146,11 @@ fn must_be_a_jwt(parts: &[u8]) {
     let parts = [lines.next(), lines.next(), lines.next()].map(Option::unwrap_or_default);
     let text = parts.map(|part| BASE64_URL_SAFE_NO_PAD.encode(part)).join(".");
     let Some(token) = must_be_read_or_refused(&text) else { return };
-    let Inspected::Jwt(token) = token else { panic!("it has dots") };
+    let Inspected::Jwt(token) = token else { panic!("the input is a JWT") };
     let object =
-        |part: &[u8]| serde_json::from_slice::<Map<String, Value>>(part).expect("what was read is JSON");
+        |part: &[u8]| serde_json::from_slice::<Map<String, Value>>(part).expect("an accepted part is JSON");
     assert_eq!(token.claims, object(parts[1]));
-    let algorithm = object(parts[0])["alg"].as_str().expect("it names an algorithm").to_owned();
+    let algorithm = object(parts[0])["alg"].as_str().expect("the header has an algorithm").to_owned();
     assert!(algorithm != "none" && !parts[2].is_empty());
     for claim in ["exp", "nbf", "iat"] {
         let _ = token.time(claim);
@@ -157,7 +158,7 @@ fn must_be_a_jwt(parts: &[u8]) {
     let _ = token.is_for_livekit();
 }
 
-/// zlib without compression: one stored block.
+/// zlib without compression, as one stored block.
 fn packed(content: &[u8]) -> Vec<u8> {
     let size = u16::try_from(content.len()).expect("one block holds it");
     let (a, b) = content.iter().fold((1_u32, 0_u32), |(a, b), byte| {

@@ -1,9 +1,8 @@
-//! Whatever stands in a request's headers, a caller is known only by a token that was signed with the issuer's key and
-//! says what the configuration asks of it, or by a key that is kept. Whether the secret signed it is checked here by
-//! another implementation.
+//! With any request headers, a caller is authenticated only by a token with the issuer's signature and valid claims, or
+//! by a configured API key. A second implementation checks signatures by a shared secret.
 //!
-//! The first byte is how the rest is presented (`Shown`), the second whether it's a string, with a token's header in
-//! its first line and its claims in the second, or good ones are changed by it.
+//! The first byte selects how the rest is presented (`Shown`). The second selects whether the rest is a token's header
+//! and claims, each on its own line, or changes to a valid token.
 
 #![no_main]
 
@@ -52,26 +51,26 @@ fuzz_target!(|input: &[u8]| {
     }
 });
 
-/// What is shown.
+/// How a credential is presented.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Shown {
     /// Any text in `Authorization`.
     Text,
-    /// A token, signed with the secret that is shared.
+    /// A token, signed with the shared secret.
     BySecret,
-    /// With something near it.
+    /// A token, signed with a similar secret.
     ByNearSecret,
-    /// As with a secret, with the public key of the other issuer.
+    /// A token, signed with the other issuer's public key as the secret.
     ByPublicKey,
     /// A token, signed with the key of the issuer that has a key set.
     ByKey,
-    /// With another key.
+    /// A token, signed with another key.
     ByOtherKey,
-    /// Without a signature.
+    /// A token without a signature.
     Unsigned,
-    /// Signed with the secret, and a bit of it changed.
+    /// A token, signed with the shared secret, with one bit changed.
     Changed,
-    /// Signed with the key, and a bit of it changed.
+    /// A token, signed with the issuer's key, with one bit changed.
     ChangedByKey,
     /// Any text in `X-API-Key`.
     Key,
@@ -131,13 +130,13 @@ fn good_claims(shown: Shown) -> Value {
     json!({"iss": issuer, "aud": "calls", "sub": "ada", "exp": NOW + 600, "iat": NOW})
 }
 
-/// A token with nothing wrong in it.
+/// A valid header and valid claims.
 fn is_plainly_good(shown: Shown, form: u8, rest: &[u8]) -> bool {
     let good = format!("{}\n{}", good_header(shown), good_claims(shown));
     matches!(shown, Shown::BySecret | Shown::ByKey) && is_text(form) && rest == good.as_bytes()
 }
 
-/// Who signs, and who verifies.
+/// The issuers' keys, and the verifier.
 struct Issuer {
     callers: Callers,
     keys: Keys,
@@ -150,7 +149,7 @@ impl Issuer {
     fn token(&self, shown: Shown, header: &[u8], claims: &[u8], rest: &[u8]) -> String {
         let signed = [header, claims].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part)).join(".");
         let by = |pair: &EcdsaKeyPair| {
-            let signature = pair.sign(&SystemRandom::new(), signed.as_bytes()).expect("it signs");
+            let signature = pair.sign(&SystemRandom::new(), signed.as_bytes()).expect("a signature");
             signature.as_ref().to_vec()
         };
         let signature = match shown {
@@ -191,7 +190,7 @@ impl Issuer {
                 SHARING
             }
             "signing" => {
-                // An elliptic signature has a twin, which is as good: what must be as it was is what it's of.
+                // Each ECDSA signature has a second valid form, so only the signed part must be unchanged.
                 assert!(
                     shown == Shown::ByKey || shown == Shown::ChangedByKey,
                     "it is not signed with the key"
@@ -206,7 +205,7 @@ impl Issuer {
     }
 }
 
-/// That a token says what the configuration asks of it.
+/// Asserts that a token meets the caller's configuration.
 fn must_fit(caller: &Caller, signed: &str, issuer: &str) {
     let object = |part: &str| {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(part).expect("base64");
@@ -221,9 +220,9 @@ fn must_fit(caller: &Caller, signed: &str, issuer: &str) {
     let audience = &claims["aud"];
     assert!(ours(audience) || audience.as_array().is_some_and(|all| all.iter().any(ours)));
     let time = |claim: &str| claims.get(claim).map(|time| time.as_f64().expect("a number"));
-    #[expect(clippy::cast_precision_loss, reason = "it's a small number")]
+    #[expect(clippy::cast_precision_loss, reason = "the time is a small number")]
     let now = NOW as f64;
-    assert!(time("exp").expect("it ends") > now - 61.0, "it has ended");
+    assert!(time("exp").expect("the token has an expiry") > now - 61.0, "an expired token was accepted");
     assert!(
         ["nbf", "iat"].into_iter().filter_map(time).all(|begins| begins < now + 61.0),
         "it begins in the future"
@@ -243,7 +242,7 @@ fn head() -> Parts {
     Request::new(()).into_parts().0
 }
 
-/// Shows its key set on the loopback, for as long as the process is there.
+/// Serves the key set on the loopback interface until the process ends.
 static ISSUER: LazyLock<Issuer> = LazyLock::new(|| {
     let [pair, other] =
         [(); 2].map(|()| EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key"));
@@ -251,7 +250,7 @@ static ISSUER: LazyLock<Issuer> = LazyLock::new(|| {
     let [x, y] = [x, y].map(|half| BASE64_URL_SAFE_NO_PAD.encode(half));
     let set = json!({"keys": [{"kty": "EC", "crv": "P-256", "kid": "key", "x": x, "y": y}]}).to_string();
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
-    let place = listener.local_addr().expect("it has an address");
+    let place = listener.local_addr().expect("the listener has an address");
     std::thread::spawn(move || {
         for mut connection in listener.incoming().flatten() {
             let _ = connection.read(&mut [0; 4_096]);
@@ -285,10 +284,10 @@ static ISSUER: LazyLock<Issuer> = LazyLock::new(|| {
         kind = "api-key"
         "#
     );
-    let config = Config::parse(&config, "fuzz.toml").expect("it's valid");
+    let config = Config::parse(&config, "fuzz.toml").expect("a valid policy");
     let stored = json!({ "backend": ApiKeyHash::of(API_KEY).to_string() });
     let members = json!({ "SHARED": SECRET, "ROOMPASS_API_KEYS": stored });
-    let members = members.as_object().expect("it's an object");
+    let members = members.as_object().expect("an object");
     let keys = CallerKeys::read(members, &[], &roompass::config::shared_secrets(&config));
     Issuer {
         callers: Callers::new(config.callers),

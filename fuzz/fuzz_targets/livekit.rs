@@ -1,8 +1,8 @@
-//! A request in one of LiveKit's dialects: any body is read, or refused. What is read is what was sent, byte for byte
-//! and within the limits, and holds no secret.
+//! A request of a LiveKit dialect with any body is either parsed or refused. The parsed request equals the body byte
+//! for byte, is within the limits, and contains no secret.
 //!
-//! The first byte chooses the route. The second is `0` for the rest as the body; its bits lower the limits, have the
-//! body made of the rest, and change the sandbox's header.
+//! The first byte selects the route. If the second is `0`, the rest is the body. Otherwise its bits lower the limits,
+//! generate the body from the rest, and change the sandbox header.
 
 #![no_main]
 
@@ -43,8 +43,11 @@ fuzz_target!(|input: &[u8]| {
     };
     match row.asks(route, &received) {
         Ok(asks) => {
-            assert!(!route.path.contains("sandbox") || options >> 2 & 3 == 0, "asked through no sandbox");
-            let [(_, Ask::Room(ask))] = &asks[..] else { panic!("one room is asked for: {asks:?}") };
+            assert!(
+                !route.path.contains("sandbox") || options >> 2 & 3 == 0,
+                "accepted without a sandbox ID"
+            );
+            let [(_, Ask::Room(ask))] = &asks[..] else { panic!("not a request for one room: {asks:?}") };
             assert_eq!(ask.usual_ttl, row.usual_ttl);
             must_be_what_was_sent(route.path, ask, &body, &limits);
         }
@@ -55,14 +58,14 @@ fuzz_target!(|input: &[u8]| {
 fn must_be_what_was_sent(path: &str, request: &RoomAsk, body: &[u8], limits: &Limits) {
     let said: Map<String, Value> = match body {
         [] => Map::new(),
-        body => serde_json::from_slice(body).expect("what was read is a JSON object"),
+        body => serde_json::from_slice(body).expect("an accepted body is a JSON object"),
     };
     let own = ["/quickstart/token", "/token", "/openvidu/token"].contains(&path);
     let usual = |text| Some(text).filter(|_| path == "/quickstart/token");
     let (room, identity, name, metadata, called) = if own {
         let room = text(&said, "roomName", "roomName").or(usual("demo-room"));
         let called = text(&said, "participantName", "participantName").or(usual("demo-user"));
-        assert!(room.is_some() && called.is_some(), "a field that must be there isn't");
+        assert!(room.is_some() && called.is_some(), "a required field is missing");
         (room, None, None, None, called)
     } else {
         (
@@ -85,31 +88,32 @@ fn must_be_what_was_sent(path: &str, request: &RoomAsk, body: &[u8], limits: &Li
         (metadata, limits.max_metadata_size),
         (called, limits.max_participant_identity_length),
     ] {
-        assert!(text.is_none_or(|text| text.len() <= limit), "beyond a limit");
+        assert!(text.is_none_or(|text| text.len() <= limit), "longer than its limit");
     }
     assert_eq!((request.role, request.ttl), (None, None));
 
     let attributes: BTreeMap<_, _> = request.attributes.iter().flat_map(Attributes::iter).collect();
     let asked = if own { None } else { member(&said, "participant_attributes", "participantAttributes") };
-    let asked = asked.map_or_else(Map::new, |asked| asked.as_object().expect("an object was read").clone());
+    let asked = asked
+        .map_or_else(Map::new, |asked| asked.as_object().expect("an accepted member is an object").clone());
     assert_eq!(attributes.len(), asked.values().filter(|value| !value.is_null()).count());
     assert!(attributes.iter().all(|(key, value)| asked.get(*key).and_then(Value::as_str) == Some(value)));
     let size: usize = attributes.iter().map(|(key, value)| key.len() + value.len()).sum();
     assert!(size <= limits.max_attributes_size);
 
     if let Some(config) = &request.room_config {
-        must_be_safe(config, member(&said, "room_config", "roomConfig").expect("it was asked for"));
+        must_be_safe(config, member(&said, "room_config", "roomConfig").expect("the body has room_config"));
     }
 }
 
-/// The settings hold no text but what was sent, and nothing that would be a secret in a token.
+/// Asserts that the settings contain only text from the request, and no secret.
 fn must_be_safe(config: &RoomConfig, asked: &Value) {
     let sent = texts(asked);
-    let config = serde_json::to_value(config.as_livekit()).expect("it's JSON in the token");
+    let config = serde_json::to_value(config.as_livekit()).expect("the settings are JSON in the token");
     for text in texts(&config) {
         let folded = text.to_ascii_lowercase().replace('_', "");
         let named = sent.iter().any(|sent| sent.to_ascii_lowercase().replace('_', "") == folded);
-        // Numbers of 64 bits are texts in protobuf's JSON, and so are the names of an enumeration's values.
+        // In protobuf's JSON, 64-bit numbers and the values of enumerations are strings.
         let by_number = text.parse::<i64>().is_ok()
             || text.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b'_'));
         assert!(named || by_number, "{text:?} was never sent");
@@ -122,7 +126,7 @@ fn must_hold_no_secret(config: &Value) {
         Value::Object(members) => {
             for (name, value) in members {
                 assert!(!SECRETS.contains(&name.as_str()), "{name} would be in the token");
-                // Tags and attributes have names of the client's.
+                // The client chooses the names of tags and attributes.
                 if name != "tags" && name != "attributes" {
                     must_hold_no_secret(value);
                 }
@@ -133,14 +137,14 @@ fn must_hold_no_secret(config: &Value) {
     }
 }
 
-/// A member that says something, by either of its names.
+/// A member that is set, by either spelling of its name.
 fn member<'a>(said: &'a Map<String, Value>, snake: &str, camel: &str) -> Option<&'a Value> {
     let given = |name| said.get(name).filter(|value| !value.is_null() && *value != "");
     given(snake).or_else(|| given(camel))
 }
 
 fn text<'a>(said: &'a Map<String, Value>, snake: &str, camel: &str) -> Option<&'a str> {
-    member(said, snake, camel).map(|value| value.as_str().expect("a text was read"))
+    member(said, snake, camel).map(|value| value.as_str().expect("an accepted member is a string"))
 }
 
 /// The lowest limits that can be configured.
@@ -157,7 +161,7 @@ fn lowest() -> Limits {
 
 const DIALECTS: [Dialect; 5] =
     [Dialect::Standard, Dialect::Sandbox, Dialect::TokenServer, Dialect::Quickstart, Dialect::Openvidu];
-/// What LiveKit's messages call what opens a storage or a stream, in the JSON that goes into a token.
+/// The members of LiveKit's messages that contain storage credentials or stream addresses, as named in a token.
 const SECRETS: [&str; 8] = ["s3", "gcp", "azure", "aliOSS", "storage", "stream", "streamOutputs", "urls"];
 const WORDS: [&str; 66] = [
     "room_name",

@@ -1,7 +1,7 @@
-//! A policy file is a configuration, or a mistake, in one line that names its place. What is a configuration can be
-//! served and decided on, for any caller and any request, and nothing is given that the deciding rule doesn't say.
+//! Any policy file is either a configuration, or an error in one line with its position. A configuration can be served.
+//! For any caller and request, it grants nothing that the deciding rule doesn't allow.
 //!
-//! The text goes to the first NUL; of what follows, a caller and a request are made.
+//! The policy is the input up to the first NUL byte. The rest becomes a caller and a request.
 
 #![no_main]
 
@@ -31,10 +31,10 @@ fuzz_target!(|input: &[u8]| {
 
 fn must_name_its_place(mistake: &str, text: &str) {
     assert!(!mistake.contains('\n'), "{mistake:?}");
-    let place = mistake.strip_prefix("fuzz.toml:").expect("it names the file");
+    let place = mistake.strip_prefix("fuzz.toml:").expect("the error names the file");
     let mut parts = place.splitn(3, ':').map(str::trim);
     let mut number =
-        || parts.next().and_then(|number| number.parse::<usize>().ok()).expect("it names the place");
+        || parts.next().and_then(|number| number.parse::<usize>().ok()).expect("the error has a position");
     let (line, column) = (number(), number());
     assert!((1..=text.split('\n').count()).contains(&line), "{mistake:?}");
     let width = text.split('\n').nth(line - 1).map_or(0, |line| line.chars().count());
@@ -55,7 +55,7 @@ fn must_decide(config: Config, bytes: &mut Unstructured<'_>) {
         match &decision.outcome {
             Ok(pass) => {
                 let rule = &policy.rules()[decision.skipped.len()];
-                let room = pass.room().expect("a room was asked for");
+                let room = pass.room().expect("the pass is for a room");
                 must_keep_to(rule, pass, room, &caller, &request, &config);
                 let passes = std::slice::from_ref(pass);
                 match mint::token(passes, Provider::LiveKit, &signing_keys(), &settings, &at(NOW)) {
@@ -67,13 +67,16 @@ fn must_decide(config: Config, bytes: &mut Unstructured<'_>) {
         }
         let identity = request
             .identity
-            .unwrap_or_else(|| Identity::parse("ada", &config.limits).expect("it is within every limit"));
+            .unwrap_or_else(|| Identity::parse("ada", &config.limits).expect("within every limit"));
         for service in [LoginService::Rtm, LoginService::Chat] {
             let ask =
                 LoginAsk { service, identity: identity.clone(), ttl: request.ttl, usual_ttl: Ttl::DEFAULT };
             if let Ok(login) = policy.decide(&caller, Ask::Login(ask), &at(NOW)).outcome {
-                let rule =
-                    policy.rules().iter().find(|rule| rule.name == login.rule).expect("it names its rule");
+                let rule = policy
+                    .rules()
+                    .iter()
+                    .find(|rule| rule.name == login.rule)
+                    .expect("the login names its rule");
                 assert_eq!(login.login(), Some(service));
                 assert!(rule.callers.contains(&caller.name));
                 assert!(rule.agora_logins.as_ref().is_some_and(|given| given.contains(&service)));
@@ -95,12 +98,12 @@ fn must_keep_to(
     assert!(rule.rooms.iter().any(|pattern| pattern.matches(given.room.as_str(), caller) == Ok(true)));
     assert!(request.room.as_ref().is_none_or(|room| *room == given.room));
     let sets = |field: &str| rule.client_may_set.iter().any(|may| may.path() == field);
-    let own = rule.identity.fill(caller, SAME).expect("it was filled");
+    let own = rule.identity.fill(caller, SAME).expect("the rule matched");
     assert!(pass.identity.as_str() == own || sets("participant_identity"));
     assert!(given.name.is_none() || rule.participant_name.is_some() || sets("participant_name"));
     assert!(given.metadata.is_none() || rule.participant_metadata.is_some() || sets("participant_metadata"));
     for (key, template) in &rule.participant_attributes {
-        let own = template.fill(caller, SAME).expect("it was filled");
+        let own = template.fill(caller, SAME).expect("the rule matched");
         let said = given.attributes.iter().flat_map(|all| all.iter()).find(|(name, _)| *name == key);
         assert_eq!(said.map(|(_, value)| value), Some(&own));
     }
@@ -114,7 +117,11 @@ fn must_keep_to(
         assert!(sets(settings) || sets("room_config"));
     }
     for egress in given.room_config.iter().flat_map(RoomConfig::egress) {
-        let entry = rule.egress.iter().find(|entry| entry.kind() == egress.kind).expect("its kind is listed");
+        let entry = rule
+            .egress
+            .iter()
+            .find(|entry| entry.kind() == egress.kind)
+            .expect("the egress kind is in the rule");
         assert!(egress.members.iter().all(|member| entry.lets_client_set(member)));
     }
     let agents: Vec<_> = given.room_config.iter().flat_map(RoomConfig::agents).collect();
@@ -139,7 +146,7 @@ fn must_keep_to(
     assert_eq!(given.grants.room_admin, rule.grants.room_admin);
 }
 
-/// A caller that this configuration knows, and what it asks for.
+/// A configured caller, and a request.
 fn asked(bytes: &mut Unstructured<'_>, config: &Config) -> Result<(Caller, RoomAsk)> {
     let called = match config.callers.len() {
         0 => Caller::anonymous("stranger"),

@@ -1,4 +1,4 @@
-//! What the targets share: values made of the fuzzer's bytes, and what is open to anyone.
+//! Code that the fuzz targets share: values from the fuzzer's bytes, keys, and an open policy.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -9,7 +9,7 @@ use roompass::domain::{Context, Randomness, ServerUrl};
 use roompass::keys::{AgoraKeys, Deployment, Keys, LiveKitKeys, SigningKeys};
 use serde_json::{Map, Value};
 
-/// Anyone may have anything: what a request asks for is all that decides.
+/// A policy that allows every request.
 pub const OPEN: &str = r#"
 [[caller]]
 name = "anyone"
@@ -35,24 +35,24 @@ pub const API_SECRET: &str = "a secret that is long enough to be one";
 pub const APP_ID: &str = "0123456789abcdef0123456789abcdef";
 pub const APP_CERTIFICATE: &str = "fedcba9876543210fedcba9876543210";
 
-/// The same every time, so that an input does what it did.
+/// Fixed random bytes, so that an input can be reproduced.
 pub const SAME: Randomness = |bytes| bytes.fill(7);
 
-/// The system's time, and the same randomness every time.
+/// The system's time and fixed random bytes.
 pub fn surroundings() -> Context {
     at(roompass::system::context().now)
 }
 
-/// A time, and the same randomness every time.
+/// The given time and fixed random bytes.
 pub fn at(now: u64) -> Context {
     Context { now, randomness: SAME }
 }
 
 /// LiveKit's keys and Agora's.
 pub fn signing_keys() -> SigningKeys {
-    let server = ServerUrl::parse("wss://test.livekit.cloud").expect("it's a server's URL");
+    let server = ServerUrl::parse("wss://test.livekit.cloud").expect("a valid server URL");
     let keys = LiveKitKeys::new(server, API_KEY.into(), API_SECRET.into(), Deployment::Lambda);
-    SigningKeys::from(keys.expect("it's a pair")).with_agora(agora_keys())
+    SigningKeys::from(keys.expect("a valid key pair")).with_agora(agora_keys())
 }
 
 pub fn keys() -> Keys {
@@ -60,10 +60,10 @@ pub fn keys() -> Keys {
 }
 
 pub fn agora_keys() -> AgoraKeys {
-    AgoraKeys::new(APP_ID.into(), APP_CERTIFICATE.into()).expect("it's an app")
+    AgoraKeys::new(APP_ID.into(), APP_CERTIFICATE.into()).expect("a valid app")
 }
 
-/// Runs to the end what never waits, or for the loopback alone.
+/// Runs a future to completion. It may only wait for the loopback interface.
 pub fn wait_for<T>(what: impl Future<Output = T>) -> T {
     thread_local! {
         static RUNTIME: tokio::runtime::Runtime =
@@ -72,7 +72,7 @@ pub fn wait_for<T>(what: impl Future<Output = T>) -> T {
     RUNTIME.with(|runtime| runtime.block_on(what))
 }
 
-/// A JSON value whose texts and names are often `words`.
+/// A JSON value whose strings and member names are often taken from `words`.
 pub fn value(bytes: &mut Unstructured<'_>, words: &[&str], depth: u8) -> Result<Value> {
     Ok(match bytes.int_in_range(0..=if depth == 0 { 9 } else { 13 })? {
         0 => Value::Null,
@@ -82,7 +82,7 @@ pub fn value(bytes: &mut Unstructured<'_>, words: &[&str], depth: u8) -> Result<
         4 => bytes.arbitrary::<f64>()?.into(),
         5..=7 => (*bytes.choose(words)?).into(),
         8 => bytes.arbitrary::<String>()?.into(),
-        // As long as a limit, or longer.
+        // Long enough to reach or exceed a limit.
         9 => (*bytes.choose(words)?).repeat(bytes.int_in_range(0..=300)?).into(),
         10 => {
             (0..bytes.int_in_range(0..=3)?).map(|_| value(bytes, words, depth - 1)).collect::<Result<_>>()?
@@ -91,7 +91,7 @@ pub fn value(bytes: &mut Unstructured<'_>, words: &[&str], depth: u8) -> Result<
     })
 }
 
-/// An object, in the same way.
+/// An object, generated in the same way.
 pub fn members(bytes: &mut Unstructured<'_>, words: &[&str], depth: u8) -> Result<Map<String, Value>> {
     let mut members = Map::new();
     for _ in 0..bytes.int_in_range(0..=6)? {
@@ -101,7 +101,7 @@ pub fn members(bytes: &mut Unstructured<'_>, words: &[&str], depth: u8) -> Resul
     Ok(members)
 }
 
-/// Every text in a value, the names of members too.
+/// Every string in a value, including member names.
 pub fn texts(value: &Value) -> BTreeSet<String> {
     match value {
         Value::String(text) => [text.clone()].into(),
