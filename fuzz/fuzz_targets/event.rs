@@ -148,7 +148,12 @@ fn places(value: &Value, at: &str, found: &mut Vec<String>) {
 fn service(callers: &str) -> Router {
     let dialects = r#"["standard", "sandbox", "token-server", "quickstart", "openvidu", "agora"]"#;
     let text = format!("dialects = {dialects}\nsandbox.ids = [\"s\"]\ncors.origins = [\"*\"]\n{callers}");
-    router(Config::parse(&text, "fuzz.toml").expect("a valid policy"), keys(), surroundings)
+    router(
+        Config::parse(&text, "fuzz.toml").expect("a valid policy"),
+        keys(),
+        roompass::mint::token,
+        surroundings,
+    )
 }
 
 /// A policy that is open to all callers.

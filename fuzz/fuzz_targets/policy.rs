@@ -43,7 +43,7 @@ fn must_name_its_place(mistake: &str, text: &str) {
 }
 
 fn must_decide(config: Config, bytes: &mut Unstructured<'_>) {
-    let _ = router(config.clone(), keys(), surroundings);
+    let _ = router(config.clone(), keys(), roompass::mint::token, surroundings);
     let _ = warnings::of_callers(&config, &CallerKeys::default());
     let _ = warnings::of_dialects(&config, &signing_keys());
     let policy = &config.policy;

@@ -44,7 +44,7 @@ async fn main() -> ExitCode {
         }
         Err(error) => tracing::error!(cause = %error, "signing keys unavailable"),
     }
-    let router = http::router(config, keys, roompass::system::context);
+    let router = http::router(config, keys, roompass::mint::token, roompass::system::context);
     match lambda_runtime::run(service_fn(|event| lambda::answer(router.clone(), event))).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -18,7 +18,6 @@ use crate::auth::{AuthError, Caller};
 use crate::dialect::{BadRequest, Found, Granted, PathParameters, Received, Reply, Route, Row};
 use crate::domain::{Context, Provider};
 use crate::keys::{KeysError, SigningKeys};
-use crate::mint;
 
 /// The handler of every request: tokens, pings, health checks and unknown routes.
 pub(super) async fn answer(
@@ -84,7 +83,7 @@ async fn tokens(
     }
     let keys = stages.keys(keys_error, context).await?;
     let signed = granted.into_iter().map(|(member, passes)| {
-        let token = mint::token(&passes, row.provider, &keys, &stages.settings, context)?;
+        let token = (stages.mint)(&passes, row.provider, &keys, &stages.settings, context)?;
         Ok((member, passes, token))
     });
     let tokens = signed.collect::<Result<Vec<_>, Refusal>>()?;

@@ -38,7 +38,7 @@ use crate::auth::Callers;
 use crate::dialect::Routes;
 use crate::domain::Context;
 use crate::keys::Keys;
-use crate::mint::Settings;
+use crate::mint::{Mint, Settings};
 use crate::policy::Policy;
 use roompass_core::config::{Config, Dialect};
 
@@ -52,6 +52,7 @@ pub(crate) struct Stages {
     callers: Callers,
     policy: Policy,
     keys: Keys,
+    mint: Mint,
     settings: Settings,
     sandboxes: Vec<String>,
     dialects: Vec<Dialect>,
@@ -63,9 +64,9 @@ pub(crate) struct Stages {
 pub type Surroundings = fn() -> Context;
 
 /// The whole service: the same in Lambda, locally and in tests.
-pub fn router(config: Config, keys: Keys, surroundings: Surroundings) -> Router {
+pub fn router(config: Config, keys: Keys, mint: Mint, surroundings: Surroundings) -> Router {
     let callers = Callers::new(config.callers.clone());
-    router_for(callers, Hosts::Any, config, keys, surroundings)
+    router_for(callers, Hosts::Any, config, keys, mint, surroundings)
 }
 
 /// The same service with other callers than the configured ones, and with a check of the `Host` header. For local use.
@@ -74,6 +75,7 @@ pub fn router_for(
     hosts: Hosts,
     config: Config,
     keys: Keys,
+    mint: Mint,
     surroundings: Surroundings,
 ) -> Router {
     let Config { http, cors, limits, dialects, sandbox, agora, policy, .. } = config;
@@ -84,6 +86,7 @@ pub fn router_for(
         callers,
         policy,
         keys,
+        mint,
         settings: Settings { limits, agora_version: agora.token_version },
         sandboxes: sandbox.ids,
         dialects,

@@ -23,6 +23,9 @@ pub struct Settings {
     pub agora_version: TokenVersion,
 }
 
+/// The type of [`token`]. Tests pass a function that also counts its calls.
+pub type Mint = fn(&[Pass], Provider, &SigningKeys, &Settings, &Context) -> Result<Token, MintError>;
+
 /// Signs one token for all of these passes.
 ///
 /// # Errors

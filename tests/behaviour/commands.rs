@@ -1,4 +1,4 @@
-//! `roompass check`, `explain` and `api-key`: what people ask before they deploy.
+//! `roompass check`, `explain` and `api-key`: the commands to use before a deployment.
 
 use std::fs;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::serve::{Serving, roompass};
-use crate::support::said_by;
+use crate::support::unverified_claims;
 
 const POLICY: &str = r#"
 [[caller]]
@@ -83,7 +83,7 @@ fn check_sums_up_who_may_get_what() {
 }
 
 #[test]
-fn check_names_the_authorizer_that_vouches_for_a_caller() {
+fn check_names_the_authorizer_of_a_gateway_caller() {
     for (via, name) in [("jwt", "JWT"), ("lambda", "Lambda"), ("iam", "IAM"), ("cognito", "Cognito")] {
         let config = POLICY.replace("kind = \"anonymous\"", &format!("kind = \"gateway\"\nvia = \"{via}\""));
         let (says, _, code) = run(&["check"], &config);
@@ -135,7 +135,7 @@ hidden = true
 }
 
 #[test]
-fn check_says_what_is_wrong_and_fails() {
+fn check_prints_mistakes_and_fails() {
     let bad = file("mistaken.toml", "[[caller]]\nname = \"a\"\nkind = \"anonymus\"\n");
     let (table, mistakes, code) = run(&["check", bad.to_str().unwrap()], POLICY);
     assert_eq!((code, table.as_str()), (1, ""));
@@ -150,7 +150,7 @@ fn check_says_what_is_wrong_and_fails() {
 }
 
 #[test]
-fn check_says_what_is_worth_a_thought() {
+fn check_prints_notes() {
     let rule = "[[rule]]\nname = \"r\"\ncallers = [\"anyone\"]\nrooms = [\"*\"]\nclient_may_set = [\"participant_identity\"]\ngrants.room_create = true\n";
     let (notes, _, code) = run(&["check"], &format!("{POLICY}{rule}"));
     assert_eq!(code, 0);
@@ -676,7 +676,7 @@ fn with_caller_every_request_counts_as_that_caller_and_the_policy_decides() {
     assert_eq!(serving.asked_as("evil.example:PORT").1["code"], "wrong_host");
     let (status, answer) = serving.as_the_curl_command_says();
     assert_eq!(status, "HTTP/1.1 201 Created", "{answer}");
-    let said = said_by(answer["participant_token"].as_str().unwrap());
+    let said = unverified_claims(answer["participant_token"].as_str().unwrap());
     assert_eq!((&said["sub"], &said["video"]["room"]), (&json!("app:ada"), &json!("red:hello")));
     assert_eq!(serving.end("INT"), 0);
 

@@ -23,7 +23,7 @@ enum Decides {
     Listing(&'static str),
     /// A key of its own, with the member's value in it.
     OwnKey,
-    /// Nothing: it's refused whatever the rule says.
+    /// Nothing: it's always refused.
     Never,
 }
 
@@ -168,7 +168,7 @@ async fn a_listed_output_never_carries_a_storage() {
 }
 
 #[tokio::test]
-async fn egress_holds_one_output_of_a_kind() {
+async fn egress_has_at_most_one_output_of_each_kind() {
     let everything = rule(&everything());
     let (file, segments, image) =
         (json!({"filepath": "x"}), json!({"filename_prefix": "x"}), json!({"width": 1}));
@@ -190,7 +190,7 @@ async fn egress_holds_one_output_of_a_kind() {
 }
 
 #[tokio::test]
-async fn each_agent_is_dispatched_once_unless_the_rule_says_more_and_eight_in_all_whatever_it_says() {
+async fn each_agent_is_dispatched_once_by_default_and_at_most_eight_in_all() {
     let dispatches = |names: &[&str]| {
         let agents: Vec<_> = names.iter().map(|name| json!({ "agent_name": name })).collect();
         json!({"room_config": { "agents": agents }})
@@ -245,7 +245,7 @@ async fn the_first_entry_that_covers_an_agent_and_its_deployment_decides() {
 }
 
 #[tokio::test]
-async fn a_refusal_says_which_agent_and_what_to_list() {
+async fn a_refusal_names_the_agent_and_the_list_to_change() {
     let service = rule(r#"agents = [{ name = "a", deployments = ["blue"] }]"#);
     for (agents, detail) in [
         (
@@ -270,7 +270,7 @@ async fn a_refusal_says_which_agent_and_what_to_list() {
         ),
     ] {
         let answer = post(&service, json!({"room_config": { "agents": agents }})).await;
-        assert!(answer.status == 403 && !String::from_utf8_lossy(&answer.body).contains("eyJ"));
+        assert_eq!((answer.status.as_u16(), answer.minted), (403, 0));
         assert_eq!(answer.json()["detail"], detail);
     }
     let service = rule(r#"egress = ["room"]"#);
@@ -282,7 +282,7 @@ async fn a_refusal_says_which_agent_and_what_to_list() {
 }
 
 #[test]
-fn an_entry_that_can_not_be_used_is_a_mistake_that_says_what_can() {
+fn an_invalid_entry_is_a_mistake_that_lists_the_valid_ones() {
     for (line, says) in [
         (
             r#"agents = [{ name = "a", client_may_set = ["metdata"] }]"#,

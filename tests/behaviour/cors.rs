@@ -1,4 +1,4 @@
-//! CORS: which web pages may read the answers.
+//! CORS: which web pages may read responses.
 
 use crate::support::{Answer, OPEN, request, send, service};
 use axum::http::{Method, StatusCode};
@@ -46,7 +46,7 @@ async fn a_preflight_is_answered_without_a_credential() {
 }
 
 #[tokio::test]
-async fn an_allowed_origin_is_echoed_on_answers_and_on_errors() {
+async fn an_allowed_origin_is_echoed_on_successes_and_errors() {
     for (method, path, body, status) in [
         (Method::POST, "/getToken", "", 201),
         (Method::POST, "/getToken", "{", 400),

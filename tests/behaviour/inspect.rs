@@ -11,7 +11,7 @@ use crate::serve::roompass;
 
 const AT: &str = "2023-11-14T22:30:00Z";
 
-/// What it says of a token at a quarter past its issue, and how it ends.
+/// Its output for a token a quarter of an hour after its issue, and its exit code.
 fn inspect(arguments: &[&str], input: &str) -> (String, String, i32) {
     let mut program =
         roompass(&[&["inspect"], arguments].concat(), &[]).stdin(Stdio::piped()).spawn().unwrap();
@@ -133,7 +133,7 @@ fn an_agora_token_is_its_services_and_their_ends_in_words() {
 }
 
 #[test]
-fn what_is_good_for_every_user_or_for_ever_is_named() {
+fn wildcard_users_and_unlimited_lifetimes_are_named() {
     for (id, line) in [
         ("gen-007-09-rtc_uid", "channel      every channel: \"*\""),
         ("gen-007-03-rtc_uid", "user         any user: \"\""),
@@ -289,7 +289,7 @@ fn without_a_time_it_is_as_of_now() {
 }
 
 #[test]
-fn what_is_no_token_is_one_clear_line_that_does_not_show_it() {
+fn an_invalid_token_is_a_one_line_error_that_does_not_show_it() {
     for (token, mistake) in [
         (
             "canary",
@@ -310,7 +310,7 @@ fn what_is_no_token_is_one_clear_line_that_does_not_show_it() {
 }
 
 #[test]
-fn a_strangers_text_moves_no_cursor_and_makes_no_line() {
+fn untrusted_text_prints_no_control_characters_and_no_extra_lines() {
     let claims = json!({"sub": "ada\n\u{1b}[2Jends         never\u{9b}\u{202e}", "exp": 1_700_001_598});
     for arguments in [vec![], vec!["--json"]] {
         let (says, _, _) = inspect(&[&[&*jwt(&claims)], &arguments[..]].concat(), "");

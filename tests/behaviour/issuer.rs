@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-/// A key that signs tokens, with one algorithm unless a test asks for another.
+/// A key that signs tokens, with one algorithm unless a test passes another.
 pub(crate) struct Key {
     id: &'static str,
     algorithm: &'static str,
@@ -70,7 +70,7 @@ impl Key {
         jwk
     }
 
-    /// The public half of an RSA key in every form that may have been taken for a shared secret.
+    /// The public half of an RSA key in every form that could be confused with a shared secret.
     pub(crate) fn public_forms(&self) -> Vec<(&'static str, Vec<u8>)> {
         let Pair::Rsa(pair) = &self.pair else { panic!("only RSA keys are confused so") };
         let der = pair.public_key().as_der().unwrap().as_ref().to_vec();
@@ -111,7 +111,7 @@ impl Key {
         compact(header, claims, |message| self.sign(self.algorithm, message))
     }
 
-    /// A token that is signed with this algorithm and says so, whatever this key is for.
+    /// A token that is signed with this algorithm and names it in its header, also where the key is for another.
     pub(crate) fn token_by(&self, algorithm: &str, claims: &Value) -> String {
         let header = json!({"alg": algorithm, "kid": self.id}).to_string();
         compact(&header, &claims.to_string(), |message| self.sign(algorithm, message))
@@ -168,7 +168,7 @@ struct Shared {
     asked: Mutex<Vec<String>>,
 }
 
-/// What an issuer answers when it's asked for its keys.
+/// An issuer's response to a request for its keys.
 #[derive(Clone)]
 pub(crate) enum Keys {
     Set(Value),
@@ -202,7 +202,7 @@ impl Issuer {
         *self.shared.keys.lock().unwrap() = keys;
     }
 
-    /// From now on its OpenID configuration says so.
+    /// Changes its OpenID configuration.
     pub(crate) fn is_configured(&self, configuration: Value) {
         *self.shared.configuration.lock().unwrap() = configuration;
     }
@@ -213,17 +213,17 @@ impl Issuer {
         assert!((&mut self.serving).await.unwrap_err().is_cancelled());
     }
 
-    /// Every path that it was asked for.
+    /// Every path that was requested.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.shared.asked.lock().unwrap().clone()
     }
 
-    /// How often it was asked for its keys.
+    /// How often its keys were requested.
     pub(crate) fn fetches(&self) -> usize {
         self.asked().iter().filter(|path| *path == "/keys").count()
     }
 
-    /// Waits until it's asked for its keys a second time, ten seconds at most.
+    /// Waits until its keys are requested a second time, ten seconds at most.
     pub(crate) async fn is_asked_again(&self) {
         let asked = async {
             while self.fetches() < 2 {
@@ -233,7 +233,7 @@ impl Issuer {
         tokio::time::timeout(Duration::from_secs(10), asked).await.expect("it's asked again");
     }
 
-    /// What a good token of it says.
+    /// The claims of a valid token of this issuer.
     pub(crate) fn claims(&self) -> Value {
         json!({"iss": self.url, "aud": "calls", "sub": "ada", "exp": 4_000_000_000_u64})
     }

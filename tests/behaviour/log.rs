@@ -16,7 +16,7 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::support::{keys, post};
+use crate::support::{keys, mint, post};
 
 thread_local! {
     static KEPT: RefCell<Option<String>> = const { RefCell::new(None) };
@@ -44,7 +44,7 @@ pub(crate) fn listen() {
 }
 
 #[tokio::test]
-async fn a_refusals_line_says_who_asked_for_what_and_why_each_rule_was_skipped() {
+async fn a_refusals_log_line_has_the_caller_the_room_and_why_each_rule_was_skipped() {
     let config = r#"
         [[caller]]
         name = "app"
@@ -87,7 +87,7 @@ async fn a_refusals_line_says_who_asked_for_what_and_why_each_rule_was_skipped()
             Caller { subject: Some(subject.into()), claims: claims(team), ..Caller::anonymous("app") };
         let config = Config::parse(config, "test.toml").unwrap();
         let service =
-            router_for(Callers::always(caller), Hosts::Any, config, keys(), roompass::system::context);
+            router_for(Callers::always(caller), Hosts::Any, config, keys(), mint, roompass::system::context);
         let line = logged(async {
             post(&service, json!({"room_name": "blue:x"})).await.refused(403, "room_not_allowed");
         });

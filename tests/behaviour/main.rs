@@ -27,6 +27,7 @@ mod reference;
 mod secrets;
 mod security;
 mod serve;
+mod snapshots;
 mod structure;
 mod support;
 mod template;

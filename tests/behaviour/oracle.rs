@@ -24,7 +24,7 @@ struct Thought {
     room_admin: bool,
 }
 
-/// What a request asks for.
+/// A request's fields.
 #[derive(Debug, Clone)]
 struct Wish {
     room: Option<&'static str>,
@@ -206,12 +206,12 @@ fn odd_value() -> impl Strategy<Value = Value> {
 
 fn any_caller() -> impl Strategy<Value = Caller> {
     let claims = (prop::option::of(odd_value()), prop::option::of(odd_value()));
-    let vouched = (
+    let authenticated = (
         prop::option::of(odd_text().prop_filter("an issuer is never empty", |issuer| !issuer.is_empty())),
         prop::option::of(odd_text()),
         prop::option::of(0_u64..3_000),
     );
-    (one_of(&["app", "batch", "other"]), vouched, claims).prop_map(
+    (one_of(&["app", "batch", "other"]), authenticated, claims).prop_map(
         |(name, (issuer, subject, expires), (team, role))| {
             let claims = [("team", team), ("role", role)];
             let claims =

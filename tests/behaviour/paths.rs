@@ -146,8 +146,6 @@ async fn assert_served_at_the_exact_path_alone(
                 let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
                 let subject = claims(body["participant_token"].as_str().unwrap())["sub"].clone();
                 assert_eq!(subject == "member:ada", known, "{what}");
-            } else {
-                assert!(!answer.to_string().contains("eyJ"), "{what}: nothing was minted");
             }
         }
     }

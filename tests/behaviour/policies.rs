@@ -74,7 +74,7 @@ fn a_team_has_its_own_rooms_and_its_leads_moderate_them() {
 }
 
 #[test]
-fn a_team_that_is_missing_a_list_or_reaches_into_anothers_rooms_gets_nothing() {
+fn a_team_without_a_list_or_in_another_teams_rooms_is_refused() {
     for claims in [
         json!({"name": "Eve"}),
         json!({"team": "red"}),
@@ -97,7 +97,7 @@ fn a_team_that_is_missing_a_list_or_reaches_into_anothers_rooms_gets_nothing() {
 }
 
 #[test]
-fn a_call_has_one_who_calls_and_one_who_is_called() {
+fn a_call_has_a_caller_and_a_callee() {
     let (ada, bob) = (signed_in("ada", &json!({})), signed_in("bob", &json!({})));
     let call = json!({"room_name": format!("call:ada:{SEVENS}")});
     for (caller, request, outcome) in [
@@ -134,7 +134,7 @@ fn a_call_shows_who_a_participant_is_in_an_attribute_that_they_cannot_set() {
 }
 
 #[test]
-fn a_webinar_is_spoken_by_hosts_and_heard_by_all() {
+fn in_a_webinar_only_hosts_publish() {
     let host = signed_in("ada", &json!({"roles": ["user", "host"], "name": "Ada"}));
     let user = signed_in("bob", &json!({"roles": ["user"], "name": "Bob"}));
     let nameless = signed_in("cleo", &json!({"roles": ["host"]}));
@@ -173,7 +173,7 @@ fn a_webinar_is_spoken_by_hosts_and_heard_by_all() {
 }
 
 #[test]
-fn a_guest_has_the_guest_rooms_alone_and_never_a_members_identity() {
+fn a_guest_gets_only_guest_rooms_and_never_a_members_identity() {
     let member = signed_in("ada", &json!({"team": "red", "name": "Ada"}));
     let guest = Caller::anonymous("guest");
     let lesson = json!({"room_name": "guest:lesson"});
@@ -211,7 +211,7 @@ fn a_guest_has_the_guest_rooms_alone_and_never_a_members_identity() {
 }
 
 #[test]
-fn an_agent_comes_for_those_who_pay() {
+fn paying_users_can_dispatch_an_agent() {
     let (paid, free) =
         (signed_in("ada", &json!({"plan": "pro"})), signed_in("bob", &json!({"plan": "free"})));
     let with = |agent: &str| json!({"room_config": {"agents": [{"agent_name": agent}]}});

@@ -1,35 +1,20 @@
 //! What a secret may hold, through the whole service: keys that must not sign, and credentials that must not be accepted,
 //! wherever they are stored.
 
-use std::future::ready;
-use std::pin::Pin;
-
 use axum::Router;
 use axum::http::Method;
 use roompass::auth::{ApiKeyHash, new_key};
-use roompass::config::{Config, KeyAges};
-use roompass::http::router;
-use roompass::keys::{Keys, SecretStore, StoreError, StoredSecret};
 use serde_json::{Value, json};
 
 use crate::issuer::{compact, hs256};
 use crate::log::logged;
-use crate::support::{API_KEY, API_SECRET, OPEN, keys_with, post, request, rules, send};
-
-/// A store with one secret.
-struct Store(Value);
-
-impl SecretStore for Store {
-    fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<StoredSecret, StoreError>> + Send + '_>> {
-        Box::pin(ready(Ok(self.0.to_string().as_str().into())))
-    }
-}
+use crate::support::{
+    API_KEY, API_SECRET, KEYED, OPEN, post, request, send, service_stored_in, service_with,
+};
 
 /// The function, with this secret in its store.
 fn function(config: &str, secret: Value) -> Router {
-    let config = Config::parse(config, "test.toml").unwrap();
-    let keys = Keys::stored_in(Box::new(Store(secret)), rules(&config), KeyAges::default());
-    router(config, keys, roompass::system::context)
+    service_stored_in(config, move || Ok(secret.to_string().as_str().into()))
 }
 
 #[tokio::test]
@@ -71,17 +56,6 @@ async fn keys_that_are_public_or_can_be_guessed_never_sign_in_production() {
     post(&good, "").await.claims();
 }
 
-const BACKEND: &str = r#"
-[[caller]]
-name = "backend"
-kind = "api-key"
-
-[[rule]]
-name = "r"
-callers = ["backend"]
-rooms = ["*"]
-"#;
-
 #[tokio::test]
 async fn an_empty_or_short_api_key_is_never_a_credential_whatever_hash_is_stored() {
     for text in [
@@ -95,9 +69,7 @@ async fn an_empty_or_short_api_key_is_never_a_credential_whatever_hash_is_stored
         "not-made-by-roompass-api-key-but-very-long-all-the-same",
     ] {
         let stored = json!({"ROOMPASS_API_KEYS": {"web": ApiKeyHash::of(text).to_string()}});
-        let config = Config::parse(BACKEND, "test.toml").unwrap();
-        let keys = keys_with(&config, &stored);
-        let service = router(config, keys, roompass::system::context);
+        let service = service_with(KEYED, &stored);
         for (header, value) in [
             ("x-api-key", text.to_owned()),
             ("authorization", format!("Bearer {text}")),
@@ -113,14 +85,14 @@ async fn an_empty_or_short_api_key_is_never_a_credential_whatever_hash_is_stored
 }
 
 #[tokio::test]
-async fn one_hash_under_two_names_lets_neither_in_and_keeps_no_other_out() {
+async fn one_hash_under_two_names_disables_both_keys_and_no_other() {
     let (twice, once) = (new_key(roompass::system::randomness), new_key(roompass::system::randomness));
     let hash = |key: &str| ApiKeyHash::of(key).to_string();
     let secret = json!({
         "LIVEKIT_URL": "wss://a.example", "LIVEKIT_API_KEY": API_KEY, "LIVEKIT_API_SECRET": API_SECRET,
         "ROOMPASS_API_KEYS": {"a": hash(&twice), "b": hash(&twice), "c": hash(&once)},
     });
-    let service = function(BACKEND, secret);
+    let service = function(KEYED, secret);
     let ask = |key: String| {
         let service = service.clone();
         async move { send(&service, request(Method::POST, "/getToken", &[("x-api-key", &key)], "")).await }

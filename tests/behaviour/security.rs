@@ -13,13 +13,14 @@ use roompass::auth::{ApiKeyHash, new_key};
 use roompass::auth::{AuthError, Callers};
 use roompass::config::Config;
 use roompass::domain::Context;
-use roompass::http::router;
-use roompass::keys::{SecretStore, StoreError, StoredSecret};
+use roompass::keys::StoreError;
 use serde_json::{Value, json};
 
 use crate::issuer::{Issuer, Key, Keys, compact, encoded, hs256, set};
 use crate::log::logged;
-use crate::support::{API_KEY, API_SECRET, Answer, keys_with, request, rules, send, service, stored_in};
+use crate::support::{
+    API_KEY, API_SECRET, Answer, request, rules, send, service, service_stored_in, service_with,
+};
 
 /// Members may have any room, as themselves.
 const MEMBERS: &str =
@@ -38,13 +39,11 @@ fn members(issuer: &str, algorithms: &str) -> Router {
 
 /// A service that shares secrets with issuers and keeps API keys.
 fn knowing(config: &str, secrets: &[(&str, &str)], api_keys: &Value) -> Router {
-    let config = Config::parse(config, "test.toml").unwrap();
     let mut members = json!({ "ROOMPASS_API_KEYS": api_keys });
     for (name, secret) in secrets {
         members[*name] = json!(secret);
     }
-    let keys = keys_with(&config, &members);
-    router(config, keys, roompass::system::context)
+    service_with(config, &members)
 }
 
 /// The system's randomness, at a time of the test's own.
@@ -1250,22 +1249,12 @@ async fn a_good_token_is_never_refused_for_what_is_down() {
     assert_unavailable(&bearing(&late, &token).await, "nothing listens");
 }
 
-/// A secret store that is down.
-struct Down;
-
-impl SecretStore for Down {
-    fn fetch(&self) -> std::pin::Pin<Box<dyn Future<Output = Result<StoredSecret, StoreError>> + Send + '_>> {
-        Box::pin(async { Err(StoreError::Unavailable("canary".into())) })
-    }
-}
-
 #[tokio::test]
 async fn a_good_key_is_never_refused_while_the_secret_store_is_down() {
     let config = app("https://a.example", "[\"HS256\"]")
         + "secret = \"SHARED\"\n[[caller]]\nname = \"backend\"\nkind = \"api-key\"\n"
         + &MEMBERS.replace("[\"app\"]", "[\"app\", \"backend\"]").replace("{sub}", "{random}");
-    let service =
-        router(Config::parse(&config, "test.toml").unwrap(), stored_in(Down), roompass::system::context);
+    let service = service_stored_in(&config, || Err(StoreError::Unavailable("canary".into())));
     let claims = json!({"iss": "https://a.example", "aud": "calls", "sub": "ada", "exp": 4_000_000_000_u64});
     let token = compact(r#"{"alg":"HS256"}"#, &claims.to_string(), hs256(&[7; 32]));
     assert_unavailable(&bearing(&service, &token).await, "a shared secret");

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
-use crate::support::said_by;
+use crate::support::unverified_claims;
 
 /// The program with nothing in its environment but what a test gives it.
 pub(crate) fn roompass(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
@@ -91,7 +91,7 @@ impl Serving {
         (head.lines().next().unwrap().to_owned(), serde_json::from_str(body).unwrap())
     }
 
-    /// The origin that it says may read what it answers to a page of this origin.
+    /// The allowed origin in its response to a page of this origin.
     fn grants(&self, origin: &str) -> String {
         let address = self.started_with[0].rsplit_once("http://").unwrap().1;
         let mut connection = TcpStream::connect(address).unwrap();
@@ -130,7 +130,7 @@ fn line(output: &mut impl BufRead) -> String {
     line.trim_end().to_owned()
 }
 
-/// What it says when it can't start: one line, and that it failed.
+/// Its one line of output when it can't start, after checking that it failed.
 fn complaint(arguments: &[&str], variables: &[(&str, &str)]) -> String {
     let Output { status, stdout, stderr } = roompass(arguments, variables).output().unwrap();
     assert_eq!(status.code(), Some(1));
@@ -351,7 +351,7 @@ fn the_curl_command_works_for_the_first_caller_that_curl_can_be() {
         let serving = Serving::start(roompass(&["--listen", "127.0.0.1:0"], &variables), "Ctrl-C");
         let (status, answer) = serving.as_the_curl_command_says_with(&[("KEY", KEY)]);
         assert_eq!(status, "HTTP/1.1 201 Created", "{config}\n{answer}");
-        let claims = said_by(answer["participant_token"].as_str().unwrap());
+        let claims = unverified_claims(answer["participant_token"].as_str().unwrap());
         assert_eq!(claims["video"]["room"], room);
         assert_eq!(serving.end("INT"), 0);
     }
@@ -426,7 +426,7 @@ fn the_curl_command_works_in_whatever_dialect_is_served() {
 }
 
 #[test]
-fn what_it_lacks_is_warned_of_at_the_start() {
+fn missing_settings_are_warned_about_at_the_start() {
     let config = "[[caller]]\nname = 'backend'\nkind = 'api-key'\n";
     let variables = [
         ("LIVEKIT_URL", "wss://x.example"),

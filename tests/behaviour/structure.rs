@@ -79,7 +79,7 @@ fn a_circle_is_found() {
 }
 
 #[test]
-fn the_core_knows_no_clock_no_files_and_no_network() {
+fn the_core_uses_no_clock_no_files_and_no_network() {
     for (module, code) in code("core/src") {
         for outside in
             ["SystemTime", "Instant", "std::fs", "std::env", "std::net::Tcp", "getrandom", "tokio", "axum"]
@@ -90,7 +90,7 @@ fn the_core_knows_no_clock_no_files_and_no_network() {
 }
 
 #[test]
-fn authentication_and_dialects_know_neither_aws_nor_the_signing_keys() {
+fn authentication_and_dialects_use_neither_aws_nor_the_signing_keys() {
     let modules = code("src");
     for module in ["auth", "dialect"] {
         let code = &modules[module];

@@ -1,4 +1,4 @@
-//! The template's promises: what stands in front of the function, and what may go wrong in its parameters.
+//! The template: the routes in front of the function, and the checks of its parameters.
 
 use axum::Router;
 use axum::http::Method;
@@ -147,8 +147,7 @@ async fn no_open_route_of_the_gateway_issues_a_token() {
             }
             let answer =
                 send(&open, request(method.clone(), &path, &headers, "{\"room_name\":\"standup\"}")).await;
-            let body = String::from_utf8_lossy(&answer.body);
-            assert!(!body.contains("eyJ") && !body.contains("007"), "{method} {path}: {body}");
+            assert_eq!(answer.minted, 0, "{method} {path}");
             if let Some((.., status)) = others.iter().find(|(_, other, _)| *other == path) {
                 assert_eq!(answer.status.as_u16(), *status, "{method} {path}");
             }
@@ -156,7 +155,7 @@ async fn no_open_route_of_the_gateway_issues_a_token() {
     }
 }
 
-/// What `CloudFormation` asks of a parameter's value: a match from end to end.
+/// Whether `CloudFormation` accepts a parameter's value: the pattern must match all of it.
 fn accepts(parameter: &str, given: &str) -> bool {
     let parameter = block(block(TEMPLATE, "Parameters"), &format!("  {parameter}"));
     let pattern = value(parameter, "AllowedPattern").unwrap();

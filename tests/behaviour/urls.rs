@@ -104,7 +104,7 @@ fn what_may_be_a_secret_in_a_url_is_not_shown_with_any_mistake() {
 }
 
 #[test]
-fn what_is_sound_is_shown_without_its_query() {
+fn a_valid_url_is_shown_without_its_query() {
     let keys = format!(
         "issuer = \"https://a.example/?canary\"\njwks_url = \"https://a.example/keys?token=canary\"\n{RS256}"
     );

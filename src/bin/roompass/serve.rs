@@ -155,7 +155,8 @@ async fn serve(
     }
     let callers = everyone.map_or_else(|| Callers::new(config.callers.clone()), Callers::always);
     let keys = Keys::given(keys, callers_keys);
-    let router = http::router_for(callers, hosts, config, keys, roompass::system::context);
+    let router =
+        http::router_for(callers, hosts, config, keys, roompass::mint::token, roompass::system::context);
     let (ending, ended) = tokio::sync::watch::channel(());
     let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
         asked_to_end().await;
