@@ -1,4 +1,4 @@
-//! Reads `roompass.toml` before anything is built, so that a mistake in it is found here and not in Lambda.
+//! Checks `roompass.toml` before the build, so that mistakes are found here and not in Lambda.
 
 use roompass_core::config::Config;
 use roompass_core::escape::escaped;

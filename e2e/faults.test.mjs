@@ -102,7 +102,7 @@ describe('a rotated secret', { concurrency: 8 }, () => {
     const { lambda, store } = await started(t, { fault: pendingOnly(secretOf(A)) });
     await assertUnavailable(lambda);
     const [{ cause }] = lambda.log().filter(({ code }) => code === 'keys_unavailable');
-    assert.match(cause, /^the secret is missing: .*AWSCURRENT$/);
+    assert.match(cause, /^secret not found: .*AWSCURRENT$/);
     store.fault = undefined;
     await assertMinted(lambda, A);
   });

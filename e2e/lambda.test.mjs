@@ -80,7 +80,7 @@ describe('the secret', () => {
     await withFunction({ ROOMPASS_SECRET_ID: 'late' }, async (lambda) => {
       assert.deepEqual(refusal(await lambda.invoke(event('http-api'))), UNAVAILABLE);
       const refused = await line(lambda, ({ message }) => message === 'request failed');
-      assert.match(refused.cause, /^the secret is missing: /);
+      assert.match(refused.cause, /^secret not found: /);
       await manager.create('late', SECRET);
       const { status, body } = await lambda.invoke(event('http-api'));
       assert.equal(status, 201);
@@ -143,7 +143,7 @@ describe('the secret', () => {
       await withFunction({ AWS_ENDPOINT_URL: url, ROOMPASS_SECRET_ID: 'x' }, async (lambda) => {
         assert.deepEqual(refusal(await lambda.invoke(event('http-api'))), UNAVAILABLE);
         const { cause } = await line(lambda, ({ message }) => message === 'request failed');
-        assert.match(cause, /^the secret may not be read: /);
+        assert.match(cause, /^access to the secret denied: /);
       });
     });
   });
@@ -251,7 +251,7 @@ describe("LiveKit's public development pair", () => {
       assert.equal(lines.length, 1, program.output());
       const { level, cause } = JSON.parse(lines[0]);
       assert.equal(level, 'ERROR');
-      assert.equal(cause, "LIVEKIT_API_SECRET: is LiveKit's public development secret, which only `sam local` may use");
+      assert.equal(cause, "LIVEKIT_API_SECRET: must not be LiveKit's public development secret, except with `sam local`");
     } finally {
       await program.stop();
     }
@@ -265,7 +265,7 @@ describe("LiveKit's public development pair", () => {
         const answer = await lambda.invoke(event(name));
         assert.deepEqual(refusal(answer), UNAVAILABLE);
         const { cause } = await line(lambda, ({ request_id: id }) => id === answer.body.request_id);
-        assert.equal(cause, "the secret is malformed: LIVEKIT_API_SECRET is LiveKit's public development secret, which only `sam local` may use");
+        assert.equal(cause, "the secret is malformed: LIVEKIT_API_SECRET must not be LiveKit's public development secret, except with `sam local`");
       }
       assert.ok(!lambda.log().some(({ message }) => message === 'token issued'), 'no token is issued');
     });

@@ -1,17 +1,17 @@
-//! JSON in which no member appears twice, at any depth.
+//! A JSON parser that refuses duplicate members, at any depth.
 //!
-//! RFC 8259 leaves it open which of two equal names counts, so two readers of one text may see two different things.
-//! Here such a text is refused. Depth is bounded by `serde_json` (128 levels).
+//! RFC 8259 doesn't define which of two members with one name counts, so two parsers may read different values. The depth
+//! is limited by `serde_json`, to 128 levels.
 
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// Why a text isn't the JSON object that was asked for. Says where, never what was there.
+/// Why a text isn't a valid JSON object. Never shows any of the text.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum JsonError {
-    /// It doesn't parse, or a member appears twice, or it isn't UTF-8.
+    /// The text isn't valid JSON or UTF-8, or has a duplicate member.
     #[error("is not valid JSON with unique member names (line {line}, column {column})")]
     Syntax {
         /// The line, from 1.
@@ -19,15 +19,15 @@ pub enum JsonError {
         /// The column, from 1 (0 at the end of a line).
         column: usize,
     },
-    /// It parses, and it isn't an object.
+    /// The text is valid JSON, but isn't an object.
     #[error("must be a JSON object")]
     NotAnObject,
 }
 
-/// Reads a JSON object.
+/// Parses a JSON object.
 ///
 /// # Errors
-/// Where the text isn't JSON, names a member twice, or isn't an object.
+/// If the text isn't valid JSON, isn't an object, or has a duplicate member.
 pub fn object(text: &[u8]) -> Result<Map<String, Value>, JsonError> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let value = Unique
@@ -40,7 +40,7 @@ pub fn object(text: &[u8]) -> Result<Map<String, Value>, JsonError> {
     }
 }
 
-/// A [`Value`] whose objects have unique members.
+/// Deserializes a [`Value`] whose objects have unique members.
 struct Unique;
 
 impl<'de> DeserializeSeed<'de> for Unique {
@@ -99,7 +99,7 @@ impl<'de> Visitor<'de> for Unique {
         while let Some(name) = members.next_key::<String>()? {
             let value = members.next_value_seed(Unique)?;
             if object.insert(name, value).is_some() {
-                return Err(A::Error::custom("a member appears twice"));
+                return Err(A::Error::custom("duplicate member"));
             }
         }
         Ok(Value::Object(object))
@@ -114,14 +114,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_member_that_appears_twice_is_refused_at_any_depth() {
+    fn a_duplicate_member_is_refused_at_any_depth() {
         for text in [r#"{"a":1,"a":1}"#, r#"{"a":{"b":1,"b":2}}"#, r#"{"a":[{"b":1,"\u0062":2}]}"#] {
             assert!(matches!(object(text.as_bytes()), Err(JsonError::Syntax { .. })), "{text}");
         }
     }
 
     #[test]
-    fn what_is_not_one_object_is_refused() {
+    fn anything_but_one_object_is_refused() {
         for text in [
             "",
             " ",
@@ -152,9 +152,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let ours = object(&bytes);
-            if let Ok(members) = ours {
+        fn any_bytes_are_refused_or_read_as_serde_json_reads_them(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(members) = object(&bytes) {
                 prop_assert_eq!(Value::Object(members), serde_json::from_slice::<Value>(&bytes).unwrap());
             }
         }

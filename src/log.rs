@@ -1,10 +1,11 @@
-//! The log, on standard output: a line a request. Only this program's own events are written below the level of a
-//! warning, whatever level is asked for, so that no library's debugging shows what it carries.
+//! The log, on standard output, with one line for each request. Below the level of warnings only this program's events are
+//! written: debug events of libraries may contain secrets.
 
 mod lines;
 
+use std::error::Error;
 use std::io::{self, IsTerminal, Write};
-use std::panic;
+use std::{iter, panic};
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -13,42 +14,41 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 pub use lines::Lines;
 
-/// How lines are written.
+/// The format of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// For people.
+    /// Lines of text.
     Text,
-    /// For people at a terminal.
+    /// Lines of text with colours, for terminals.
     Coloured,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
 impl Format {
-    /// Text for people, coloured where standard output is a terminal.
+    /// Text, with colours if standard output is a terminal.
     #[must_use]
-    pub fn for_people() -> Self {
+    pub fn text() -> Self {
         if io::stdout().is_terminal() { Self::Coloured } else { Self::Text }
     }
 }
 
-/// Starts the log of this process. A panic is logged by its place alone, since its message may hold what was being
-/// worked on.
+/// Starts the log of this process. Of a panic, only the place is logged, because its message may contain secrets.
 pub fn start(format: Format, level: LevelFilter) {
-    let ours_alone = Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("roompass", level);
+    let filter = Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("roompass", level);
     let lines = Lines::new(format, |line: &str| {
-        // A log that cannot be written is no reason to stop serving.
+        // Serving continues even if the log can't be written.
         let _ = io::stdout().lock().write_all(line.as_bytes());
     });
-    tracing_subscriber::registry().with(ours_alone).with(lines).init();
+    tracing_subscriber::registry().with(filter).with(lines).init();
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
         tracing::error!(place, "panicked");
     }));
 }
 
-/// The level that the environment asks for, by `lookup`: `RUST_LOG` or, in Lambda, `AWS_LAMBDA_LOG_LEVEL`, as one
-/// word. Info where neither says one.
+/// The log level from the environment variables that `lookup` reads: `RUST_LOG` or `AWS_LAMBDA_LOG_LEVEL`, as one word. The
+/// default is info.
 #[must_use]
 pub fn level(lookup: impl Fn(&str) -> Option<String>) -> LevelFilter {
     ["RUST_LOG", "AWS_LAMBDA_LOG_LEVEL"]
@@ -59,6 +59,12 @@ pub fn level(lookup: impl Fn(&str) -> Option<String>) -> LevelFilter {
             if word.eq_ignore_ascii_case("fatal") { Some(LevelFilter::ERROR) } else { word.parse().ok() }
         })
         .unwrap_or(LevelFilter::INFO)
+}
+
+/// The text of an error and its causes, in one line.
+pub(crate) fn with_causes(error: &dyn Error) -> String {
+    let errors = iter::successors(Some(error), |&error| error.source());
+    errors.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! API keys, for servers that ask on behalf of their users. Only a key's hash is kept; a key is 200 random bits, which
-//! can't be guessed from its hash, so a fast hash does.
+//! API keys, for servers that request tokens for their users. Only hashes are stored. A key has 200 random bits, so a fast
+//! hash is enough: a key can't be found from its hash.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,25 +8,25 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::caller_keys::{API_KEYS, Presented};
+use super::caller_keys::{API_KEYS, ApiKeyLookup};
 use crate::domain::{MalformedSecret, READABLE_LENGTH, Randomness, is_readable, readable};
 
-/// A key's hash: what is kept of it.
+/// The SHA-256 of a key, which is stored in place of the key.
 #[derive(PartialEq, Eq)]
 pub struct ApiKeyHash([u8; 32]);
 
-/// The keys that are stored, and what of them can't be used.
+/// The stored keys, and the mistakes in the other entries.
 #[derive(Debug, Default)]
 pub(super) struct ApiKeys {
     stored: Vec<StoredApiKey>,
     mistakes: Vec<MalformedSecret>,
 }
 
-/// A key that is stored: its name, its hash, and when it expires, in seconds since 1970.
 #[derive(Debug)]
 struct StoredApiKey {
     name: String,
     hash: ApiKeyHash,
+    /// In seconds since 1970.
     expires: Option<u64>,
 }
 
@@ -38,23 +38,16 @@ impl ApiKeyHash {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let digits = text.strip_prefix("sha256:").filter(|digits| digits.len() == 64)?;
-        if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-            return None;
-        }
         let mut hash = [0; 32];
-        for (byte, at) in hash.iter_mut().zip((0..64).step_by(2)) {
-            *byte = u8::from_str_radix(&digits[at..at + 2], 16).ok()?;
-        }
+        hex::decode_to_slice(text.strip_prefix("sha256:")?, &mut hash).ok()?;
         Some(Self(hash))
     }
 }
 
-/// As it's kept: `sha256:` and 64 hexadecimal digits.
+/// The stored form: `sha256:` and 64 hexadecimal digits.
 impl fmt::Display for ApiKeyHash {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("sha256:")?;
-        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
+        write!(formatter, "sha256:{}", hex::encode(self.0))
     }
 }
 
@@ -64,7 +57,7 @@ impl fmt::Debug for ApiKeyHash {
     }
 }
 
-/// A new key.
+/// Makes a new key.
 #[must_use]
 pub fn new_key(randomness: Randomness) -> String {
     format!("{PREFIX}{}{}", readable(randomness), readable(randomness))
@@ -72,8 +65,7 @@ pub fn new_key(randomness: Randomness) -> String {
 
 impl ApiKeys {
     /// Reads `ROOMPASS_API_KEYS`: an object of name and hash, or name and `{"hash": .., "expires": "2027-01-01T00:00:00Z"}`.
-    /// An entry that can't be used spoils that entry alone. Its mistake never shows a hash, or a key that stands where
-    /// its name should.
+    /// An invalid entry doesn't affect the others. Its mistake never shows a hash, or a key that was written as a name.
     pub(super) fn read(members: &Map<String, Value>) -> Self {
         let mut keys = Self::default();
         for (name, value) in members {
@@ -85,12 +77,12 @@ impl ApiKeys {
         keys.without_duplicates()
     }
 
-    /// Keys that can't be read.
+    /// No keys, because `ROOMPASS_API_KEYS` has the wrong type.
     pub(super) fn unreadable(problem: &str) -> Self {
         Self { stored: Vec::new(), mistakes: vec![MalformedSecret::new(API_KEYS, problem)] }
     }
 
-    /// One hash under two names would leave open which of the two a caller is.
+    /// Removes keys that share a hash: their name would be ambiguous.
     fn without_duplicates(mut self) -> Self {
         let mut names: BTreeMap<[u8; 32], Vec<String>> = BTreeMap::new();
         for key in &self.stored {
@@ -99,7 +91,7 @@ impl ApiKeys {
         for names in names.into_values().filter(|names| names.len() > 1) {
             self.stored.retain(|key| !names.contains(&key.name));
             let problem = format!(
-                "has one hash under {} names ({}): each key needs one name",
+                "has one hash under {} names ({}): give each key one name",
                 names.len(),
                 names.join(", ")
             );
@@ -116,15 +108,15 @@ impl ApiKeys {
         &self.mistakes
     }
 
-    pub(super) fn hold(&self, hash: &ApiKeyHash) -> bool {
+    pub(super) fn contains(&self, hash: &ApiKeyHash) -> bool {
         self.stored.iter().any(|key| key.hash == *hash)
     }
 
-    /// The stored key that was presented, until it expires. Every stored key is compared, each in constant time; what
-    /// `new_key` couldn't have made is none, whatever is stored.
-    pub(super) fn look_up(&self, presented: &str, now: u64) -> Presented<'_> {
-        if !has_the_form_of_a_key(presented) {
-            return Presented::Unknown;
+    /// Looks up a key. Every stored key is compared, each in constant time. A string that `new_key` can't make is unknown,
+    /// even if its hash is stored.
+    pub(super) fn look_up(&self, presented: &str, now: u64) -> ApiKeyLookup<'_> {
+        if !is_well_formed(presented) {
+            return ApiKeyLookup::Unknown;
         }
         let presented = ApiKeyHash::of(presented);
         let mut found = None;
@@ -135,10 +127,10 @@ impl ApiKeys {
         }
         match (found, self.mistakes.first()) {
             (Some(key), _) if key.expires.is_none_or(|expires| now < expires) => {
-                Presented::Known { name: &key.name, expires: key.expires }
+                ApiKeyLookup::Known { name: &key.name, expires: key.expires }
             }
-            (None, Some(mistake)) => Presented::Unreadable(mistake),
-            _ => Presented::Unknown,
+            (None, Some(mistake)) => ApiKeyLookup::Unreadable(mistake),
+            _ => ApiKeyLookup::Unknown,
         }
     }
 }
@@ -146,7 +138,7 @@ impl ApiKeys {
 impl StoredApiKey {
     fn read(name: &str, value: &Value) -> Result<Self, String> {
         if name.starts_with(PREFIX) || name.starts_with("sha256:") {
-            return Err(WRONG_WAY_ROUND.to_owned());
+            return Err(KEY_AS_NAME.to_owned());
         }
         if name.trim().is_empty() {
             return Err("has a key without a name".to_owned());
@@ -156,9 +148,9 @@ impl StoredApiKey {
                 "has a key {name:?} that is neither \"sha256:…\" with 64 hexadecimal digits, nor {{\"hash\": …, \"expires\": \"2027-01-01T00:00:00Z\"}}"
             )
         })?;
-        if is_of_no_key(&key.hash) {
+        if is_placeholder(&key.hash) {
             return Err(format!(
-                "has a key {name:?} whose hash is that of an empty or short text: make a key with `roompass api-key {name}`"
+                "has a key {name:?} with the hash of an empty or short string: make a key with `roompass api-key {name}`"
             ));
         }
         Ok(key)
@@ -185,24 +177,24 @@ fn seconds(time: &str) -> Option<u64> {
     time.duration_since(std::time::UNIX_EPOCH).ok().map(|since| since.as_secs())
 }
 
-/// Whether a text is one that [`new_key`] makes.
-fn has_the_form_of_a_key(text: &str) -> bool {
+/// Whether [`new_key`] can have made this string.
+fn is_well_formed(text: &str) -> bool {
     let random = text.strip_prefix(PREFIX).unwrap_or_default();
     random.len() == 2 * READABLE_LENGTH && random.bytes().all(is_readable)
 }
 
-/// Whether a hash is that of a text that is left where a key should be: an unset variable, a single character, a word.
-/// Such a text is never accepted as a key; the mistake is found when the secret is read.
-fn is_of_no_key(hash: &ApiKeyHash) -> bool {
+/// Whether a hash is the hash of a placeholder: an unset variable, a single character or a common word. `look_up` would
+/// never accept it, so it's reported when the secret is read.
+fn is_placeholder(hash: &ApiKeyHash) -> bool {
     let characters = (0..=u8::MAX).map(|byte| ApiKeyHash(Sha256::digest([byte]).into()));
-    let texts = NO_KEYS.into_iter().map(ApiKeyHash::of);
-    texts.chain(characters).any(|known| known == *hash)
+    let words = PLACEHOLDERS.into_iter().map(ApiKeyHash::of);
+    words.chain(characters).any(|known| known == *hash)
 }
 
 const PREFIX: &str = "rpk_";
-const NO_KEYS: [&str; 12] =
+const PLACEHOLDERS: [&str; 12] =
     ["", PREFIX, "rpk", "\r\n", "null", "undefined", "none", "key", "secret", "password", "test", "changeme"];
-const WRONG_WAY_ROUND: &str = "has a key or a hash where its name belongs: write \"name\": \"sha256:…\", as `roompass api-key name` prints it, and never the key itself";
+const KEY_AS_NAME: &str = "has a key or a hash in place of a name: write \"name\": \"sha256:…\", as `roompass api-key name` prints it, and never the key itself";
 
 #[cfg(test)]
 mod tests {
@@ -222,8 +214,8 @@ mod tests {
         ApiKeyHash::of(text).to_string()
     }
 
-    fn known(name: &str, expires: Option<u64>) -> Presented<'_> {
-        Presented::Known { name, expires }
+    fn known(name: &str, expires: Option<u64>) -> ApiKeyLookup<'_> {
+        ApiKeyLookup::Known { name, expires }
     }
 
     #[test]
@@ -235,16 +227,16 @@ mod tests {
         }));
         assert_eq!(keys.look_up(&one, 5_000), known("backend", None));
         assert_eq!(keys.look_up(&other, 999), known("batch", Some(1_000)));
-        assert_eq!(keys.look_up(&other, 1_000), Presented::Unknown);
+        assert_eq!(keys.look_up(&other, 1_000), ApiKeyLookup::Unknown);
         for wrong in
             ["", "rpk_", &one[..one.len() - 1], &hash_of(&one), &format!("{one} "), &one.to_uppercase()]
         {
-            assert_eq!(keys.look_up(wrong, 0), Presented::Unknown);
+            assert_eq!(keys.look_up(wrong, 0), ApiKeyLookup::Unknown);
         }
     }
 
     #[test]
-    fn what_no_key_could_be_is_never_accepted_whatever_is_stored() {
+    fn a_malformed_key_is_never_accepted_even_if_its_hash_is_stored() {
         let key = new_key(crate::system::randomness);
         for text in [
             "",
@@ -260,18 +252,18 @@ mod tests {
             let mut keys = ApiKeys::default();
             let hash = ApiKeyHash::of(text);
             keys.stored.push(StoredApiKey { name: "web".into(), hash, expires: None });
-            assert_eq!(keys.look_up(text, 0), Presented::Unknown, "{text:?}");
+            assert_eq!(keys.look_up(text, 0), ApiKeyLookup::Unknown, "{text:?}");
         }
     }
 
     #[test]
-    fn the_hash_of_an_empty_or_short_text_is_a_mistake() {
+    fn the_hash_of_an_empty_or_short_string_is_a_mistake() {
         for text in ["", "\n", " ", "x", "0", "rpk_", "undefined", "null", "changeme"] {
             for stored in [json!(hash_of(text)), json!({"hash": hash_of(text)})] {
                 assert_eq!(
                     mistakes(&json!({ "web": stored })),
                     [
-                        "ROOMPASS_API_KEYS has a key \"web\" whose hash is that of an empty or short text: make a key with `roompass api-key web`"
+                        "ROOMPASS_API_KEYS has a key \"web\" with the hash of an empty or short string: make a key with `roompass api-key web`"
                     ],
                     "{text:?}"
                 );
@@ -287,15 +279,15 @@ mod tests {
         });
         assert_eq!(
             mistakes(&stored),
-            ["ROOMPASS_API_KEYS has one hash under 2 names (a, b): each key needs one name"]
+            ["ROOMPASS_API_KEYS has one hash under 2 names (a, b): give each key one name"]
         );
         let keys = read(&stored);
-        assert!(matches!(keys.look_up(&twice, 0), Presented::Unreadable(_)));
+        assert!(matches!(keys.look_up(&twice, 0), ApiKeyLookup::Unreadable(_)));
         assert_eq!(keys.look_up(&once, 0), known("c", None));
     }
 
     #[test]
-    fn a_mistake_names_the_key_shows_no_hash_and_spoils_no_other() {
+    fn a_mistake_names_the_key_shows_no_hash_and_does_not_affect_other_keys() {
         let short = "sha256:cafe";
         let good = new_key(crate::system::randomness);
         for value in [
@@ -315,19 +307,22 @@ mod tests {
             assert!(mistake.contains("\"backend\"") && !mistake.contains("cafe"), "{mistake}");
             assert_eq!(keys.look_up(&good, 0), known("web", None), "{value}");
             let unknown = new_key(crate::system::randomness);
-            assert!(matches!(keys.look_up(&unknown, 0), Presented::Unreadable(_)), "it may be backend's");
+            assert!(
+                matches!(keys.look_up(&unknown, 0), ApiKeyLookup::Unreadable(_)),
+                "it may be the backend key"
+            );
         }
         assert_eq!(mistakes(&json!({" ": hash_of(&good)})), ["ROOMPASS_API_KEYS has a key without a name"]);
     }
 
     #[test]
-    fn a_key_in_the_place_of_its_name_is_a_mistake_that_does_not_show_it() {
+    fn a_key_in_place_of_its_name_is_a_mistake_that_does_not_show_it() {
         let hash = hash_of("rpk_canary");
         for value in
             [json!({"rpk_canary": "web"}), json!({"rpk_canary": hash}), json!({hash.as_str(): "web"})]
         {
             let [mistake] = &mistakes(&value)[..] else { panic!("{value}") };
-            assert!(mistake.contains("where its name belongs"), "{mistake}");
+            assert!(mistake.contains("in place of a name"), "{mistake}");
             assert!(!mistake.contains("canary") && !mistake.contains(&hash), "{mistake}");
         }
     }

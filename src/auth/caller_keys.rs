@@ -1,5 +1,5 @@
-//! What callers' credentials are checked with: the hashes of their API keys, and the secrets that issuers share with
-//! us. None of it signs anything. A member that can't be used spoils that member alone.
+//! The keys that verify callers: hashes of API keys, and secrets that issuers share with this service. They never sign.
+//! An invalid member of the secret doesn't affect the others.
 
 use std::collections::BTreeMap;
 
@@ -14,38 +14,38 @@ use crate::json;
 #[derive(Debug, Default)]
 pub struct CallerKeys {
     api_keys: ApiKeys,
-    /// The shared secrets that callers name and the secret has, by name.
+    /// The shared secrets that callers name, where the secret has them, by name.
     shared: BTreeMap<String, Result<SecretString, MalformedSecret>>,
 }
 
-/// A secret that an issuer shares with us, as a `[[caller]]` names it.
+/// A secret that an issuer shares with this service, as a `[[caller]]` names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SharedSecret {
-    /// Its name: the secret's member, or the environment variable.
+    /// The name of the secret's member or of the environment variable.
     pub name: String,
-    /// The issuer that signs with it.
+    /// The issuer that signs with this secret.
     pub issuer: String,
 }
 
-/// What an API key that was presented is.
+/// The result of looking up an API key.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Presented<'a> {
-    /// A key that is stored and hasn't expired.
+pub enum ApiKeyLookup<'a> {
+    /// The key is stored and hasn't expired.
     Known {
-        /// Its name.
+        /// The name of the key.
         name: &'a str,
         /// When it expires, in seconds since 1970.
         expires: Option<u64>,
     },
-    /// Unknown, or expired.
+    /// The key is unknown or expired.
     Unknown,
-    /// Unknown, and part of what is stored can't be read: it may be the key that is meant.
+    /// The key isn't among the valid entries, but an invalid entry may be this key.
     Unreadable(&'a MalformedSecret),
 }
 
 impl CallerKeys {
-    /// Reads a secret's members. `shared` are the secrets that callers name; other members are ignored. `signing` are the
-    /// names of those that sign, which no shared secret may equal.
+    /// Reads a secret's members. `shared` lists the secrets that callers name; other members are ignored. `signing` lists
+    /// the members that sign: a shared secret must not be equal to one.
     #[must_use]
     pub fn read(members: &Map<String, Value>, signing: &[&str], shared: &[SharedSecret]) -> Self {
         let api_keys = match members.get(API_KEYS) {
@@ -55,18 +55,17 @@ impl CallerKeys {
         };
         let named = shared.iter().filter_map(|one| {
             let value = members.get(&one.name).filter(|value| !value.is_null())?;
-            Some((one.name.clone(), shared_secret(one, value, members, (signing, shared), &api_keys)))
+            Some((one.name.clone(), one.read(value, members, (signing, shared), &api_keys)))
         });
         let shared = named.collect();
         Self { api_keys, shared }
     }
 
-    /// Reads what the environment has in place of a secret: `ROOMPASS_API_KEYS`, and variables with the names of the
-    /// shared secrets that callers name.
+    /// Reads the environment variables that replace a secret: `ROOMPASS_API_KEYS`, and one for each shared secret.
     ///
     /// # Errors
-    /// At the first variable that can't be used.
-    pub fn of_environment(
+    /// If a variable is invalid.
+    pub fn from_environment(
         signing: &[&str],
         shared: &[SharedSecret],
         variable: impl Fn(&str) -> Option<String>,
@@ -90,22 +89,22 @@ impl CallerKeys {
         self.api_keys.is_empty()
     }
 
-    /// What can't be used. For the log.
+    /// The mistakes in the secret, for the log.
     pub fn mistakes(&self) -> impl Iterator<Item = &MalformedSecret> {
         let shared = self.shared.values().filter_map(|secret| secret.as_ref().err());
         self.api_keys.mistakes().iter().chain(shared)
     }
 
-    /// What an API key is. Every stored key is compared, each in constant time. `now` is in seconds since 1970.
+    /// Looks up an API key. Every stored key is compared, each in constant time. `now` is in seconds since 1970.
     #[must_use]
-    pub fn api_key(&self, presented: &str, now: u64) -> Presented<'_> {
+    pub fn api_key(&self, presented: &str, now: u64) -> ApiKeyLookup<'_> {
         self.api_keys.look_up(presented, now)
     }
 
-    /// A secret that an issuer shares with us.
+    /// A shared secret, by name.
     ///
     /// # Errors
-    /// Where there is none of this name, or it can't be used.
+    /// If it's missing or invalid.
     pub fn shared_secret(&self, name: &str) -> Result<&[u8], MalformedSecret> {
         match self.shared.get(name) {
             Some(Ok(secret)) => Ok(secret.expose_secret().as_bytes()),
@@ -115,40 +114,43 @@ impl CallerKeys {
     }
 }
 
-/// A shared secret that is long enough for HS256 and is no other secret too: a leak of one would be a leak of both.
-fn shared_secret(
-    one: &SharedSecret,
-    value: &Value,
-    members: &Map<String, Value>,
-    (signing, shared): (&[&str], &[SharedSecret]),
-    api_keys: &ApiKeys,
-) -> Result<SecretString, MalformedSecret> {
-    let mistake = |problem: String| Err(MalformedSecret::new(&one.name, problem));
-    let Value::String(secret) = value else { return mistake("must be a string".into()) };
-    let same_as = |name: &str| members.get(name).and_then(Value::as_str) == Some(secret);
-    if let Some(signing) = signing.iter().find(|name| same_as(name)) {
-        return mistake(format!("must not be the same as {signing}: use a secret of its own"));
+impl SharedSecret {
+    /// Reads the secret's value. It must be long enough for HS256, and differ from all other secrets: otherwise a leak of
+    /// one would be a leak of both.
+    fn read(
+        &self,
+        value: &Value,
+        members: &Map<String, Value>,
+        (signing, shared): (&[&str], &[Self]),
+        api_keys: &ApiKeys,
+    ) -> Result<SecretString, MalformedSecret> {
+        let mistake = |problem: String| Err(MalformedSecret::new(&self.name, problem));
+        let Value::String(secret) = value else { return mistake("must be a string".into()) };
+        let is_same_as = |name: &str| members.get(name).and_then(Value::as_str) == Some(secret);
+        if let Some(signing) = signing.iter().find(|name| is_same_as(name)) {
+            return mistake(format!("must not be the same as {signing}: use a separate secret"));
+        }
+        let is_of_another = |other: &&Self| other.issuer != self.issuer && is_same_as(&other.name);
+        if let Some(other) = shared.iter().find(is_of_another) {
+            return mistake(format!(
+                "must not be the same as {}: each issuer needs its own secret",
+                other.name
+            ));
+        }
+        if api_keys.contains(&ApiKeyHash::of(secret)) {
+            return mistake(format!("must not be an API key of {API_KEYS}: use a separate secret"));
+        }
+        if secret.len() < MIN_LENGTH {
+            return mistake(format!("must have {MIN_LENGTH} bytes or more"));
+        }
+        Ok(secret.as_str().into())
     }
-    let of_another = |other: &&SharedSecret| other.issuer != one.issuer && same_as(&other.name);
-    if let Some(other) = shared.iter().find(of_another) {
-        return mistake(format!(
-            "must not be the same as {}: each issuer needs a secret of its own",
-            other.name
-        ));
-    }
-    if api_keys.hold(&ApiKeyHash::of(secret)) {
-        return mistake(format!("must not be an API key of {API_KEYS} too: use a secret of its own"));
-    }
-    if secret.len() < SHORTEST {
-        return mistake(format!("must have {SHORTEST} bytes or more"));
-    }
-    Ok(secret.as_str().into())
 }
 
-/// The name of the secret's member, and of the environment variable for the same thing.
+/// The name of the secret's member, and of the environment variable for the same value.
 pub const API_KEYS: &str = "ROOMPASS_API_KEYS";
-/// What HS256 needs (RFC 7518, section 3.2), in bytes.
-const SHORTEST: usize = 32;
+/// The minimum for HS256 (RFC 7518, section 3.2), in bytes.
+const MIN_LENGTH: usize = 32;
 
 #[cfg(test)]
 mod tests {
@@ -188,10 +190,10 @@ mod tests {
     }
 
     #[test]
-    fn a_shared_secret_is_no_other_secret_too() {
+    fn a_shared_secret_that_equals_another_secret_is_a_mistake() {
         for name in SIGNING {
             let keys = read(&json!({"LOGIN": LONG, name: LONG}), &[named("LOGIN", "a")]);
-            let expected = format!("LOGIN must not be the same as {name}: use a secret of its own");
+            let expected = format!("LOGIN must not be the same as {name}: use a separate secret");
             assert_eq!(problem(&keys, "LOGIN"), Some(expected));
         }
         let two = |one: &str, other: &str| {
@@ -199,7 +201,7 @@ mod tests {
         };
         for (name, other) in [("ONE", "TWO"), ("TWO", "ONE")] {
             let expected =
-                format!("{name} must not be the same as {other}: each issuer needs a secret of its own");
+                format!("{name} must not be the same as {other}: each issuer needs its own secret");
             assert_eq!(problem(&two("a", "b"), name), Some(expected));
             assert_eq!(problem(&two("a", "a"), name), None, "one issuer, while its secret is rotated");
         }
@@ -208,20 +210,20 @@ mod tests {
         let keys = read(&json!({"LOGIN": key, API_KEYS: stored}), &[named("LOGIN", "a")]);
         assert_eq!(
             problem(&keys, "LOGIN").as_deref(),
-            Some("LOGIN must not be an API key of ROOMPASS_API_KEYS too: use a secret of its own")
+            Some("LOGIN must not be an API key of ROOMPASS_API_KEYS: use a separate secret")
         );
     }
 
     #[test]
-    fn a_malformed_member_spoils_that_member_alone() {
+    fn a_malformed_member_does_not_affect_the_others() {
         let key = new_key(crate::system::randomness);
         let stored = json!({"web": ApiKeyHash::of(&key).to_string()});
         let keys = read(&json!({"LOGIN": 5, API_KEYS: stored}), &[named("LOGIN", "a")]);
-        assert!(matches!(keys.api_key(&key, 0), Presented::Known { name: "web", .. }));
+        assert!(matches!(keys.api_key(&key, 0), ApiKeyLookup::Known { name: "web", .. }));
         for malformed in [json!("sha256:"), json!([]), json!(true), json!(5)] {
             let keys = read(&json!({"LOGIN": LONG, API_KEYS: malformed}), &[named("LOGIN", "a")]);
             assert!(keys.shared_secret("LOGIN").is_ok());
-            let Presented::Unreadable(mistake) = keys.api_key(&key, 0) else { panic!("{malformed}") };
+            let ApiKeyLookup::Unreadable(mistake) = keys.api_key(&key, 0) else { panic!("{malformed}") };
             assert_eq!(mistake.to_string(), "ROOMPASS_API_KEYS must be an object of names and hashes");
         }
     }
@@ -232,7 +234,7 @@ mod tests {
             let variable = |name: &str| {
                 variables.iter().find(|(key, _)| *key == name).map(|(_, text)| (*text).to_owned())
             };
-            let read = CallerKeys::of_environment(&SIGNING, &[named("LOGIN", "a")], variable);
+            let read = CallerKeys::from_environment(&SIGNING, &[named("LOGIN", "a")], variable);
             read.map(|_| ()).map_err(|mistake| mistake.to_string())
         };
         assert_eq!(read(&[]), Ok(()));
@@ -241,7 +243,7 @@ mod tests {
             (vec![("LOGIN", "canary")], "LOGIN must have 32 bytes or more"),
             (
                 vec![("LOGIN", LONG), ("LIVEKIT_API_SECRET", LONG)],
-                "LOGIN must not be the same as LIVEKIT_API_SECRET: use a secret of its own",
+                "LOGIN must not be the same as LIVEKIT_API_SECRET: use a separate secret",
             ),
             (
                 vec![(API_KEYS, "canary")],

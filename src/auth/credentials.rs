@@ -1,28 +1,27 @@
-//! What a request shows of who is asking, in its headers. Nothing of it is believed yet.
+//! The credential in a request's headers, not yet verified.
 
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderName};
 
 use super::{AuthError, InvalidCredential};
 
-/// What was presented, if anything was.
+/// A credential, by its form.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Credential<'a> {
     /// `Authorization: Bearer …` in the form of a JWT: with dots.
     Jwt(&'a str),
-    /// `Authorization: Bearer …` in any other form: an API key, or a token gone wrong.
+    /// `Authorization: Bearer …` without dots: an API key, or a malformed token.
     Bearer(&'a str),
     /// `X-API-Key: …` or `Authorization: ApiKey …`
     ApiKey(&'a str),
-    /// An `Authorization` in no known form.
+    /// An `Authorization` header in an unknown form.
     Unknown,
 }
 
-/// The one credential of a request, if it has one. What proxies and AWS add (`Basic` and its like) is none of
-/// ours.
+/// The one credential of a request, if it has one. Schemes that proxies and AWS use, such as `Basic`, are ignored.
 ///
 /// # Errors
-/// Where there are several, or one that can't be read.
+/// If there are several, or one that isn't ASCII text.
 pub(super) fn presented(headers: &HeaderMap) -> Result<Option<Credential<'_>>, AuthError> {
     let authorization = one(headers, &AUTHORIZATION)?.and_then(|value| {
         let (scheme, credential) = parts(value);
@@ -31,7 +30,7 @@ pub(super) fn presented(headers: &HeaderMap) -> Result<Option<Credential<'_>>, A
             "bearer" => Some(Credential::Bearer(credential)),
             "apikey" => Some(Credential::ApiKey(credential)),
             "" => None,
-            "aws4-hmac-sha256" | "digest" | "negotiate" if !brings_ours(credential) => None,
+            "aws4-hmac-sha256" | "digest" | "negotiate" if !contains_second_credential(credential) => None,
             "basic" if !credential.contains([' ', '\t', ',']) => None,
             _ => Some(Credential::Unknown),
         }
@@ -43,19 +42,17 @@ pub(super) fn presented(headers: &HeaderMap) -> Result<Option<Credential<'_>>, A
     }
 }
 
-/// A scheme, and what follows it.
+/// The scheme, and the credential after it.
 fn parts(value: &str) -> (&str, &str) {
     let value = value.trim_start_matches([' ', '\t']);
     let (scheme, credential) = value.split_at(value.find([' ', '\t']).unwrap_or(value.len()));
     (scheme, credential.trim_start_matches(' '))
 }
 
-/// Whether one of our credentials stands behind a comma: a gateway makes one value of two headers.
-fn brings_ours(credential: &str) -> bool {
-    let schemes = credential.split(',').skip(1).map(|value| parts(value).0);
-    schemes
-        .into_iter()
-        .any(|scheme| ["bearer", "apikey"].iter().any(|ours| ours.eq_ignore_ascii_case(scheme)))
+/// Whether a bearer token or an API key follows a comma: a gateway joins two headers into one value.
+fn contains_second_credential(credential: &str) -> bool {
+    let mut schemes = credential.split(',').skip(1).map(|value| parts(value).0);
+    schemes.any(|scheme| scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("apikey"))
 }
 
 fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, AuthError> {

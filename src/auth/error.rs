@@ -1,5 +1,5 @@
-//! Why a request's caller isn't accepted. What each error says is for the log alone: the client sees the same text for
-//! every wrong credential.
+//! Authentication errors. Their texts are for the log only: the client gets the same response for every invalid
+//! credential.
 
 use super::Via;
 use super::fetch::FetchError;
@@ -9,7 +9,7 @@ use super::jwt::TokenError;
 /// Why a request has no caller.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthError {
-    /// The configuration lists no callers, so every request is refused.
+    /// No caller is configured.
     #[error(
         "no caller is configured: add a [[caller]] and a [[rule]] to roompass.toml, or give them in ROOMPASS_CONFIG"
     )]
@@ -17,53 +17,53 @@ pub enum AuthError {
     /// The request has no credential, and unauthenticated requests aren't accepted.
     #[error("no credential was presented")]
     NoCredential,
-    /// The request has more than one.
+    /// The request has more than one credential.
     #[error("more than one credential was presented")]
     SeveralCredentials,
-    /// The credential isn't accepted.
+    /// The credential is invalid.
     #[error(transparent)]
     Refused(#[from] InvalidCredential),
-    /// Whether it's accepted is unknown now.
+    /// The credential can't be verified at the moment.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
 }
 
-/// What is wrong with a credential.
+/// Why a credential is invalid.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidCredential {
-    /// It holds bytes that no credential has.
+    /// It isn't printable ASCII.
     #[error("the credential is not plain text")]
     NotText,
-    /// A scheme or a header with nothing behind it.
+    /// The header or the scheme has no value.
     #[error("the credential is empty")]
     Empty,
     /// No configured caller has credentials of this type.
     #[error("no configured caller accepts this credential type")]
     UnsupportedType,
-    /// An API key, where no caller is known by one.
+    /// It's an API key, and no caller of kind `api-key` is configured.
     #[error("an API key was presented, and no api-key caller is configured")]
     NoApiKeyCaller,
-    /// The API key isn't stored, or has expired.
+    /// The API key is unknown or expired.
     #[error("unknown or expired API key")]
     UnknownApiKey,
-    /// The token isn't good.
+    /// The token is invalid.
     #[error("invalid token: {0}")]
     Token(#[from] TokenError),
-    /// The gateway's context isn't good.
+    /// The gateway's authorizer context is invalid.
     #[error(transparent)]
     Gateway(#[from] BadContext),
-    /// The gateway has verified the request in a way that no caller takes.
+    /// No configured caller accepts this authorizer of the gateway.
     #[error("no configured caller accepts the gateway's {0} authorizer")]
     UnsupportedAuthorizer(Via),
 }
 
-/// Why a credential can't be checked now.
+/// Why a credential can't be verified at the moment.
 #[derive(Debug, thiserror::Error)]
 pub enum Unavailable {
     /// An issuer's keys can't be fetched.
     #[error("issuer keys unavailable: {0}")]
     IssuerKeys(#[from] FetchError),
-    /// What the credential is checked with can't be read.
+    /// The API keys or shared secrets can't be read.
     #[error(transparent)]
     CallerKeys(#[from] CallerKeysUnavailable),
 }
@@ -72,14 +72,14 @@ pub enum Unavailable {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{cause}")]
 pub struct CallerKeysUnavailable {
-    /// Why, for the log.
+    /// The cause, for the log.
     pub cause: String,
-    /// Whether trying again soon can help, without a change by the operator.
+    /// Whether a retry can succeed without a change by the operator.
     pub is_transient: bool,
 }
 
 impl Unavailable {
-    /// Whether trying again soon can help, without a change by the operator.
+    /// Whether a retry can succeed without a change by the operator.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {

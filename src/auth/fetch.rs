@@ -1,4 +1,4 @@
-//! Small things from issuers, over HTTPS: no redirects, at most 64 KiB, within a second and a half.
+//! The HTTPS client for issuers' documents: no redirects, at most 64 KiB, a timeout of 1.5 seconds.
 
 use std::time::Duration;
 
@@ -12,10 +12,11 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
 use crate::json::JsonError;
+use crate::log::with_causes;
 use crate::refreshing::TimedOut;
 use crate::url;
 
-/// A client for one GET at a time.
+/// An HTTPS client that sends GET requests.
 #[derive(Debug, Clone)]
 pub(super) struct Fetcher(Client<HttpsConnector<HttpConnector>, Body>);
 
@@ -25,32 +26,32 @@ pub enum FetchError {
     /// The system's TLS roots can't be read.
     #[error("cannot read the system's TLS roots: {0}")]
     TlsRoots(String),
-    /// A request has failed.
-    #[error("{place}: {failure}")]
+    /// A request failed.
+    #[error("{url}: {failure}")]
     Request {
         /// The URL, without its query.
-        place: String,
-        /// What happened.
-        failure: Failure,
+        url: String,
+        /// Why it failed.
+        failure: RequestFailure,
     },
-    /// All together took too long.
+    /// All requests together took too long.
     #[error(transparent)]
     TimedOut(#[from] TimedOut),
-    /// The OpenID configuration or the key set can't be used.
-    #[error("{0}")]
-    Unusable(Unusable),
+    /// The OpenID configuration or the key set is invalid.
+    #[error(transparent)]
+    Unusable(#[from] Unusable),
 }
 
-/// What happened to a request.
+/// Why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Failure {
+pub enum RequestFailure {
     /// There was no response in time.
     #[error(transparent)]
     TimedOut(#[from] TimedOut),
-    /// The server can't be reached, or broke the connection. With all causes.
+    /// The server is unreachable, or closed the connection. With all causes.
     #[error("{0}")]
     Connection(String),
-    /// The response isn't a 200.
+    /// The status isn't 200.
     #[error("HTTP status {0}")]
     Status(StatusCode),
     /// The body is incomplete, or too large.
@@ -58,7 +59,7 @@ pub enum Failure {
     Body(String),
 }
 
-/// What is wrong with what an issuer publishes.
+/// Why an issuer's OpenID configuration or key set is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
     /// The key set isn't a JSON object.
@@ -85,17 +86,17 @@ pub enum Unusable {
     /// The OpenID configuration names a key set with a user name or a password.
     #[error("the OpenID configuration's jwks_uri contains a user name or password")]
     KeySetWithUserinfo,
-    /// The issuer shares a secret, and has no key set.
+    /// The issuer uses a shared secret, and has no key set.
     #[error("the issuer has no key set")]
     SharedSecret,
 }
 
 impl FetchError {
-    /// Whether trying again soon can help, without a change by the operator or the issuer.
+    /// Whether a retry can succeed without a change by the operator or the issuer.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Request { failure: Failure::Status(status), .. } => {
+            Self::Request { failure: RequestFailure::Status(status), .. } => {
                 status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS
             }
             Self::Request { .. } | Self::TimedOut(_) => true,
@@ -105,8 +106,8 @@ impl FetchError {
 }
 
 impl Fetcher {
-    /// A client that trusts the system's roots. It keeps no connection open, since a frozen process's are dead when it
-    /// wakes.
+    /// A client that trusts the system's roots. It reuses no connection: those of a frozen process are closed when it
+    /// continues.
     pub(super) fn new() -> Result<Self, FetchError> {
         let connector = HttpsConnectorBuilder::new()
             .with_native_roots()
@@ -117,36 +118,29 @@ impl Fetcher {
         Ok(Self(Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector)))
     }
 
-    /// What is at a place.
-    pub(super) async fn get(&self, place: &Uri) -> Result<Vec<u8>, FetchError> {
-        let fetched = tokio::time::timeout(TIME, self.whole(place)).await;
+    /// The body at a URL.
+    pub(super) async fn get(&self, url: &Uri) -> Result<Vec<u8>, FetchError> {
+        let fetched = tokio::time::timeout(TIMEOUT, self.body(url)).await;
         fetched.unwrap_or_else(|_| Err(TimedOut.into())).map_err(|failure| {
-            let place = url::shown(&place.to_string()).into_owned();
-            FetchError::Request { place, failure }
+            let url = url::shown(&url.to_string()).into_owned();
+            FetchError::Request { url, failure }
         })
     }
 
-    async fn whole(&self, place: &Uri) -> Result<Vec<u8>, Failure> {
-        let request = Request::get(place).header(ACCEPT, "application/json").body(Body::empty());
-        let request = request.map_err(|error| Failure::Connection(error.to_string()))?;
-        let response = self.0.request(request).await.map_err(|error| Failure::Connection(chain(&error)))?;
+    async fn body(&self, url: &Uri) -> Result<Vec<u8>, RequestFailure> {
+        let request = Request::get(url).header(ACCEPT, "application/json").body(Body::empty());
+        let request = request.map_err(|error| RequestFailure::Connection(error.to_string()))?;
+        let response = self.0.request(request).await;
+        let response = response.map_err(|error| RequestFailure::Connection(with_causes(&error)))?;
         if response.status() != StatusCode::OK {
-            return Err(Failure::Status(response.status()));
+            return Err(RequestFailure::Status(response.status()));
         }
         let body = Limited::new(response.into_body(), MAX_SIZE).collect().await;
-        Ok(body.map_err(|error| Failure::Body(error.to_string()))?.to_bytes().to_vec())
+        Ok(body.map_err(|error| RequestFailure::Body(error.to_string()))?.to_bytes().to_vec())
     }
 }
 
-/// An error and its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |error| error.source())
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
-}
-
-const TIME: Duration = Duration::from_millis(1_500);
+const TIMEOUT: Duration = Duration::from_millis(1_500);
 const MAX_SIZE: usize = 64 * 1024;
 
 #[cfg(test)]
@@ -154,7 +148,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_failure_says_where_it_was_and_all_its_causes() {
+    async fn a_failure_shows_the_url_and_all_its_causes() {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let place = format!("http://127.0.0.1:{port}/keys").parse().unwrap();
         let error = Fetcher::new().unwrap().get(&place).await.unwrap_err().to_string();

@@ -1,8 +1,8 @@
-//! What API Gateway has verified before the function is called. `lambda` reads it from the event's request context, which
-//! only the gateway writes: no header can imitate it.
+//! The identity that API Gateway has verified. `lambda` reads it from the event's request context, which only the gateway
+//! writes: a client can't forge it with a header.
 //!
-//! Each `via` has one documented format and is read by it alone. No type is guessed from a value's text. A context that
-//! can't be used is refused like a wrong token: it never makes its bearer anonymous.
+//! Each `via` has one documented format, and values are never converted by their content. A request with an invalid
+//! context is refused like one with an invalid token: it never counts as anonymous.
 
 use std::collections::HashMap;
 use std::time::UNIX_EPOCH;
@@ -10,18 +10,18 @@ use std::time::UNIX_EPOCH;
 use serde_json::{Map, Value};
 
 use super::Via;
-use super::jwt::{has_passed, seconds};
+use super::jwt::{is_past, seconds};
 
-/// Who the gateway says it is.
+/// An identity that the gateway has verified.
 #[derive(Debug, PartialEq)]
-pub(super) struct Vouched {
+pub(super) struct GatewayIdentity {
     pub(super) issuer: Option<String>,
     pub(super) subject: String,
     pub(super) claims: Map<String, Value>,
     pub(super) expires: Option<u64>,
 }
 
-/// Why an authorizer's context can't be used. For the log alone.
+/// Why an authorizer's context is invalid. For the log only.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the {via} authorizer's {problem}")]
 pub struct BadContext {
@@ -29,16 +29,16 @@ pub struct BadContext {
     problem: &'static str,
 }
 
-/// What an authorizer has written into the event. `lambda` puts it into a request's extensions.
+/// An authorizer's context. `lambda` adds it to the request's extensions.
 #[derive(Debug, Clone)]
 pub enum Authorizer {
-    /// An HTTP API's JWT authorizer: the token's claims, each as text.
+    /// An HTTP API's JWT authorizer: the token's claims, each as a string.
     Jwt(HashMap<String, String>),
     /// A REST API's Cognito authorizer: the token's claims.
     Cognito(Value),
     /// A Lambda authorizer: its context.
     Lambda(HashMap<String, Value>),
-    /// An IAM authorizer: who signed the request.
+    /// An IAM authorizer: the AWS identity that signed the request.
     Iam {
         /// The ARN of the user or the session.
         arn: Option<String>,
@@ -48,7 +48,7 @@ pub enum Authorizer {
 }
 
 impl Authorizer {
-    /// Which callers it's for.
+    /// The `via` of the callers that this authorizer authenticates.
     pub(super) fn via(&self) -> Via {
         match self {
             Self::Jwt(_) => Via::Jwt,
@@ -58,11 +58,11 @@ impl Authorizer {
         }
     }
 
-    /// Who it says is calling. `now` is in seconds since 1970.
+    /// The verified identity. `now` is in seconds since 1970.
     ///
     /// # Errors
-    /// Where it has no subject, or its `exp` has passed or can't be read.
-    pub(super) fn vouched(&self, now: u64) -> Result<Vouched, BadContext> {
+    /// If the context has no subject, or its `exp` is invalid or in the past.
+    pub(super) fn identity(&self, now: u64) -> Result<GatewayIdentity, BadContext> {
         let claims = self.claims()?;
         let subject = match self {
             Self::Lambda(_) => text(&claims, "sub").or_else(|| text(&claims, "principalId")),
@@ -73,23 +73,23 @@ impl Authorizer {
         let issuer = Some("iss").filter(|_| self.via().has_issuer()).and_then(|name| text(&claims, name));
         let expires = match claims.get("exp") {
             None | Some(Value::Null) => None,
-            Some(time) => Some(self.time(time).ok_or_else(|| self.bad("exp isn't a time"))?),
+            Some(time) => Some(self.time(time).ok_or_else(|| self.bad("exp is not a time"))?),
         };
-        // The gateway caches an authorizer's results, so one may have expired meanwhile.
-        if expires.is_some_and(|expires| has_passed(expires, now)) {
-            return Err(self.bad("exp has passed"));
+        // The gateway caches an authorizer's context, so it may have expired since.
+        if expires.is_some_and(|expires| is_past(expires, now)) {
+            return Err(self.bad("exp is in the past"));
         }
-        Ok(Vouched { issuer, subject, claims, expires })
+        Ok(GatewayIdentity { issuer, subject, claims, expires })
     }
 
-    /// Its claims, each of the type that this authorizer's format gives it.
+    /// The claims, each with the type that this authorizer's format defines.
     fn claims(&self) -> Result<Map<String, Value>, BadContext> {
         Ok(match self {
             Self::Jwt(claims) => {
                 claims.iter().map(|(name, text)| (name.clone(), of_jwt(name, text))).collect()
             }
             Self::Cognito(claims) => {
-                let claims = claims.as_object().ok_or_else(|| self.bad("claims aren't an object"))?;
+                let claims = claims.as_object().ok_or_else(|| self.bad("claims are not an object"))?;
                 claims.iter().map(|(name, value)| (name.clone(), of_cognito(name, value))).collect()
             }
             Self::Lambda(fields) => {
@@ -101,7 +101,7 @@ impl Authorizer {
         })
     }
 
-    /// A time as this authorizer writes it.
+    /// Reads a time in this authorizer's format.
     fn time(&self, value: &Value) -> Option<u64> {
         match (self, value) {
             (Self::Cognito(_), Value::String(text)) => date(text),
@@ -116,7 +116,7 @@ impl Authorizer {
     }
 }
 
-/// Seconds since 1970, in digits alone.
+/// Seconds since 1970, as digits.
 fn digits(text: &str) -> Option<u64> {
     let digits = Some(text).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;
     seconds(&digits.parse::<u64>().ok()?.into())
@@ -134,8 +134,8 @@ fn text(claims: &Map<String, Value>, name: &str) -> Option<String> {
     claims.get(name)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
-/// An HTTP API writes every claim as text, and a list as its items between brackets: `[admin user]`. An item may hold
-/// spaces, and a text may look like a list, so only Cognito's groups are read as one: their names never hold a space.
+/// An HTTP API writes every claim as a string, and a list as `[admin user]`. Items may contain spaces, and a string may look
+/// like a list. So only Cognito's groups are read as a list: their names have no spaces.
 fn of_jwt(name: &str, text: &str) -> Value {
     let list =
         Some(text).filter(|_| name == GROUPS).and_then(|text| text.strip_prefix('[')?.strip_suffix(']'));
@@ -145,8 +145,8 @@ fn of_jwt(name: &str, text: &str) -> Value {
     }
 }
 
-/// A Cognito authorizer writes every claim as text, and the groups with commas between them: `admin,user`. Names of
-/// groups may hold commas, so with one in it the text may be a single group or several.
+/// A Cognito authorizer writes every claim as a string, and groups as `admin,user`. Names of groups may contain commas, so
+/// a string with a comma is ambiguous and stays a string.
 fn of_cognito(name: &str, value: &Value) -> Value {
     match value {
         Value::String(group) if name == GROUPS && !group.is_empty() && !group.contains(',') => {

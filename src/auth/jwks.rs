@@ -1,6 +1,6 @@
-//! An issuer's key set: fetched when it's needed, fresh for 10 minutes, used for a day while the issuer is unreachable.
-//! A key that the set lacks has it fetched again, at most once in 30 seconds, failures counted. A set that is empty or
-//! broken never replaces a good one.
+//! An issuer's key set: fetched when first needed, fresh for 10 minutes, used for a day while the issuer is unreachable.
+//! An unknown key causes a new fetch, at most one in 30 seconds, including failed ones. An invalid or empty set never
+//! replaces a valid one.
 
 use std::time::Duration;
 
@@ -31,33 +31,22 @@ pub(super) struct KeySet(Refreshing<UsableKeys>);
 #[derive(Debug, Default)]
 struct UsableKeys(Vec<Jwk>);
 
-/// Why there is no key.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum NoKey {
-    /// The issuer has no such key for such a signature.
-    #[error("the issuer has no such key")]
-    Unknown,
-    /// Whether it has is unknown now.
-    #[error(transparent)]
-    Unavailable(#[from] FetchError),
-}
-
 impl Default for KeySet {
     fn default() -> Self {
         Self(Refreshing::new(Schedule {
             name: "issuer key",
-            refresh_after: FRESH,
-            max_age: KEPT,
-            retry: BETWEEN_TRIES..=BETWEEN_TRIES,
-            retry_missing: BETWEEN_TRIES,
-            patience: TIME,
-            patience_without: TIME,
+            refresh_after: REFRESH_AFTER,
+            max_age: MAX_AGE,
+            retry: RETRY..=RETRY,
+            retry_missing: RETRY,
+            timeout: TIMEOUT,
+            timeout_without_value: TIMEOUT,
         }))
     }
 }
 
 impl KeySet {
-    /// The key of this name, or the only one for this algorithm where the token names none.
+    /// The key with this ID. For a token without a `kid`, the only key for this algorithm.
     pub(super) async fn key(
         &self,
         issuer: &Issuer,
@@ -65,13 +54,9 @@ impl KeySet {
         algorithm: Algorithm,
         fetcher: &Fetcher,
         context: &Context,
-    ) -> Result<DecodingKey, NoKey> {
+    ) -> Result<DecodingKey, Missing<FetchError>> {
         let pick = |keys: &mut UsableKeys| keys.find(id, algorithm);
-        let got = self.0.get(context, pick, async || fetch(issuer, fetcher).await).await;
-        got.map_err(|missing| match missing {
-            Missing::Absent => NoKey::Unknown,
-            Missing::Failed(error) => NoKey::Unavailable(error),
-        })
+        self.0.get(context, pick, async || fetch(issuer, fetcher).await).await
     }
 }
 
@@ -86,59 +71,54 @@ impl Refresh for UsableKeys {
 
 impl UsableKeys {
     fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Option<DecodingKey> {
-        let mut fitting = self.0.iter().filter(|key| fits(key, algorithm));
+        let mut candidates = self.0.iter().filter(|key| is_for(key, algorithm));
         let key = match id {
-            Some(id) => fitting.find(|key| key.common.key_id.as_deref() == Some(id))?,
-            None => fitting.next().filter(|_| fitting.next().is_none())?,
+            Some(id) => candidates.find(|key| key.common.key_id.as_deref() == Some(id))?,
+            None => candidates.next().filter(|_| candidates.next().is_none())?,
         };
         DecodingKey::from_jwk(key).ok()
     }
 }
 
 async fn fetch(issuer: &Issuer, fetcher: &Fetcher) -> Result<UsableKeys, FetchError> {
-    let place = match &issuer.keys {
-        KeyPlace::Discovered(place) => discovered(issuer, place, &fetcher.get(place).await?)?,
-        KeyPlace::At(place) => place.clone(),
-        KeyPlace::Shared(_) => return Err(FetchError::Unusable(Unusable::SharedSecret)),
+    let url = match &issuer.keys {
+        KeyPlace::Discovered(url) => jwks_uri(issuer, url, &fetcher.get(url).await?)?,
+        KeyPlace::At(url) => url.clone(),
+        KeyPlace::Shared(_) => return Err(Unusable::SharedSecret.into()),
     };
-    let set = json::object(&fetcher.get(&place).await?)
-        .map_err(|error| FetchError::Unusable(Unusable::KeySet(error)))?;
-    let Some(Value::Array(keys)) = set.get("keys") else {
-        return Err(FetchError::Unusable(Unusable::NoKeys));
-    };
+    let set = json::object(&fetcher.get(&url).await?).map_err(Unusable::KeySet)?;
+    let Some(Value::Array(keys)) = set.get("keys") else { return Err(Unusable::NoKeys.into()) };
     if keys.len() > MAX_KEYS {
-        return Err(FetchError::Unusable(Unusable::TooManyKeys(MAX_KEYS)));
+        return Err(Unusable::TooManyKeys(MAX_KEYS).into());
     }
-    // Keys of other kinds, and for other purposes, stand beside those that can verify.
-    let usable =
-        |key: &Jwk| issuer.algorithms.iter().any(|algorithm| fits(key, *algorithm)) && can_verify(key);
-    let keys = keys.iter().filter_map(|key| serde_json::from_value(key.clone()).ok()).filter(usable);
+    // A set may also have keys of other types and for other uses.
+    let is_usable =
+        |key: &Jwk| issuer.algorithms.iter().any(|algorithm| is_for(key, *algorithm)) && can_verify(key);
+    let keys = keys.iter().filter_map(|key| serde_json::from_value(key.clone()).ok()).filter(is_usable);
     let keys: Vec<Jwk> = keys.collect();
-    if keys.is_empty() { Err(FetchError::Unusable(Unusable::NoUsableKey)) } else { Ok(UsableKeys(keys)) }
+    if keys.is_empty() { Err(Unusable::NoUsableKey.into()) } else { Ok(UsableKeys(keys)) }
 }
 
-/// Where an issuer's OpenID configuration, found at a place, says that its keys are: over https, or on this machine for
-/// an issuer that is there itself.
-fn discovered(issuer: &Issuer, found_at: &Uri, configuration: &[u8]) -> Result<Uri, FetchError> {
-    let configuration =
-        json::object(configuration).map_err(|error| FetchError::Unusable(Unusable::Configuration(error)))?;
+/// The `jwks_uri` of an OpenID configuration that was fetched from a URL. It must be https; http to this machine is allowed
+/// if the configuration was fetched over http.
+fn jwks_uri(issuer: &Issuer, fetched_from: &Uri, configuration: &[u8]) -> Result<Uri, Unusable> {
+    let configuration = json::object(configuration).map_err(Unusable::Configuration)?;
     if configuration.get("issuer").and_then(Value::as_str) != Some(issuer.issuer.as_str()) {
-        return Err(FetchError::Unusable(Unusable::OtherIssuer));
+        return Err(Unusable::OtherIssuer);
     }
-    let place = configuration.get("jwks_uri").and_then(Value::as_str);
-    if place.is_some_and(has_userinfo) {
-        return Err(FetchError::Unusable(Unusable::KeySetWithUserinfo));
+    let url = configuration.get("jwks_uri").and_then(Value::as_str);
+    if url.is_some_and(has_userinfo) {
+        return Err(Unusable::KeySetWithUserinfo);
     }
-    let place = place.and_then(safe_url);
-    place
-        .filter(|place| place.scheme() == Some(&Scheme::HTTPS) || found_at.scheme() == Some(&Scheme::HTTP))
-        .ok_or(FetchError::Unusable(Unusable::NoKeySet))
+    let may_be_http = fetched_from.scheme() == Some(&Scheme::HTTP);
+    let url = url.and_then(safe_url).filter(|url| may_be_http || url.scheme() == Some(&Scheme::HTTPS));
+    url.ok_or(Unusable::NoKeySet)
 }
 
-/// Whether a key may verify such a signature: of the right kind, large enough, and not said to be for anything else.
-fn fits(key: &Jwk, algorithm: Algorithm) -> bool {
+/// Whether a key is for this algorithm: its type, curve and size, and its `alg`, `use` and `key_ops`.
+fn is_for(key: &Jwk, algorithm: Algorithm) -> bool {
     use Algorithm as A;
-    let of_kind = match (&key.algorithm, algorithm) {
+    let has_type = match (&key.algorithm, algorithm) {
         (AlgorithmParameters::RSA(rsa), A::RS256 | A::RS384 | A::RS512 | A::PS256 | A::PS384 | A::PS512) => {
             bits(&rsa.n) >= 2_048
         }
@@ -148,14 +128,13 @@ fn fits(key: &Jwk, algorithm: Algorithm) -> bool {
         _ => false,
     };
     let common = &key.common;
-    of_kind
+    has_type
         && common.key_algorithm.is_none_or(|named| name(named).as_deref() == Some(algorithm.name()))
         && common.public_key_use.as_ref().is_none_or(|purpose| *purpose == PublicKeyUse::Signature)
         && common.key_operations.as_ref().is_none_or(|operations| operations.contains(&KeyOperations::Verify))
 }
 
-/// Whether it's a public key at all, and not only says so: one that can't verify anything mustn't take the place of one
-/// that can.
+/// Whether the key is a valid public key. A set without any mustn't replace a valid one.
 fn can_verify(key: &Jwk) -> bool {
     let is_point = |algorithm: &'static dyn VerificationAlgorithm| {
         let key = DecodingKey::from_jwk(key).ok();
@@ -189,15 +168,14 @@ fn bits(number: &str) -> usize {
     significant.clone().next().map_or(0, |first| significant.count() * 8 - first.leading_zeros() as usize)
 }
 
-/// How long a set is fresh, and used while the issuer is unreachable.
-const FRESH: Duration = Duration::from_mins(10);
-const KEPT: Duration = Duration::from_hours(24);
-/// How many seconds pass between two tries.
-const BETWEEN_TRIES: u64 = 30;
+const REFRESH_AFTER: Duration = Duration::from_mins(10);
+const MAX_AGE: Duration = Duration::from_hours(24);
+/// Seconds between two fetches after a failure, or for an unknown key.
+const RETRY: u64 = 30;
 const MAX_KEYS: usize = 32;
-/// How long the set is waited for, with the configuration that tells where it is. With the time that a process may take
-/// to start, it's within the three seconds after which the client's retry hint applies; the signing keys are read meanwhile.
-const TIME: Duration = Duration::from_millis(1_700);
+/// For the OpenID configuration and the key set together: a 503 is returned within three seconds, including a cold start.
+/// The signing keys are fetched at the same time.
+const TIMEOUT: Duration = Duration::from_millis(1_700);
 
 #[cfg(test)]
 mod tests {
@@ -206,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_modulus_is_as_long_as_from_its_highest_bit_that_is_set() {
+    fn the_length_of_a_modulus_is_counted_from_its_highest_set_bit() {
         for (first, bytes, long) in
             [(0x80, 256, 2_048), (0x7f, 256, 2_047), (0x01, 257, 2_049), (0, 256, 2_040)]
         {
@@ -218,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_can_verify_nothing_is_none() {
+    fn an_invalid_public_key_is_ignored() {
         let rsa = |n: &[u8], e: &[u8]| {
             let [n, e] = [n, e].map(|number| BASE64_URL_SAFE_NO_PAD.encode(number));
             can_verify(&serde_json::from_value(json!({"kty": "RSA", "n": n, "e": e})).unwrap())
@@ -239,17 +217,17 @@ mod tests {
     #[test]
     fn an_issuer_over_https_never_uses_keys_over_http() {
         let keys_of = |issuer: &str, jwks_uri: &str| {
-            let found_at: Uri = format!("{issuer}/.well-known/openid-configuration").parse().unwrap();
+            let url: Uri = format!("{issuer}/.well-known/openid-configuration").parse().unwrap();
             let configured = Issuer {
                 issuer: issuer.to_owned(),
                 audience: vec!["calls".into()],
                 algorithms: vec![Algorithm::RS256],
-                keys: KeyPlace::Discovered(found_at.clone()),
+                keys: KeyPlace::Discovered(url.clone()),
                 typ: None,
                 required_claims: serde_json::Map::new(),
             };
-            let said = json!({"issuer": issuer, "jwks_uri": jwks_uri}).to_string();
-            discovered(&configured, &found_at, said.as_bytes()).map_err(|error| error.to_string())
+            let configuration = json!({"issuer": issuer, "jwks_uri": jwks_uri}).to_string();
+            super::jwks_uri(&configured, &url, configuration.as_bytes()).map_err(|error| error.to_string())
         };
         let refused = Err("the OpenID configuration has no https jwks_uri".to_owned());
         for here in ["http://127.0.0.1:8080/keys", "http://localhost/keys", "http://[::1]/keys"] {

@@ -1,4 +1,4 @@
-//! Tokens that an issuer signed: verified by its keys, and read strictly.
+//! JWTs of issuers: parsed strictly, and verified with the issuer's keys.
 
 use std::fmt;
 
@@ -8,11 +8,10 @@ use jsonwebtoken::DecodingKey;
 use jsonwebtoken::crypto::verify;
 use serde_json::{Map, Value};
 
-use super::{Algorithm, Issuer};
-use super::{Caller, CallerConfig, CallerKind};
+use super::{Algorithm, Caller, CallerConfig, CallerKind, Issuer};
 use crate::json::{self, JsonError};
 
-/// What is wrong with a token.
+/// Why a token is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     /// It isn't a signed JWT in its compact form.
@@ -20,44 +19,44 @@ pub enum TokenError {
     NotThreeParts,
     /// A part can't be decoded.
     #[error("the {0} is not base64url")]
-    NotBase64(Part),
+    NotBase64(TokenPart),
     /// A part isn't a JSON object.
     #[error("the {0} {1}")]
-    NotAnObject(Part, JsonError),
-    /// `alg` is missing or mistyped.
+    NotAnObject(TokenPart, JsonError),
+    /// `alg` is missing or not a string.
     #[error("alg must be a string")]
     AlgorithmNotAString,
     /// `alg` isn't one that the caller allows.
     #[error("alg is not in algorithms")]
     AlgorithmNotAllowed,
-    /// The header asks for an extension.
+    /// The header requires an extension.
     #[error("unsupported header parameter (crit or b64)")]
     UnsupportedHeader,
-    /// `kid` is mistyped.
+    /// `kid` is not a string.
     #[error("kid must be a string")]
     KeyIdNotAString,
-    /// It's another type of token.
+    /// `typ` is not the one that the caller requires.
     #[error("typ does not match typ")]
     WrongType,
-    /// No configured issuer has issued it.
+    /// No configured caller has this issuer.
     #[error("iss is not a configured issuer")]
     UnknownIssuer,
-    /// Another issuer has issued it.
+    /// The token is from another issuer.
     #[error("iss does not match issuer")]
     WrongIssuer,
-    /// It's for another audience.
+    /// The token is for another audience.
     #[error("aud does not match audience")]
     WrongAudience,
-    /// A time is missing or mistyped.
+    /// A time is missing or invalid.
     #[error("{0} must be a time in seconds since 1970")]
     NotATime(&'static str),
-    /// It has expired.
+    /// The token has expired.
     #[error("exp is in the past")]
     Expired,
-    /// It isn't valid yet.
+    /// The token isn't valid yet.
     #[error("{0} is in the future")]
     NotYetValid(&'static str),
-    /// `sub` is missing or mistyped.
+    /// `sub` is missing or not a string.
     #[error("sub must be a string")]
     SubjectNotAString,
     /// `sub` is empty.
@@ -66,24 +65,24 @@ pub enum TokenError {
     /// A claim isn't what the caller requires.
     #[error("{0} does not match required_claims")]
     RequiredClaim(String),
-    /// The issuer has no such key.
+    /// The issuer's key set doesn't have the token's key.
     #[error("unknown key")]
     UnknownKey,
-    /// The key doesn't verify it.
+    /// The signature doesn't match the key.
     #[error("invalid signature")]
     InvalidSignature,
 }
 
 /// A part of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// The first.
+pub enum TokenPart {
+    /// The first part.
     Header,
-    /// The second.
+    /// The second part.
     Claims,
 }
 
-impl fmt::Display for Part {
+impl fmt::Display for TokenPart {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Header => "header",
@@ -101,15 +100,14 @@ pub(super) struct Unverified<'a> {
     claims: Map<String, Value>,
 }
 
-/// What a caller is made of, read from claims that are what they must be. Not yet believed.
-pub(super) struct Fitting {
+/// Claims that were checked. The signature isn't verified yet.
+pub(super) struct CheckedClaims {
     subject: String,
     expires: u64,
 }
 
 impl<'a> Unverified<'a> {
-    /// Takes a token apart: three parts in base64url without padding; two are JSON objects with unique
-    /// members.
+    /// Parses a token: three parts in base64url without padding. The first two are JSON objects with unique members.
     pub(super) fn parse(token: &'a str) -> Result<Self, TokenError> {
         let (signed, signature) = token.rsplit_once('.').ok_or(TokenError::NotThreeParts)?;
         let (header, claims) = signed.split_once('.').ok_or(TokenError::NotThreeParts)?;
@@ -120,21 +118,21 @@ impl<'a> Unverified<'a> {
             let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| TokenError::NotBase64(part))?;
             json::object(&bytes).map_err(|error| TokenError::NotAnObject(part, error))
         };
-        let (header, claims) = (object(header, Part::Header)?, object(claims, Part::Claims)?);
+        let (header, claims) = (object(header, TokenPart::Header)?, object(claims, TokenPart::Claims)?);
         Ok(Self { signed, signature, header, claims })
     }
 
-    /// Who the token says has issued it.
+    /// The token's `iss`.
     pub(super) fn issuer(&self) -> Option<&str> {
         self.claims.get("iss")?.as_str()
     }
 
-    /// The key that the token says it's signed with.
+    /// The token's `kid`.
     pub(super) fn key_id(&self) -> Option<&str> {
         self.header.get("kid")?.as_str()
     }
 
-    /// The algorithm, if the issuer's tokens may be signed with it.
+    /// The algorithm, if the issuer may use it and the rest of the header is acceptable.
     pub(super) fn algorithm(&self, issuer: &Issuer) -> Result<Algorithm, TokenError> {
         let name = self.header.get("alg").and_then(Value::as_str).ok_or(TokenError::AlgorithmNotAString)?;
         let algorithm = Algorithm::parse(name).filter(|algorithm| issuer.algorithms.contains(algorithm));
@@ -154,20 +152,18 @@ impl<'a> Unverified<'a> {
         }
     }
 
-    /// Whether the claims are what they must be, whatever the signature: checked first, so that no issuer is asked for
-    /// the key of a token that is refused anyway.
-    pub(super) fn fits(&self, issuer: &Issuer, now: u64) -> Result<Fitting, TokenError> {
+    /// Checks the claims. This comes before the signature, so that no key is fetched for a token that is refused anyway.
+    pub(super) fn check(&self, issuer: &Issuer, now: u64) -> Result<CheckedClaims, TokenError> {
         let claims = &self.claims;
         if claims.get("iss").and_then(Value::as_str) != Some(issuer.issuer.as_str()) {
             return Err(TokenError::WrongIssuer);
         }
-        if !audience(claims.get("aud"))
-            .is_some_and(|listed| listed.iter().any(|one| issuer.audience.iter().any(|ours| ours == one)))
-        {
+        let audience = audience(claims.get("aud")).unwrap_or_default();
+        if !audience.iter().any(|listed| issuer.audience.iter().any(|expected| expected == listed)) {
             return Err(TokenError::WrongAudience);
         }
         let expires = claims.get("exp").and_then(seconds).ok_or(TokenError::NotATime("exp"))?;
-        if has_passed(expires, now) {
+        if is_past(expires, now) {
             return Err(TokenError::Expired);
         }
         for time in ["nbf", "iat"] {
@@ -187,13 +183,13 @@ impl<'a> Unverified<'a> {
         {
             return Err(TokenError::RequiredClaim(claim.clone()));
         }
-        Ok(Fitting { subject: subject.to_owned(), expires })
+        Ok(CheckedClaims { subject: subject.to_owned(), expires })
     }
 
-    /// The token's caller, once its signature is found to be by this key.
-    pub(super) fn verified(
+    /// Verifies the signature with the key, and returns the token's caller.
+    pub(super) fn verify(
         self,
-        Fitting { subject, expires }: Fitting,
+        CheckedClaims { subject, expires }: CheckedClaims,
         caller: &str,
         issuer: &Issuer,
         algorithm: Algorithm,
@@ -212,27 +208,27 @@ impl<'a> Unverified<'a> {
     }
 }
 
-/// Checks a token's claims as for a caller's tokens, without a signature, for a developer who has no token yet. The
-/// registered claims may be left out.
+/// Checks claims like those of a caller's token, but without a signature, for `roompass explain`. The claims `iss`, `aud`,
+/// `exp` and `sub` are optional.
 ///
 /// # Errors
-/// Why a token with these claims isn't accepted.
+/// If a token with these claims would be invalid.
 pub fn check_claims(caller: &CallerConfig, claims: &Map<String, Value>, now: u64) -> Result<(), TokenError> {
     let CallerKind::Jwt(issuer) = &caller.kind else { return Ok(()) };
     let mut claims = claims.clone();
-    for (claim, right) in [
+    for (claim, valid) in [
         ("iss", Value::from(issuer.issuer.as_str())),
         ("aud", issuer.audience.as_slice().into()),
         ("exp", now.saturating_add(1).into()),
         ("sub", "anyone".into()),
     ] {
-        claims.entry(claim).or_insert(right);
+        claims.entry(claim).or_insert(valid);
     }
     let token = Unverified { signed: "", signature: "", header: Map::new(), claims };
-    token.fits(issuer, now).map(|_| ())
+    token.check(issuer, now).map(|_| ())
 }
 
-/// The algorithm by the name that the library has for it.
+/// The library's value for an algorithm.
 fn library(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
     use jsonwebtoken::Algorithm as Library;
     match algorithm {
@@ -249,7 +245,7 @@ fn library(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
     }
 }
 
-/// RFC 7515 lets `application/` be left out.
+/// Without the prefix `application/`, which is optional (RFC 7515, section 4.1.9).
 fn media_type(typ: &str) -> &str {
     match typ.get(..12) {
         Some(prefix) if prefix.eq_ignore_ascii_case("application/") => &typ[12..],
@@ -257,7 +253,7 @@ fn media_type(typ: &str) -> &str {
     }
 }
 
-/// A text, or a list of texts; none where it's anything else.
+/// A string, or a list of strings. None if it's anything else.
 fn audience(value: Option<&Value>) -> Option<Vec<&str>> {
     match value? {
         Value::String(one) => Some(vec![one]),
@@ -266,7 +262,7 @@ fn audience(value: Option<&Value>) -> Option<Vec<&str>> {
     }
 }
 
-/// A time in seconds since 1970, which some issuers write with a fraction: positive, and before the year 10000.
+/// A time in seconds since 1970, between 1970 and the year 10000. Some issuers add a fraction.
 pub(super) fn seconds(value: &Value) -> Option<u64> {
     let seconds = value.as_f64().filter(|seconds| (1.0..253_402_300_800.0).contains(seconds))?;
     #[expect(
@@ -277,10 +273,10 @@ pub(super) fn seconds(value: &Value) -> Option<u64> {
     Some(seconds as u64)
 }
 
-/// Whether a credential that ends then has ended, by any clock near ours.
-pub(super) fn has_passed(expires: u64, now: u64) -> bool {
+/// Whether an expiry is in the past, with leeway.
+pub(super) fn is_past(expires: u64, now: u64) -> bool {
     expires.saturating_add(LEEWAY) <= now
 }
 
-/// How far two clocks may be apart, in seconds.
+/// The allowed difference between the issuer's clock and this one, in seconds.
 const LEEWAY: u64 = 60;

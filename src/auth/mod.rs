@@ -1,15 +1,15 @@
-//! Authentication: the head of a request to a [`Caller`]. Knows nothing of bodies and rooms.
+//! Authentication: identifies the [`Caller`] by the head of a request. Independent of bodies and rooms.
 //!
 //! | module | its one job |
 //! |---|---|
-//! | `credentials` | what a request's headers present |
+//! | `credentials` | the credential in a request's headers |
 //! | `jwt`, `jwks`, `fetch` | tokens, and the keys that verify them |
 //! | `api_key`, `caller_keys` | API keys and shared secrets |
-//! | `gateway` | what API Gateway has verified |
-//! | `error` | why a caller isn't accepted |
+//! | `gateway` | identities that API Gateway has verified |
+//! | `error` | authentication errors |
 //!
-//! Callers are tried in the order they're written. A credential that is presented and wrong ends it at once, and one that
-//! no configured caller can use is refused at the end: neither makes its bearer a weaker kind of caller.
+//! Callers are tried in the order of the configuration. An invalid credential is refused at once, and one that no caller
+//! accepts is refused at the end: neither request counts as anonymous.
 
 mod api_key;
 mod caller_keys;
@@ -27,7 +27,7 @@ use jsonwebtoken::DecodingKey;
 use tokio::sync::OnceCell;
 
 pub use api_key::{ApiKeyHash, new_key};
-pub use caller_keys::{API_KEYS, CallerKeys, Presented, SharedSecret};
+pub use caller_keys::{API_KEYS, ApiKeyLookup, CallerKeys, SharedSecret};
 pub use error::{AuthError, CallerKeysUnavailable, InvalidCredential, Unavailable};
 pub use fetch::FetchError;
 pub use gateway::{Authorizer, BadContext};
@@ -36,54 +36,54 @@ pub use roompass_core::caller::{Algorithm, Caller, CallerConfig, CallerKind, Iss
 
 use credentials::Credential;
 use fetch::Fetcher;
-use gateway::Vouched;
-use jwks::{KeySet, NoKey};
+use gateway::GatewayIdentity;
+use jwks::KeySet;
 use jwt::Unverified;
 
 use crate::domain::{Context, MalformedSecret};
+use crate::refreshing::Missing;
 
-/// Where what callers' credentials are checked with is read from.
+/// A source of the keys that verify callers.
 pub trait CallerKeySource {
-    /// The API keys and shared secrets as they are by now.
+    /// The current API keys and shared secrets.
     fn caller_keys(
         &self,
         context: &Context,
     ) -> impl Future<Output = Result<Arc<CallerKeys>, CallerKeysUnavailable>> + Send;
 }
 
-/// The configured callers, in their order, each with what is cached for it. Callers whose tokens are signed with the same
-/// keys have one key set.
+/// The configured callers, in order, each with its issuer's key set. Callers with the same issuer and keys share one.
 #[derive(Debug)]
 pub struct Callers {
     configured: Vec<(CallerConfig, Arc<KeySet>)>,
     fetcher: OnceCell<Fetcher>,
-    /// The caller that every request counts as, for a developer.
+    /// The caller that every request counts as, if authentication is off.
     always: Option<Caller>,
 }
 
 impl Callers {
-    /// As configured.
+    /// Authenticates requests as the configuration says.
     #[must_use]
     pub fn new(configured: Vec<CallerConfig>) -> Self {
         let mut with_sets: Vec<(CallerConfig, Arc<KeySet>)> = Vec::new();
         for caller in configured {
-            let same = with_sets.iter().find(|(other, _)| have_one_key_set(other, &caller));
+            let same = with_sets.iter().find(|(other, _)| share_key_set(other, &caller));
             let key_set = same.map_or_else(Arc::default, |(_, key_set)| key_set.clone());
             with_sets.push((caller, key_set));
         }
         Self { configured: with_sets, fetcher: OnceCell::new(), always: None }
     }
 
-    /// Every request counts as this caller, whatever its credential: for a developer who tries a policy.
+    /// Turns authentication off: every request counts as this caller. For trying a policy.
     #[must_use]
     pub fn always(caller: Caller) -> Self {
         Self { always: Some(caller), ..Self::new(Vec::new()) }
     }
 
-    /// The caller that this request's head shows.
+    /// Authenticates a request by its head.
     ///
     /// # Errors
-    /// Where it shows none, or a wrong one.
+    /// If the credential is missing or invalid, or can't be verified at the moment.
     pub async fn identify(
         &self,
         head: &Parts,
@@ -102,8 +102,10 @@ impl Callers {
             match (&caller.kind, &credential) {
                 (CallerKind::Gateway(via), _) => {
                     if let Some(authorizer) = authorizer.filter(|authorizer| authorizer.via() == *via) {
-                        let vouched = authorizer.vouched(context.now).map_err(InvalidCredential::from)?;
-                        return Ok(by_gateway(&caller.name, vouched));
+                        let identity = authorizer.identity(context.now).map_err(InvalidCredential::from)?;
+                        let GatewayIdentity { issuer, subject, claims, expires } = identity;
+                        let name = caller.name.clone();
+                        return Ok(Caller { name, issuer, subject: Some(subject), claims, expires });
                     }
                 }
                 (CallerKind::Jwt(_), Some(Credential::Jwt(token))) => {
@@ -112,13 +114,13 @@ impl Callers {
                 (CallerKind::ApiKey, Some(Credential::ApiKey(key) | Credential::Bearer(key))) => {
                     let keys = keys.caller_keys(context).await?;
                     return match keys.api_key(key, context.now) {
-                        Presented::Known { name, expires } => Ok(Caller {
+                        ApiKeyLookup::Known { name, expires } => Ok(Caller {
                             subject: Some(name.to_owned()),
                             expires,
                             ..Caller::anonymous(&caller.name)
                         }),
-                        Presented::Unknown => Err(InvalidCredential::UnknownApiKey.into()),
-                        Presented::Unreadable(mistake) => Err(malformed(mistake).into()),
+                        ApiKeyLookup::Unknown => Err(InvalidCredential::UnknownApiKey.into()),
+                        ApiKeyLookup::Unreadable(mistake) => Err(malformed(mistake).into()),
                     };
                 }
                 (CallerKind::Anonymous, None) if authorizer.is_none() => {
@@ -127,14 +129,14 @@ impl Callers {
                 _ => {}
             }
         }
-        Err(unusable(authorizer, credential.as_ref()))
+        Err(not_accepted(authorizer, credential.as_ref()))
     }
 
     fn has_gateway_caller(&self) -> bool {
         self.configured.iter().any(|(caller, _)| matches!(caller.kind, CallerKind::Gateway(_)))
     }
 
-    /// The caller whose issuer the token names. Where several callers have one issuer, the first that it's good for.
+    /// Identifies a caller by the token's issuer. If several callers have this issuer, the first that accepts the token.
     async fn by_token(
         &self,
         token: &str,
@@ -166,7 +168,7 @@ impl Callers {
         context: &Context,
     ) -> Result<Caller, AuthError> {
         let algorithm = token.algorithm(issuer)?;
-        let fitting = token.fits(issuer, context.now)?;
+        let claims = token.check(issuer, context.now)?;
         let key = match &issuer.keys {
             KeyPlace::Shared(name) => {
                 let keys = keys.caller_keys(context).await?;
@@ -175,13 +177,13 @@ impl Callers {
             KeyPlace::Discovered(_) | KeyPlace::At(_) => {
                 let fetcher = self.fetcher.get_or_try_init(async || Fetcher::new()).await?;
                 let key = key_set.key(issuer, token.key_id(), algorithm, fetcher, context).await;
-                key.map_err(|error| match error {
-                    NoKey::Unknown => TokenError::UnknownKey.into(),
-                    NoKey::Unavailable(error) => AuthError::from(error),
+                key.map_err(|missing| match missing {
+                    Missing::Absent => TokenError::UnknownKey.into(),
+                    Missing::Failed(error) => AuthError::from(error),
                 })?
             }
         };
-        Ok(token.verified(fitting, &caller.name, issuer, algorithm, &key)?)
+        Ok(token.verify(claims, &caller.name, issuer, algorithm, &key)?)
     }
 }
 
@@ -189,7 +191,7 @@ fn malformed(mistake: &MalformedSecret) -> CallerKeysUnavailable {
     CallerKeysUnavailable { cause: format!("the secret is malformed: {mistake}"), is_transient: false }
 }
 
-fn have_one_key_set(one: &CallerConfig, other: &CallerConfig) -> bool {
+fn share_key_set(one: &CallerConfig, other: &CallerConfig) -> bool {
     match (&one.kind, &other.kind) {
         (CallerKind::Jwt(one), CallerKind::Jwt(other)) => {
             (&one.issuer, &one.keys, &one.algorithms) == (&other.issuer, &other.keys, &other.algorithms)
@@ -198,8 +200,8 @@ fn have_one_key_set(one: &CallerConfig, other: &CallerConfig) -> bool {
     }
 }
 
-/// Why no configured caller accepts this.
-fn unusable(authorizer: Option<&Authorizer>, credential: Option<&Credential<'_>>) -> AuthError {
+/// The error for a request that no configured caller accepts.
+fn not_accepted(authorizer: Option<&Authorizer>, credential: Option<&Credential<'_>>) -> AuthError {
     let invalid = match (authorizer, credential) {
         (Some(authorizer), _) => InvalidCredential::UnsupportedAuthorizer(authorizer.via()),
         (None, Some(Credential::Bearer("") | Credential::ApiKey(""))) => InvalidCredential::Empty,
@@ -208,8 +210,4 @@ fn unusable(authorizer: Option<&Authorizer>, credential: Option<&Credential<'_>>
         (None, None) => return AuthError::NoCredential,
     };
     invalid.into()
-}
-
-fn by_gateway(name: &str, Vouched { issuer, subject, claims, expires }: Vouched) -> Caller {
-    Caller { name: name.to_owned(), issuer, subject: Some(subject), claims, expires }
 }

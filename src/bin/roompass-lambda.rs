@@ -1,24 +1,23 @@
-//! The function: logging, configuration and keys, then the router behind Lambda's runtime.
+//! The Lambda function: starts the log, loads the configuration and the keys, and runs the router.
 
 use std::process::ExitCode;
 
 use lambda_http::{lambda_runtime, service_fn};
 use roompass::config::{
-    self, Config, ConfigError, Environment, KeySource, callers_keys, shared_secrets, warnings,
+    self, Config, ConfigError, Environment, KeySource, caller_keys, shared_secrets, variable, warnings,
 };
 use roompass::keys::{Deployment, Keys, SecretRules, SecretsManager};
 use roompass::{http, lambda, log};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let variable = |name: &str| std::env::var(name).ok();
     let format = match variable("AWS_LAMBDA_LOG_FORMAT") {
-        Some(format) if format.eq_ignore_ascii_case("text") => log::Format::for_people(),
+        Some(format) if format.eq_ignore_ascii_case("text") => log::Format::text(),
         _ => log::Format::Json,
     };
     log::start(format, log::level(variable));
-    let (config, keys) = match wired().await {
-        Ok(wired) => wired,
+    let (config, keys) = match configured().await {
+        Ok(configured) => configured,
         Err(error) => {
             for cause in error.lines() {
                 tracing::error!(cause, "invalid configuration");
@@ -32,15 +31,17 @@ async fn main() -> ExitCode {
              or give them in ROOMPASS_CONFIG"
         );
     }
-    // Now, while the init phase lends a whole processor. A failure is no end: the next request tries again.
+    // The init phase has a whole processor, so the keys are fetched now. After a failure, the next request tries again.
     let context = roompass::system::context();
     match keys.signing(&context).await {
         Ok(signing) => {
             let of_callers =
                 keys.callers(&context).await.map(|callers| warnings::of_callers(&config, &callers));
-            let lacking = [of_callers.unwrap_or_default(), warnings::of_dialects(&config, &signing)].concat();
-            let weak = warnings::of_config(&config).into_iter();
-            weak.chain(lacking).for_each(|warning| tracing::warn!("{warning}"));
+            let warnings = warnings::of_config(&config)
+                .into_iter()
+                .chain(of_callers.unwrap_or_default())
+                .chain(warnings::of_dialects(&config, &signing));
+            warnings.for_each(|warning| tracing::warn!("{warning}"));
         }
         Err(error) => tracing::error!(cause = %error, "signing keys unavailable"),
     }
@@ -48,22 +49,22 @@ async fn main() -> ExitCode {
     match lambda_runtime::run(service_fn(|event| lambda::answer(router.clone(), event))).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(cause = %error, "the runtime ended");
+            tracing::error!(cause = %error, "runtime stopped");
             ExitCode::FAILURE
         }
     }
 }
 
-async fn wired() -> Result<(Config, Keys), ConfigError> {
+async fn configured() -> Result<(Config, Keys), ConfigError> {
     let deployment =
         if std::env::var_os("AWS_SAM_LOCAL").is_some() { Deployment::Local } else { Deployment::Lambda };
     let environment = Environment::of_this_process(deployment)?;
     let config = config::load(&environment)?;
     let keys = match environment.keys {
         KeySource::Given(keys) if keys.livekit().is_ok() && environment.server.is_none() => {
-            return Err(unset("LIVEKIT_URL", "must be set too"));
+            return Err(unset("LIVEKIT_URL", "must be set together with LIVEKIT_API_KEY"));
         }
-        KeySource::Given(keys) => Keys::given(keys, callers_keys(&config, |name| std::env::var(name).ok())?),
+        KeySource::Given(keys) => Keys::given(keys, caller_keys(&config)?),
         KeySource::Secret(id) => {
             let store = Box::new(SecretsManager::from_environment(id).await);
             let rules =

@@ -1,4 +1,4 @@
-//! The wiring: what the environment variables say. An empty variable counts as absent.
+//! The environment variables. An empty variable counts as unset.
 
 use std::path::PathBuf;
 
@@ -10,33 +10,33 @@ use crate::keys::{
     SigningKeys, URL,
 };
 
-/// What the environment says.
+/// The settings from the environment variables.
 #[derive(Debug)]
 pub struct Environment {
-    /// `ROOMPASS_CONFIG`: a file's path, or TOML itself, in place of the configuration compiled in.
+    /// `ROOMPASS_CONFIG`: the path of a file, or inline TOML, in place of the compiled-in configuration.
     pub config: ConfigSource,
-    /// `ROOMPASS_CORS_ORIGINS`: in place of `[cors] origins`, separated by commas.
+    /// `ROOMPASS_CORS_ORIGINS`: a comma-separated list, in place of `[cors] origins`.
     pub cors_origins: Option<Vec<Origin>>,
-    /// `LIVEKIT_URL`: where clients connect, in place of the secret's own.
+    /// `LIVEKIT_URL`: the LiveKit server, in place of the secret's.
     pub server: Option<ServerUrl>,
-    /// Where the keys come from.
+    /// The source of the keys.
     pub keys: KeySource,
 }
 
-/// Where the configuration comes from.
+/// The source of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConfigSource {
-    /// From `roompass.toml` when the program was built.
+    /// `roompass.toml` as it was when the program was built.
     CompiledIn,
-    /// From TOML in the variable itself.
+    /// Inline TOML in `ROOMPASS_CONFIG`.
     Inline(String),
-    /// From a file.
+    /// The file that `ROOMPASS_CONFIG` names.
     File(PathBuf),
-    /// From a file that is named on the command line, in place of all others.
+    /// The file that the command line names.
     Argument(PathBuf),
 }
 
-/// Where the keys come from.
+/// The source of the keys.
 #[derive(Debug)]
 pub enum KeySource {
     /// `LIVEKIT_API_KEY` and `LIVEKIT_API_SECRET`, with `LIVEKIT_URL`; `AGORA_APP_ID` and `AGORA_APP_CERTIFICATE`; or
@@ -44,20 +44,20 @@ pub enum KeySource {
     Given(SigningKeys),
     /// `ROOMPASS_SECRET_ID`: the name or ARN of a secret in AWS Secrets Manager.
     Secret(String),
-    /// Nowhere.
+    /// No variable is set.
     Unset,
 }
 
 impl Environment {
-    /// Reads the variables by `lookup`, such as [`Environment::of_this_process`] does.
+    /// Reads the variables that `lookup` returns.
     ///
     /// # Errors
-    /// Where a variable can't be used, or not in this deployment.
+    /// If a variable is invalid, or not allowed in this deployment.
     pub fn read(
         deployment: Deployment,
         lookup: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
-        let variable = |name: &str| lookup(name).filter(|text| !text.is_empty());
+        let variable = |name: &str| non_empty(lookup(name));
         let server = variable(URL).map(|url| ServerUrl::parse(&url)).transpose()?;
         let pair = |one: &str, other: &str| match (variable(one), variable(other)) {
             (Some(one), Some(other)) => Ok(Some((one, other))),
@@ -71,10 +71,10 @@ impl Environment {
         let agora = pair(APP_ID, APP_CERTIFICATE)?.map(|(id, certificate)| AgoraKeys::new(id, certificate));
         let secret = variable(SECRET_ID);
         if livekit.is_none() && agora.is_some() && secret.is_some() {
-            return Err(ConfigError::Variable {
-                variable: APP_ID.into(),
-                problem: format!("would leave LiveKit without keys: put both into the secret of {SECRET_ID}"),
-            });
+            let problem = format!(
+                "replaces {SECRET_ID}, so LiveKit would have no keys: add it and {APP_CERTIFICATE} to the secret instead"
+            );
+            return Err(invalid(APP_ID, problem));
         }
         let keys = match SigningKeys::of(livekit.transpose()?, agora.transpose()?)? {
             Some(keys) => KeySource::Given(keys),
@@ -88,37 +88,44 @@ impl Environment {
         })
     }
 
-    /// The variables of this process.
+    /// Reads this process's variables.
     ///
     /// # Errors
-    /// Where a variable can't be used.
+    /// If a variable is invalid, or not allowed in this deployment.
     pub fn of_this_process(deployment: Deployment) -> Result<Self, ConfigError> {
-        Self::read(deployment, |name| std::env::var(name).ok())
+        Self::read(deployment, variable)
     }
 }
 
-/// The secrets that issuers share with us, each with its issuer.
+/// An environment variable of this process.
+#[must_use]
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn non_empty(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
+}
+
+/// The shared secrets that callers name, each with its issuer.
 #[must_use]
 pub fn shared_secrets(config: &Config) -> Vec<SharedSecret> {
     let named = config.callers.iter().filter_map(CallerConfig::shared_secret);
     named.map(|(name, issuer)| SharedSecret { name: name.to_owned(), issuer: issuer.to_owned() }).collect()
 }
 
-/// What callers' credentials are checked with where the keys don't come from a secret: `ROOMPASS_API_KEYS`, and
-/// variables with the names of the shared secrets.
+/// The keys that verify callers, if they don't come from a secret: `ROOMPASS_API_KEYS`, and a variable for each shared
+/// secret.
 ///
 /// # Errors
-/// Where a variable can't be used.
-pub fn callers_keys(
-    config: &Config,
-    lookup: impl Fn(&str) -> Option<String>,
-) -> Result<CallerKeys, ConfigError> {
-    let variable = |name: &str| lookup(name).filter(|text| !text.is_empty());
-    Ok(CallerKeys::of_environment(&SIGNING_MEMBERS, &shared_secrets(config), variable)?)
+/// If a variable is invalid.
+pub fn caller_keys(config: &Config) -> Result<CallerKeys, ConfigError> {
+    let lookup = |name: &str| non_empty(variable(name));
+    Ok(CallerKeys::from_environment(&SIGNING_MEMBERS, &shared_secrets(config), lookup)?)
 }
 
-/// A file's path is one line without an equals sign or a bracket; TOML that says anything has one of them. JSON is no
-/// path either, which an error would show.
+/// TOML contains a newline, an equals sign or a bracket, and a path doesn't. JSON isn't a path either: it may be the
+/// secret, and an error would show the path.
 fn source(text: String) -> ConfigSource {
     if text.contains(['\n', '=', '[', '{']) {
         ConfigSource::Inline(text)
@@ -128,16 +135,16 @@ fn source(text: String) -> ConfigSource {
 }
 
 fn origins(list: &str) -> Result<Vec<Origin>, ConfigError> {
-    list.split(',').map(|origin| origin.trim().to_owned().try_into()).collect::<Result<_, _>>().map_err(
-        |error| ConfigError::Variable {
-            variable: CORS_ORIGINS.into(),
-            problem: format!("each origin {error}"),
-        },
-    )
+    let origins = list.split(',').map(|origin| origin.trim().to_owned().try_into());
+    origins.collect::<Result<_, _>>().map_err(|error| invalid(CORS_ORIGINS, format!("each origin {error}")))
 }
 
 fn missing(variable: &str, other: &str) -> ConfigError {
-    ConfigError::Variable { variable: variable.into(), problem: format!("must be set too, as {other} is") }
+    invalid(variable, format!("must be set together with {other}"))
+}
+
+fn invalid(variable: &str, problem: String) -> ConfigError {
+    ConfigError::Variable { variable: variable.to_owned(), problem }
 }
 
 const CONFIG: &str = "ROOMPASS_CONFIG";
@@ -159,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_variable_counts_as_absent() {
+    fn an_empty_variable_counts_as_unset() {
         let empty = environment(&[(CONFIG, ""), (URL, ""), (API_KEY, ""), (API_SECRET, ""), (SECRET_ID, "")])
             .unwrap();
         assert_eq!(empty.config, ConfigSource::CompiledIn);
@@ -167,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_given_win_over_a_secret() {
+    fn keys_take_precedence_over_a_secret() {
         let given =
             environment(&[(API_KEY, "k"), (API_SECRET, "s"), (SECRET_ID, "id"), (URL, "wss://a")]).unwrap();
         assert!(
@@ -179,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn agoras_keys_are_given_alone_or_beside_livekits() {
+    fn agoras_keys_are_set_alone_or_together_with_livekits() {
         let (id, certificate) =
             ((APP_ID, "0123456789abcdef0123456789abcdef"), (APP_CERTIFICATE, "f".repeat(32)));
         let certificate = (certificate.0, &*certificate.1);
@@ -194,20 +201,20 @@ mod tests {
             };
             assert_eq!((keys.livekit().is_ok(), keys.agora().is_ok()), (livekit, agora), "{variables:?}");
         }
-        assert_eq!(mistake(&[id]), "AGORA_APP_CERTIFICATE: must be set too, as AGORA_APP_ID is");
-        assert_eq!(mistake(&[certificate]), "AGORA_APP_ID: must be set too, as AGORA_APP_CERTIFICATE is");
+        assert_eq!(mistake(&[id]), "AGORA_APP_CERTIFICATE: must be set together with AGORA_APP_ID");
+        assert_eq!(mistake(&[certificate]), "AGORA_APP_ID: must be set together with AGORA_APP_CERTIFICATE");
         assert_eq!(
             mistake(&[id, (APP_CERTIFICATE, "canary")]),
             "AGORA_APP_CERTIFICATE: must be 32 hexadecimal digits, as Agora's console shows it"
         );
         assert_eq!(
             mistake(&[id, certificate, (SECRET_ID, "id")]),
-            "AGORA_APP_ID: would leave LiveKit without keys: put both into the secret of ROOMPASS_SECRET_ID"
+            "AGORA_APP_ID: replaces ROOMPASS_SECRET_ID, so LiveKit would have no keys: add it and AGORA_APP_CERTIFICATE to the secret instead"
         );
     }
 
     #[test]
-    fn in_lambda_keys_of_the_environment_keep_to_the_rules_of_a_secret() {
+    fn in_lambda_keys_from_the_environment_follow_the_rules_for_a_secret() {
         let mistake = |server: &str, key: &str, secret: &str| {
             let variables = [(URL, server), (API_KEY, key), (API_SECRET, secret)];
             let lookup = |name: &str| {
@@ -218,7 +225,7 @@ mod tests {
         let long = "c".repeat(32);
         assert_eq!(
             mistake("wss://a", "devkey", "secret"),
-            "LIVEKIT_API_SECRET: is LiveKit's public development secret, which only `sam local` may use"
+            "LIVEKIT_API_SECRET: must not be LiveKit's public development secret, except with `sam local`"
         );
         assert!(
             mistake("wss://a", "k", "short").starts_with("LIVEKIT_API_SECRET: must have 32 bytes or more")
@@ -241,10 +248,13 @@ mod tests {
 
     #[test]
     fn a_mistake_names_the_variable_and_never_shows_a_secret() {
-        assert_eq!(mistake(&[(API_KEY, "k")]), "LIVEKIT_API_SECRET: must be set too, as LIVEKIT_API_KEY is");
+        assert_eq!(
+            mistake(&[(API_KEY, "k")]),
+            "LIVEKIT_API_SECRET: must be set together with LIVEKIT_API_KEY"
+        );
         assert_eq!(
             mistake(&[(API_SECRET, "canary")]),
-            "LIVEKIT_API_KEY: must be set too, as LIVEKIT_API_SECRET is"
+            "LIVEKIT_API_KEY: must be set together with LIVEKIT_API_SECRET"
         );
         assert_eq!(
             mistake(&[(API_KEY, "k"), (API_SECRET, "canary ")]),
@@ -261,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environments_origins_are_separated_by_commas() {
+    fn origins_are_separated_by_commas() {
         let origins = environment(&[(CORS_ORIGINS, "https://a, https://b")]).unwrap().cors_origins.unwrap();
         assert_eq!(origins.len(), 2);
     }

@@ -1,23 +1,22 @@
-//! The configuration that an environment asks for.
+//! Loads the configuration that the environment selects.
 
 use std::path::Path;
 
 use super::{Config, ConfigError, ConfigSource, Environment};
 
-/// The configuration compiled in, or what `ROOMPASS_CONFIG` gives in its place; and what the environment says wins over
-/// the file for the same thing.
+/// Loads the compiled-in configuration, or the one that replaces it. Settings of the environment replace those of the file.
 ///
 /// # Errors
-/// Where the file can't be read or has a mistake in it.
+/// If the file can't be read or has mistakes.
 pub fn load(environment: &Environment) -> Result<Config, ConfigError> {
     load_by(environment, Config::parse)
 }
 
-/// The same, where it lists no callers with the callers and rules of another file: see
+/// Loads a configuration without callers, and takes the callers and rules from another file: see
 /// [`Config::parse_with_callers_of`].
 ///
 /// # Errors
-/// Where the file can't be read, or the two have a mistake in them.
+/// If the file can't be read, or the two files have mistakes.
 pub fn load_with_callers_of(environment: &Environment, other: (&str, &str)) -> Result<Config, ConfigError> {
     load_by(environment, |text, file| Config::parse_with_callers_of((text, file), other))
 }
@@ -45,5 +44,5 @@ fn read(path: &Path, named_by: &'static str) -> Result<String, ConfigError> {
     })
 }
 
-/// The file at the root of the project, as it was when the program was built.
+/// `roompass.toml` as it was when the program was built.
 const COMPILED_IN: &str = include_str!("../../roompass.toml");

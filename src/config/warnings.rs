@@ -1,4 +1,4 @@
-//! What can be started with and still won't do what is meant by it.
+//! Warnings about a configuration that is valid, but probably not what was intended.
 
 use super::Config;
 use crate::auth::{CallerKeys, CallerKind};
@@ -7,32 +7,32 @@ use crate::domain::Provider;
 use crate::domain::agora::TokenVersion;
 use crate::keys::SigningKeys;
 
-/// What callers are known by and the keys don't hold, a line for each. Never shows a secret.
+/// Callers that can't authenticate, because the keys lack their API keys or shared secret. Never shows a secret.
 #[must_use]
 pub fn of_callers(config: &Config, keys: &CallerKeys) -> Vec<String> {
     let by_key = config.callers.iter().find(|caller| caller.kind == CallerKind::ApiKey);
     let no_keys = by_key.filter(|_| keys.has_no_api_keys()).map(|caller| {
         let name = &caller.name;
         format!(
-            "caller {name:?} is known by an API key, and ROOMPASS_API_KEYS holds none: every key is refused"
+            "caller {name:?} authenticates with API keys, but ROOMPASS_API_KEYS has none: every key is refused"
         )
     });
     let no_secret = config.callers.iter().filter_map(|caller| {
         let unusable = keys.shared_secret(caller.shared_secret()?.0).err()?;
         let name = &caller.name;
         Some(format!(
-            "caller {name:?} is known by a secret that its issuer shares, and {unusable}: its tokens get a 503"
+            "caller {name:?} authenticates with a shared secret, but {unusable}: requests with its tokens return 503"
         ))
     });
     no_keys.into_iter().chain(no_secret).collect()
 }
 
-/// Dialects that are served and whose provider has no keys.
+/// Dialects whose provider has no keys.
 #[must_use]
 pub fn of_dialects(config: &Config, keys: &SigningKeys) -> Vec<String> {
     let lacking = config.dialects.iter().filter_map(|dialect| {
         let missing = keys.sign_for(Row::of(*dialect).provider).err()?;
-        Some(format!("dialect {:?} is served, and {missing}: its requests return 503", dialect.as_str()))
+        Some(format!("dialect {:?} is served, but {missing}: its requests return 503", dialect.as_str()))
     });
     lacking.collect()
 }
@@ -43,24 +43,25 @@ pub fn serves(config: &Config, provider: Provider) -> bool {
     config.dialects.iter().any(|dialect| Row::of(*dialect).provider == provider)
 }
 
-/// What the file asks for that is weak in itself.
+/// Weak settings of the file.
 #[must_use]
 pub fn of_config(config: &Config) -> Option<String> {
     let weak = serves(config, Provider::Agora) && config.agora.token_version == TokenVersion::V006;
     weak.then(|| {
-        "agora.token_version = \"006\": the holder of such a token can make it good for another channel and user, since its \
-         layout doesn't keep the two apart. Use it for SDKs that know no other, and for nothing that must stay apart"
+        "agora.token_version = \"006\": a client can change such a token into one for another channel and user, because its \
+         format doesn't separate the two. Use it only for SDKs that support no other version, and not for channels that \
+         must be isolated"
             .to_owned()
     })
 }
 
-/// That LiveKit's secret is too short to be one. The pair that everybody knows is none to begin with.
+/// A warning if LiveKit's secret is too short. The public development key has a warning of its own.
 #[must_use]
 pub fn of_keys(keys: &SigningKeys) -> Option<String> {
     let livekit = keys.livekit().ok()?;
     (livekit.is_short() && !livekit.is_development_pair()).then(|| {
-        "LIVEKIT_API_SECRET is shorter than 32 bytes, which can be guessed: LiveKit's server calls it an error in its \
-         log. `livekit-server generate-keys` makes a new pair"
+        "LIVEKIT_API_SECRET is shorter than 32 bytes, so it can be guessed, and LiveKit's server logs an error: make new \
+         keys with `livekit-server generate-keys`"
             .to_owned()
     })
 }
@@ -91,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_callers_are_known_by_is_missed_at_the_start() {
+    fn missing_keys_of_callers_are_warned_about() {
         let config = Config::parse(CALLERS, "x.toml").unwrap();
         let warned = |secret: &str| {
             let members = serde_json::from_str(secret).unwrap();
@@ -103,8 +104,8 @@ mod tests {
         assert_eq!(
             warned("{}"),
             [
-                "caller \"backend\" is known by an API key, and ROOMPASS_API_KEYS holds none: every key is refused",
-                "caller \"app\" is known by a secret that its issuer shares, and SHARED_BY_LOGIN is missing: its tokens get a 503",
+                "caller \"backend\" authenticates with API keys, but ROOMPASS_API_KEYS has none: every key is refused",
+                "caller \"app\" authenticates with a shared secret, but SHARED_BY_LOGIN is missing: requests with its tokens return 503",
             ]
         );
         let with = |secret: &str| {
@@ -123,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_secret_is_warned_of_unless_it_is_the_one_that_everybody_knows() {
+    fn a_short_secret_is_warned_about_unless_it_is_the_public_development_secret() {
         let long = "c".repeat(32);
         for (secret, short) in [("canary", true), (&long[..31], true), (&long, false), ("secret", false)] {
             let warned = of_keys(&keys(secret));

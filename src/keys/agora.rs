@@ -1,22 +1,22 @@
-//! Agora's keys: an app's id, and the certificate that signs for it.
+//! Agora's keys: the ID and the certificate of an app.
 
 use secrecy::{ExposeSecret, SecretString};
 
 use super::MalformedSecret;
 
-/// An app and what signs its tokens. Agora uses both as the text its console shows, so nothing is decoded or folded.
+/// The ID and the certificate of an app. Agora signs with the hexadecimal text itself, so neither is decoded.
 #[derive(Debug, Clone)]
 pub struct AgoraKeys {
-    /// `AGORA_APP_ID`: the app, public in each token.
+    /// `AGORA_APP_ID`. It's public: each token contains it.
     pub app_id: String,
     certificate: SecretString,
 }
 
 impl AgoraKeys {
-    /// An app's id and its certificate.
+    /// Checks an app's ID and its certificate.
     ///
     /// # Errors
-    /// Where either isn't 32 hexadecimal digits, or both are the same: the ID is public.
+    /// If one isn't 32 hexadecimal digits, or both are equal: the ID is public.
     pub fn new(app_id: String, certificate: String) -> Result<Self, MalformedSecret> {
         for (member, text) in [(APP_ID, &app_id), (APP_CERTIFICATE, &certificate)] {
             if text.len() != 32 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -35,13 +35,13 @@ impl AgoraKeys {
         Ok(Self { app_id, certificate: certificate.into() })
     }
 
-    /// The certificate, for the one place that signs.
+    /// The certificate. Only for signing.
     pub(crate) fn expose_certificate(&self) -> &str {
         self.certificate.expose_secret()
     }
 }
 
-/// The names of the secret's members, and of the environment variables for the same things.
+/// The names of the secret's members, and of the environment variables for the same values.
 pub(crate) const APP_ID: &str = "AGORA_APP_ID";
 pub(crate) const APP_CERTIFICATE: &str = "AGORA_APP_CERTIFICATE";
 
@@ -52,7 +52,7 @@ mod tests {
     const GOOD: &str = "0123456789abcdefABCDEF0123456789";
 
     #[test]
-    fn both_are_thirty_two_hexadecimal_digits_kept_as_they_are() {
+    fn both_must_be_32_hexadecimal_digits_and_stay_unchanged() {
         let other = "fedcba9876543210FEDCBA9876543210";
         let keys = AgoraKeys::new(GOOD.into(), other.into()).unwrap();
         assert_eq!((keys.app_id.as_str(), keys.expose_certificate()), (GOOD, other));
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn an_apps_id_is_no_certificate() {
+    fn a_certificate_that_equals_the_app_id_is_a_mistake() {
         for certificate in [GOOD.to_owned(), GOOD.to_uppercase()] {
             assert_eq!(
                 AgoraKeys::new(GOOD.into(), certificate).unwrap_err().to_string(),

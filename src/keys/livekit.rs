@@ -1,29 +1,29 @@
-//! LiveKit's keys: the pair that signs, and the server that trusts it.
+//! LiveKit's keys: an API key and secret, and the server that they are for.
 
 use secrecy::{ExposeSecret, SecretString};
 
 use super::Deployment;
 use crate::domain::{MalformedSecret, ServerUrl};
 
-/// A key pair and the server that trusts it, always from one version of the secret.
+/// An API key, its secret, and their server. All three are always from one version of the secret.
 #[derive(Debug, Clone)]
 pub struct LiveKitKeys {
     /// `LIVEKIT_URL`: where clients connect.
     pub server: ServerUrl,
-    /// `LIVEKIT_API_KEY`: the pair's name, public in each token as its `iss`.
+    /// `LIVEKIT_API_KEY`. It's public: each token contains it as `iss`.
     pub api_key: String,
     api_secret: SecretString,
 }
 
 impl LiveKitKeys {
-    /// LiveKit's public development pair, for a server started with `--dev`.
+    /// The public development key of a LiveKit server that is started with `--dev`.
     const DEVELOPMENT_PAIR: (&str, &str) = ("devkey", "secret");
 
-    /// A key pair and its server. The same rules hold wherever the three come from.
+    /// Checks an API key, its secret and their server.
     ///
     /// # Errors
-    /// Where either half is empty, has white space around it, or equals the other; and in Lambda where the pair is
-    /// public or can be guessed, or clients would connect without TLS.
+    /// If the key or the secret is empty or has white space around it, or both are equal. In Lambda also if the secret is
+    /// the development secret or too short, or clients would connect without TLS.
     pub fn new(
         server: ServerUrl,
         api_key: String,
@@ -46,55 +46,54 @@ impl LiveKitKeys {
         }
         let keys = Self { server, api_key, api_secret: api_secret.into() };
         match deployment {
-            Deployment::Lambda => keys.fit_for_production(),
+            Deployment::Lambda => keys.checked_for_production(),
             Deployment::Local => Ok(keys),
         }
     }
 
-    fn fit_for_production(self) -> Result<Self, MalformedSecret> {
+    fn checked_for_production(self) -> Result<Self, MalformedSecret> {
         if self.is_development_pair() {
-            let problem = "is LiveKit's public development secret, which only `sam local` may use";
+            let problem = "must not be LiveKit's public development secret, except with `sam local`";
             return Err(MalformedSecret::new(API_SECRET, problem));
         }
         if self.is_short() {
-            let problem = "must have 32 bytes or more, since a shorter secret can be guessed: \
-                           `livekit-server generate-keys` makes a new pair";
+            let problem = "must have 32 bytes or more, because a shorter secret can be guessed: \
+                           make new keys with `livekit-server generate-keys`";
             return Err(MalformedSecret::new(API_SECRET, problem));
         }
         if !self.server.is_encrypted() && !self.server.is_loopback() {
-            let problem = "must begin with wss:// or https://; ws:// and http:// are for localhost, 127.0.0.1 and [::1] only";
+            let problem = "must begin with wss:// or https://; ws:// and http:// are only for localhost, 127.0.0.1 and [::1]";
             return Err(MalformedSecret::new(URL, problem));
         }
         Ok(self)
     }
 
-    /// The pair that everybody knows, for a server on a laptop.
+    /// LiveKit's public development key, for a server on this machine.
     #[must_use]
     pub fn development(server: ServerUrl) -> Self {
         let (api_key, api_secret) = Self::DEVELOPMENT_PAIR;
         Self { server, api_key: api_key.to_owned(), api_secret: api_secret.into() }
     }
 
-    /// Whether this is the pair that everybody knows.
+    /// Whether this is LiveKit's public development key.
     #[must_use]
     pub fn is_development_pair(&self) -> bool {
         (self.api_key.as_str(), self.expose_secret()) == Self::DEVELOPMENT_PAIR
     }
 
-    /// Whether the secret half has fewer bytes than HS256 needs (RFC 7518, section 3.2), and than LiveKit's server
-    /// asks for in its log.
+    /// Whether the secret has fewer bytes than HS256 needs (RFC 7518, section 3.2). LiveKit's server logs an error then.
     #[must_use]
     pub fn is_short(&self) -> bool {
         self.expose_secret().len() < 32
     }
 
-    /// The secret half, for the one place that signs.
+    /// The secret. Only for signing.
     pub(crate) fn expose_secret(&self) -> &str {
         self.api_secret.expose_secret()
     }
 }
 
-/// The names of the secret's members, and of the environment variables for the same things.
+/// The names of the secret's members, and of the environment variables for the same values.
 pub(crate) const URL: &str = ServerUrl::MEMBER;
 pub(crate) const API_KEY: &str = "LIVEKIT_API_KEY";
 pub(crate) const API_SECRET: &str = "LIVEKIT_API_SECRET";
@@ -111,11 +110,11 @@ mod tests {
     const LONG: &str = "a-secret-of-thirty-two-bytes-or-more";
 
     #[test]
-    fn what_is_public_or_can_be_guessed_signs_nothing_in_production() {
+    fn a_public_or_short_secret_or_a_server_without_tls_is_a_mistake_in_production() {
         let development =
-            "LIVEKIT_API_SECRET is LiveKit's public development secret, which only `sam local` may use";
-        let short = "LIVEKIT_API_SECRET must have 32 bytes or more, since a shorter secret can be guessed: `livekit-server generate-keys` makes a new pair";
-        let plain = "LIVEKIT_URL must begin with wss:// or https://; ws:// and http:// are for localhost, 127.0.0.1 and [::1] only";
+            "LIVEKIT_API_SECRET must not be LiveKit's public development secret, except with `sam local`";
+        let short = "LIVEKIT_API_SECRET must have 32 bytes or more, because a shorter secret can be guessed: make new keys with `livekit-server generate-keys`";
+        let plain = "LIVEKIT_URL must begin with wss:// or https://; ws:// and http:// are only for localhost, 127.0.0.1 and [::1]";
         for (server, key, secret, problem) in [
             ("wss://a.example", "devkey", "secret", Some(development)),
             ("ws://localhost:7880", "devkey", "secret", Some(development)),
@@ -145,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pair_of_two_equal_halves_is_refused_everywhere() {
+    fn a_secret_that_equals_its_key_is_a_mistake_in_every_deployment() {
         for deployment in [Deployment::Lambda, Deployment::Local] {
             assert_eq!(
                 keys("wss://a", LONG, LONG, deployment).map(|_| ()),
@@ -155,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn the_secret_half_is_never_shown() {
+    fn the_secret_is_never_shown() {
         let keys = keys("wss://a", "k", "canary", Deployment::Local).unwrap();
         assert!(!format!("{keys:?}").contains("canary"));
     }

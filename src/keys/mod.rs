@@ -1,5 +1,5 @@
-//! The keys that sign, and what callers' credentials are checked with, from wherever the secret is. Knows nothing of
-//! requests.
+//! The keys that sign tokens and the keys that verify callers, from the environment or a secret store. Independent of
+//! HTTP.
 
 mod agora;
 mod livekit;
@@ -29,18 +29,18 @@ use crate::domain::{Context, MalformedSecret};
 use crate::refreshing::{Age, Missing, Refresh, Refreshing, Schedule, TimedOut};
 use roompass_core::config::KeyAges;
 
-/// A place where the one secret is kept.
+/// A store that has the secret.
 pub trait SecretStore: Send + Sync {
-    /// The secret as it is now. It isn't waited for any longer than a second or so.
+    /// Fetches the current secret. Callers stop waiting after about a second.
     fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<StoredSecret, StoreError>> + Send + '_>>;
 }
 
-/// A secret, as a store gives it.
+/// A secret as the store returns it.
 #[derive(Debug, Clone)]
 pub struct StoredSecret {
-    /// The secret itself.
+    /// The secret: a JSON object.
     pub text: SecretString,
-    /// The store's name for this version of it, which is no secret. For the log alone.
+    /// The ID of this version of the secret, for the log. It isn't confidential.
     pub version: Option<String>,
 }
 
@@ -50,65 +50,59 @@ impl From<&str> for StoredSecret {
     }
 }
 
-/// Why a store gives no secret. What each says is for the log alone.
+/// Why the secret can't be fetched. The texts are for the log only.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// There is no such secret, or it has no current value.
-    #[error("the secret is missing: {0}")]
+    /// The secret doesn't exist or has no current value.
+    #[error("secret not found: {0}")]
     Missing(String),
-    /// The store doesn't let us read it.
-    #[error("the secret may not be read: {0}")]
+    /// This service has no permission to read the secret.
+    #[error("access to the secret denied: {0}")]
     Denied(String),
-    /// The store doesn't answer, or not in time, or asks us to wait.
+    /// The store is unreachable, too slow, or throttles requests.
     #[error("the secret store is unavailable: {0}")]
     Unavailable(String),
 }
 
-/// Why there are no keys to sign with. What it says is for the log alone.
+/// Why there are no keys. The texts are for the log only.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum KeysError {
-    /// The store gave no secret.
+    /// The secret can't be fetched.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The store gave a secret that can't be used.
+    /// The secret is invalid.
     #[error("the secret is malformed: {0}")]
     Malformed(#[from] MalformedSecret),
 }
 
-/// The keys of this process: given to it, or read from a store when they're first needed and refreshed when they're
-/// old.
-///
-/// No background task does that, since a process is frozen between requests: the one request that finds the keys old
-/// refreshes them, for a second at most, and goes on with what there is then; no other request waits. Without keys,
-/// all requests that need them wait for the one that reads them. A failure is never cached: the next request that needs
-/// keys tries again. While good keys are used on, tries after a failure are spaced.
-pub struct Keys(Source);
+/// The keys of this process: fixed, or fetched from a store when first needed and refreshed as `refreshing` describes.
+pub struct Keys(KeyStorage);
 
-enum Source {
-    Given(Arc<SigningKeys>, Arc<CallerKeys>),
-    Stored(Box<Stored>),
+enum KeyStorage {
+    Fixed(Arc<SigningKeys>, Arc<CallerKeys>),
+    Store(Box<StoredKeys>),
 }
 
-struct Stored {
+struct StoredKeys {
     store: Box<dyn SecretStore>,
     rules: SecretRules,
     max_age: Duration,
     callers_max_age: Duration,
-    secret: Refreshing<Halves>,
+    cache: Refreshing<CachedKeys>,
 }
 
-/// What a process has of its secret. Each half is always of one version of it, whole.
+/// The last valid keys of each kind. Keys of one kind are always from one version of the secret.
 #[derive(Debug, Default)]
-struct Halves {
-    signing: Option<Half<SigningKeys>>,
-    callers: Option<Half<CallerKeys>>,
-    /// Why the signing half can't be used.
+struct CachedKeys {
+    signing: Option<Cached<SigningKeys>>,
+    callers: Option<Cached<CallerKeys>>,
+    /// Why the fetched secret has no valid signing keys.
     malformed: Option<MalformedSecret>,
     version: Option<String>,
 }
 
 #[derive(Debug)]
-struct Half<T> {
+struct Cached<T> {
     value: Arc<T>,
     age: Age,
 }
@@ -117,87 +111,82 @@ impl Keys {
     /// Keys that were given to the process and never change.
     #[must_use]
     pub fn given(signing: SigningKeys, callers: CallerKeys) -> Self {
-        Self(Source::Given(Arc::new(signing), Arc::new(callers)))
+        Self(KeyStorage::Fixed(Arc::new(signing), Arc::new(callers)))
     }
 
     /// Keys from a store.
     #[must_use]
     pub fn stored_in(store: Box<dyn SecretStore>, rules: SecretRules, ages: KeyAges) -> Self {
         let KeyAges { refresh_after, max_age, callers_max_age } = ages;
-        let secret = Refreshing::new(Schedule {
+        let cache = Refreshing::new(Schedule {
             name: "signing key",
             refresh_after,
             max_age: max_age.max(callers_max_age),
             retry: RETRY,
             retry_missing: 0,
-            patience: TO_REFRESH,
-            patience_without: WITHOUT_KEYS,
+            timeout: TIMEOUT,
+            timeout_without_value: TIMEOUT_WITHOUT_KEYS,
         });
-        let stored = Stored { store, rules, max_age, callers_max_age, secret };
-        Self(Source::Stored(Box::new(stored)))
+        Self(KeyStorage::Store(Box::new(StoredKeys { store, rules, max_age, callers_max_age, cache })))
     }
 
-    /// The keys to sign with now. Takes 1.2 seconds at most.
+    /// The current signing keys. Takes 1.2 seconds at most.
     ///
     /// # Errors
-    /// Where there are no good ones, and the store gives no secret or one that can't be used.
+    /// If none are cached, and the secret can't be fetched or is invalid.
     pub async fn signing(&self, context: &Context) -> Result<Arc<SigningKeys>, KeysError> {
         match &self.0 {
-            Source::Given(signing, _) => Ok(signing.clone()),
-            Source::Stored(stored) => {
-                let max_age = stored.max_age;
-                stored
-                    .get(context, |halves| halves.signing.as_mut()?.unless_expired(context.now, max_age))
-                    .await
+            KeyStorage::Fixed(signing, _) => Ok(signing.clone()),
+            KeyStorage::Store(stored) => {
+                stored.get(context, stored.max_age, |cached| cached.signing.as_mut()).await
             }
         }
     }
 
-    /// What callers' credentials are checked with now. Takes 1.2 seconds at most.
+    /// The current keys that verify callers. Takes 1.2 seconds at most.
     ///
     /// # Errors
-    /// Where there is nothing recent enough, and the store gives no secret or one that can't be read.
+    /// If none are cached, and the secret can't be fetched or isn't a JSON object.
     pub async fn callers(&self, context: &Context) -> Result<Arc<CallerKeys>, KeysError> {
         match &self.0 {
-            Source::Given(_, callers) => Ok(callers.clone()),
-            Source::Stored(stored) => {
-                let max_age = stored.callers_max_age;
-                stored
-                    .get(context, |halves| halves.callers.as_mut()?.unless_expired(context.now, max_age))
-                    .await
+            KeyStorage::Fixed(_, callers) => Ok(callers.clone()),
+            KeyStorage::Store(stored) => {
+                stored.get(context, stored.callers_max_age, |cached| cached.callers.as_mut()).await
             }
         }
     }
 }
 
-impl Stored {
+impl StoredKeys {
     async fn get<T>(
         &self,
         context: &Context,
-        half: impl Fn(&mut Halves) -> Option<Arc<T>>,
+        max_age: Duration,
+        kind: impl Fn(&mut CachedKeys) -> Option<&mut Cached<T>>,
     ) -> Result<Arc<T>, KeysError> {
-        let got = self.secret.get(context, half, async || self.fetch(context.now).await).await;
-        got.map_err(|missing| match missing {
+        let pick = |cached: &mut CachedKeys| kind(cached)?.unless_expired(context.now, max_age);
+        let keys = self.cache.get(context, pick, async || self.fetch(context.now).await).await;
+        keys.map_err(|missing| match missing {
             Missing::Failed(error) => error,
             Missing::Absent => TimedOut.into(),
         })
     }
 
-    async fn fetch(&self, now: u64) -> Result<Halves, KeysError> {
+    async fn fetch(&self, now: u64) -> Result<CachedKeys, KeysError> {
         let StoredSecret { text, version } = self.store.fetch().await?;
         let Secret { signing, callers } = self.rules.read(text.expose_secret())?;
         for mistake in callers.mistakes() {
             tracing::error!(cause = %mistake, version, "part of the secret ignored");
         }
         let (signing, malformed) = match signing {
-            Ok(keys) => (Some(Half::new(keys, now)), None),
+            Ok(keys) => (Some(Cached::new(keys, now)), None),
             Err(mistake) => (None, Some(mistake)),
         };
-        Ok(Halves { signing, callers: Some(Half::new(callers, now)), malformed, version })
+        Ok(CachedKeys { signing, callers: Some(Cached::new(callers, now)), malformed, version })
     }
 }
 
-impl Refresh for Halves {
+impl Refresh for CachedKeys {
     type Error = KeysError;
 
     fn replace(&mut self, fetched: Self) -> Result<(), KeysError> {
@@ -226,14 +215,14 @@ impl CallerKeySource for Keys {
 }
 
 impl KeysError {
-    /// Whether trying again soon can help, without a change by the operator.
+    /// Whether a retry can succeed without a change by the operator.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Store(StoreError::Unavailable(_)))
     }
 }
 
-impl<T> Half<T> {
+impl<T> Cached<T> {
     fn new(value: T, now: u64) -> Self {
         Self { value: Arc::new(value), age: Age::new(now) }
     }
@@ -244,19 +233,19 @@ impl<T> Half<T> {
 }
 
 impl From<TimedOut> for KeysError {
-    fn from(late: TimedOut) -> Self {
-        StoreError::Unavailable(late.to_string()).into()
+    fn from(error: TimedOut) -> Self {
+        StoreError::Unavailable(error.to_string()).into()
     }
 }
 
-/// How many seconds pass between two tries while cached keys are used. A second more than the shortest wait meant, since
-/// times are whole seconds.
+/// Seconds between two fetches while cached keys are used. Times are whole seconds, so retries are at least five seconds
+/// apart.
 const RETRY: RangeInclusive<u64> = 6..=15;
-/// How long the one request that finds the keys old waits for new ones.
-const TO_REFRESH: Duration = Duration::from_secs(1);
-/// How long those wait that have none to serve with. Twice that, for the init phase and the first request, is within
-/// the three seconds after which the client's retry hint applies.
-const WITHOUT_KEYS: Duration = Duration::from_millis(1_200);
+/// For a refresh while cached keys can be used.
+const TIMEOUT: Duration = Duration::from_secs(1);
+/// Without cached keys. In a cold start both the init phase and the first request wait, and must return a 503 within three
+/// seconds.
+const TIMEOUT_WITHOUT_KEYS: Duration = Duration::from_millis(1_200);
 
 #[cfg(test)]
 mod tests;

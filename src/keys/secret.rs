@@ -1,4 +1,4 @@
-//! The secret: one JSON object with the keys of LiveKit, of Agora or of both, and what callers are checked with.
+//! The secret: one JSON object with the keys of LiveKit, Agora or both, and the keys that verify callers.
 
 use serde_json::{Map, Value};
 
@@ -8,32 +8,32 @@ use crate::auth::{CallerKeys, SharedSecret};
 use crate::domain::{MalformedSecret, Provider, ServerUrl};
 use crate::json;
 
-/// Where the keys are used, which decides how strictly they are judged.
+/// Where the program runs. In Lambda, weak keys are refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deployment {
-    /// In AWS Lambda: no public key pair, no secret that can be guessed, no clients without TLS.
+    /// In AWS Lambda: no development key, no short secret, no server without TLS.
     Lambda,
-    /// On a laptop, and in Lambda's emulator.
+    /// On a laptop, or in Lambda's emulator.
     Local,
 }
 
-/// How a secret is read.
+/// The settings for reading a secret.
 #[derive(Debug, Clone)]
 pub struct SecretRules {
-    /// Where its keys are used.
+    /// Where the program runs.
     pub deployment: Deployment,
-    /// Where clients connect, in place of the secret's own `LIVEKIT_URL`.
+    /// The LiveKit server, in place of the secret's `LIVEKIT_URL`.
     pub server: Option<ServerUrl>,
-    /// The secrets that issuers share with us, as the callers name them.
+    /// The shared secrets that callers name.
     pub shared: Vec<SharedSecret>,
 }
 
-/// A secret, read. Half of it may be unusable.
+/// The keys in a secret. Callers can be verified even if the signing keys are invalid.
 #[derive(Debug)]
 pub struct Secret {
-    /// The keys that sign.
+    /// The keys that sign tokens.
     pub signing: Result<SigningKeys, MalformedSecret>,
-    /// What callers' credentials are checked with.
+    /// The keys that verify callers.
     pub callers: CallerKeys,
 }
 
@@ -41,7 +41,7 @@ impl SecretRules {
     /// Reads a secret's JSON.
     ///
     /// # Errors
-    /// Where it isn't a JSON object.
+    /// If it isn't a JSON object.
     pub fn read(&self, text: &str) -> Result<Secret, MalformedSecret> {
         let members =
             json::object(text.as_bytes()).map_err(|error| MalformedSecret::new("it", error.to_string()))?;
@@ -52,30 +52,30 @@ impl SecretRules {
     }
 }
 
-/// The keys of one provider or of both, always from one version of the secret.
+/// The signing keys of one provider or both, always from one version of the secret.
 #[derive(Debug, Clone)]
 pub struct SigningKeys {
     livekit: Option<LiveKitKeys>,
     agora: Option<AgoraKeys>,
 }
 
-/// A provider whose tokens were asked for, and that has no keys.
+/// The error for a provider without keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{} has no keys", .0.name())]
 pub struct NotConfigured(pub Provider);
 
 impl SigningKeys {
-    /// The keys of one provider or of both, if there are any.
+    /// The keys of one provider or both, or none.
     ///
     /// # Errors
-    /// Where both sign with one secret.
+    /// If both providers have the same secret.
     pub(crate) fn of(
         livekit: Option<LiveKitKeys>,
         agora: Option<AgoraKeys>,
     ) -> Result<Option<Self>, MalformedSecret> {
         match (&livekit, &agora) {
             (Some(livekit), Some(agora)) if livekit.expose_secret() == agora.expose_certificate() => {
-                let problem = format!("must not be the same as {API_SECRET}: use a secret of its own");
+                let problem = format!("must not be the same as {API_SECRET}: use a separate secret");
                 Err(MalformedSecret::new(APP_CERTIFICATE, problem))
             }
             (None, None) => Ok(None),
@@ -86,56 +86,55 @@ impl SigningKeys {
     /// Reads a secret's members.
     ///
     /// # Errors
-    /// Where they hold half of a provider's keys, or no provider's, or keys that may not be used here.
+    /// If a provider's keys are incomplete or invalid, or there are no keys.
     fn read(members: &Map<String, Value>, rules: &SecretRules) -> Result<Self, MalformedSecret> {
-        let names_one_of = |names: &[&str]| names.iter().any(|name| members.contains_key(*name));
-        let agora = if names_one_of(&AGORA) { Some(agora(members)?) } else { None };
+        let has_any = |names: &[&str]| names.iter().any(|name| members.contains_key(*name));
+        let agora = if has_any(&AGORA) { Some(agora(members)?) } else { None };
         let livekit =
-            if agora.is_none() || names_one_of(&LIVEKIT) { Some(livekit(members, rules)?) } else { None };
+            if agora.is_none() || has_any(&LIVEKIT) { Some(livekit(members, rules)?) } else { None };
         Self::of(livekit, agora)?.ok_or_else(|| MalformedSecret::new(API_KEY, "is missing"))
     }
 
-    /// The same, with LiveKit's keys.
+    /// These keys, with LiveKit's.
     #[must_use]
     pub fn with_livekit(self, keys: LiveKitKeys) -> Self {
         Self { livekit: Some(keys), ..self }
     }
 
-    /// The same, with Agora's keys.
+    /// These keys, with Agora's.
     #[must_use]
     pub fn with_agora(self, keys: AgoraKeys) -> Self {
         Self { agora: Some(keys), ..self }
     }
 
-    /// What signs for LiveKit.
+    /// LiveKit's keys.
     ///
     /// # Errors
-    /// Where only Agora's keys are configured.
+    /// If only Agora's keys are configured.
     pub fn livekit(&self) -> Result<&LiveKitKeys, NotConfigured> {
         self.livekit.as_ref().ok_or(NotConfigured(Provider::LiveKit))
     }
 
-    /// What signs for Agora.
+    /// Agora's keys.
     ///
     /// # Errors
-    /// Where only LiveKit's keys are configured.
+    /// If only LiveKit's keys are configured.
     pub fn agora(&self) -> Result<&AgoraKeys, NotConfigured> {
         self.agora.as_ref().ok_or(NotConfigured(Provider::Agora))
     }
 
-    /// Whether there are keys for this provider.
+    /// Checks that this provider has keys.
     ///
     /// # Errors
-    /// Where there are none.
+    /// If it has none.
     pub fn sign_for(&self, provider: Provider) -> Result<(), NotConfigured> {
-        let has_keys = match provider {
-            Provider::LiveKit => self.livekit.is_some(),
-            Provider::Agora => self.agora.is_some(),
-        };
-        if has_keys { Ok(()) } else { Err(NotConfigured(provider)) }
+        match provider {
+            Provider::LiveKit => self.livekit().map(|_| ()),
+            Provider::Agora => self.agora().map(|_| ()),
+        }
     }
 
-    /// Whether LiveKit's pair is the one that everybody knows.
+    /// Whether LiveKit's key is the public development key.
     #[must_use]
     pub fn is_development_pair(&self) -> bool {
         self.livekit.as_ref().is_some_and(LiveKitKeys::is_development_pair)
@@ -175,7 +174,7 @@ fn string<'a>(members: &'a Map<String, Value>, member: &str) -> Result<&'a str, 
     }
 }
 
-/// The members that are no secret to share with an issuer.
+/// The members that a shared secret must not be equal to.
 pub(crate) const SIGNING_MEMBERS: [&str; 4] = [API_SECRET, APP_CERTIFICATE, API_KEY, APP_ID];
 const LIVEKIT: [&str; 3] = [URL, API_KEY, API_SECRET];
 const AGORA: [&str; 2] = [APP_ID, APP_CERTIFICATE];
@@ -197,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_malformed_secret_says_what_is_wrong_and_never_what_it_holds() {
+    fn a_mistake_in_a_secret_names_the_problem_and_never_shows_a_value() {
         for (text, message) in [
             ("", "it is not valid JSON with unique member names (line 1, column 0)"),
             ("canary", "it is not valid JSON with unique member names (line 1, column 1)"),
@@ -234,7 +233,7 @@ mod tests {
     const AGORA_ALONE: &str = r#"{"AGORA_APP_ID": "970ca35de60c44645bbae8a215061b33", "AGORA_APP_CERTIFICATE": "5cfd2fd1755d40ecb72977518be15d3b"}"#;
 
     #[test]
-    fn a_secret_has_one_providers_keys_or_both() {
+    fn a_secret_has_the_keys_of_one_provider_or_both() {
         let livekit =
             r#"{"LIVEKIT_URL": "wss://a", "LIVEKIT_API_KEY": "k", "LIVEKIT_API_SECRET": "a secret of thirty-two bytes or more"}"#.to_owned();
         let both = format!("{},{}", &AGORA_ALONE[..AGORA_ALONE.len() - 1], &livekit[1..]);
@@ -249,12 +248,12 @@ mod tests {
         assert_eq!(
             of_agora_alone.livekit().unwrap_err(),
             NotConfigured(Provider::LiveKit),
-            "a server makes no pair"
+            "a server alone is no key"
         );
     }
 
     #[test]
-    fn half_of_agoras_keys_or_a_bad_one_is_named_and_not_shown() {
+    fn a_missing_or_invalid_key_of_agora_is_named_and_not_shown() {
         for (text, message) in [
             (r#"{"AGORA_APP_ID": "canary"}"#, "AGORA_APP_CERTIFICATE is missing"),
             (r#"{"AGORA_APP_CERTIFICATE": "canary"}"#, "AGORA_APP_ID is missing"),
@@ -273,22 +272,22 @@ mod tests {
     }
 
     #[test]
-    fn the_public_development_pair_is_a_malformed_secret_in_lambda_alone() {
+    fn the_public_development_key_is_a_mistake_only_in_lambda() {
         let pair = r#"{"LIVEKIT_URL": "wss://a.example", "LIVEKIT_API_KEY": "devkey", "LIVEKIT_API_SECRET": "secret"}"#;
         assert_eq!(
             error(pair),
-            "LIVEKIT_API_SECRET is LiveKit's public development secret, which only `sam local` may use"
+            "LIVEKIT_API_SECRET must not be LiveKit's public development secret, except with `sam local`"
         );
         let local = SecretRules { deployment: Deployment::Local, ..rules() };
         assert!(local.read(pair).unwrap().signing.is_ok());
     }
 
     #[test]
-    fn both_providers_never_sign_with_one_secret() {
+    fn one_secret_for_both_providers_is_a_mistake() {
         let text = AGORA_ALONE.replace('}', r#", "LIVEKIT_URL": "wss://a", "LIVEKIT_API_KEY": "k", "LIVEKIT_API_SECRET": "5cfd2fd1755d40ecb72977518be15d3b"}"#);
         assert_eq!(
             error(&text),
-            "AGORA_APP_CERTIFICATE must not be the same as LIVEKIT_API_SECRET: use a secret of its own"
+            "AGORA_APP_CERTIFICATE must not be the same as LIVEKIT_API_SECRET: use a separate secret"
         );
     }
 }

@@ -1,8 +1,6 @@
 //! AWS Secrets Manager, through the AWS SDK.
 
-use std::error::Error;
 use std::future::Future;
-use std::iter::successors;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -17,6 +15,7 @@ use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use aws_smithy_runtime_api::client::connection::CaptureSmithyConnection;
 
 use super::{SecretStore, StoreError, StoredSecret};
+use crate::log::with_causes;
 
 /// One secret in AWS Secrets Manager: its value with the stage `AWSCURRENT`.
 pub struct SecretsManager {
@@ -25,7 +24,7 @@ pub struct SecretsManager {
 }
 
 impl SecretsManager {
-    /// Region, credentials and endpoint come from the AWS variables. `id` is the secret's name or ARN.
+    /// A client with the region, credentials and endpoint of the AWS variables. `id` is the secret's name or ARN.
     pub async fn from_environment(id: String) -> Self {
         let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .timeout_config(
@@ -43,8 +42,8 @@ impl SecretsManager {
     }
 
     async fn get(&self) -> Result<StoredSecret, StoreError> {
-        let answer = self.client.get_secret_value().secret_id(&self.id).version_stage(CURRENT).send().await;
-        let value = answer.map_err(|error| {
+        let response = self.client.get_secret_value().secret_id(&self.id).version_stage(CURRENT).send().await;
+        let value = response.map_err(|error| {
             let reason = reason(&error);
             match error.code() {
                 Some("ResourceNotFoundException" | "InvalidRequestException") => StoreError::Missing(reason),
@@ -55,7 +54,7 @@ impl SecretsManager {
             }
         })?;
         let text =
-            value.secret_string.ok_or_else(|| StoreError::Missing("it holds bytes, not text".into()))?;
+            value.secret_string.ok_or_else(|| StoreError::Missing("it is binary, not a string".into()))?;
         Ok(StoredSecret { text: text.into(), version: value.version_id })
     }
 }
@@ -66,23 +65,20 @@ impl SecretStore for SecretsManager {
     }
 }
 
-/// What went wrong, without the answer itself: the SDK's own texts for an answer that it can't read quote from it, and
-/// the secret may be in there.
+/// The error's text. For an unreadable response the SDK's text quotes it, and it may contain the secret, so that text isn't
+/// used.
 fn reason(error: &SdkError<GetSecretValueError>) -> String {
     if let Some(code) = error.code() {
         return format!("{code}: {}", error.message().unwrap_or("no reason given"));
     }
     match error {
-        SdkError::ServiceError(_) | SdkError::ResponseError(_) => "its answer can't be read".to_owned(),
-        _ => successors(Some(error as &dyn Error), |&cause| cause.source())
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(": "),
+        SdkError::ServiceError(_) | SdkError::ResponseError(_) => "unreadable response".to_owned(),
+        _ => with_causes(error),
     }
 }
 
-/// Lets no connection be used twice: one that a process kept while it was frozen is dead when it wakes, and the pool's
-/// own clock may have stood still.
+/// Prevents the reuse of connections: those of a frozen process are closed when it continues, and the pool's clock may have
+/// stopped.
 #[derive(Debug)]
 struct FreshConnections;
 
@@ -105,10 +101,10 @@ impl Intercept for FreshConnections {
     }
 }
 
-/// The stage that signs. Others are on their way in (`AWSPENDING`, which may be empty) or out.
+/// The stage of the current version. The other stages are for rotation, and may have no value.
 const CURRENT: &str = "AWSCURRENT";
 
-/// The SDK has no time-outs of its own. Two attempts are within the time that a request waits for keys.
+/// The SDK has no default timeouts. Two attempts take less than a request's timeout for keys.
 const ATTEMPT: Duration = Duration::from_millis(600);
 const OPERATION: Duration = Duration::from_millis(1_150);
 const BACKOFF: Duration = Duration::from_millis(50);

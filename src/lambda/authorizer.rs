@@ -1,12 +1,11 @@
-//! What the authorizer in front of the function has verified, from the event's request context.
+//! The gateway's authorizer, from the event's request context.
 
 use lambda_http::request::RequestContext;
 use serde_json::Value;
 
 use crate::auth::Authorizer;
 
-/// The authorizer of the request's route. None where the route is open: then the event has no authorizer, or an empty
-/// one.
+/// The authorizer of the request's route. None if the route has none: then the event has no authorizer, or an empty one.
 pub(super) fn authorizer(context: RequestContext) -> Option<Authorizer> {
     match context {
         RequestContext::ApiGatewayV2(context) => {
@@ -20,7 +19,7 @@ pub(super) fn authorizer(context: RequestContext) -> Option<Authorizer> {
         }
         RequestContext::ApiGatewayV1(context) => {
             let mut fields = context.authorizer.fields;
-            // These two are there and null where the route is open, in the events of an HTTP API in this format.
+            // In an HTTP API's events of this format, a route without an authorizer has `claims` and `scopes`, both null.
             let claims = fields.get(CLAIMS).filter(|claims| match claims {
                 Value::Null => false,
                 Value::Object(claims) => !claims.is_empty(),
@@ -33,14 +32,20 @@ pub(super) fn authorizer(context: RequestContext) -> Option<Authorizer> {
             if is_lambda {
                 return Some(Authorizer::Lambda(fields));
             }
-            let signer = context.identity;
-            signed([signer.user_arn, signer.account_id, signer.caller, signer.user, signer.access_key])
+            let identity = context.identity;
+            signed([
+                identity.user_arn,
+                identity.account_id,
+                identity.caller,
+                identity.user,
+                identity.access_key,
+            ])
         }
         _ => None,
     }
 }
 
-/// A signed request, where any of its members says so. The first two are the ARN and the account.
+/// The IAM authorizer, if any member is set. The first two members are the ARN and the account.
 fn signed(members: [Option<String>; 5]) -> Option<Authorizer> {
     let members = members.map(|member| member.filter(|text| !text.is_empty()));
     let is_signed = members.iter().any(Option::is_some);

@@ -1,7 +1,7 @@
-//! What AWS puts around a request, taken off: the event, the stage in front of its path, the id that Lambda gave it.
+//! Lambda events to HTTP requests: reads the event, the stage in its path, Lambda's request ID and the authorizer.
 //!
-//! An event holds what a client sent, so parts of it may be what the library that reads events takes for impossible:
-//! those are repaired first, and an event that's none of an HTTP request's is refused as a request would be.
+//! An event contains what a client sent, and the library fails for some of it. Such parts are repaired first. An event that
+//! still can't be read gets a response like an invalid request.
 
 mod authorizer;
 
@@ -27,9 +27,9 @@ use authorizer::authorizer;
 use crate::http::{RequestId, UnreadableEvent};
 use crate::json;
 
-/// The answer to an event of API Gateway's (HTTP and REST APIs), a Function URL's or a load balancer's, in that event's own
-/// shape. There always is one: the event is taken as text, since the runtime would fail the invocation for JSON that
-/// can't be held as a value, such as `"\ud800"`, `1e999` or 200 levels of nesting.
+/// Responds to an event of API Gateway (HTTP and REST APIs), a Function URL or a load balancer, in the format of that event.
+/// The event is raw JSON, because the runtime would fail the invocation if it can't be parsed: `"\ud800"`, `1e999` or 200
+/// levels of nesting.
 ///
 /// # Errors
 /// Never.
@@ -39,7 +39,7 @@ pub async fn answer(
 ) -> Result<impl Serialize + use<>, Infallible> {
     let (payload, unreadable) = match readable(&payload) {
         Some(event) => (event, None),
-        None => (nothing(), Some(UnreadableEvent)),
+        None => (placeholder(), Some(UnreadableEvent)),
     };
     let into_http = move |event| {
         let mut request = into_http(event);
@@ -51,7 +51,7 @@ pub async fn answer(
     Adapter::from(router.map_request(into_http)).call(LambdaEvent { payload, context }).await
 }
 
-/// A request as it comes from AWS, to one as it comes from anywhere. The rest of the event stays in its extensions.
+/// The HTTP request in an event. The rest of the event stays in the request's extensions.
 fn into_http(event: lambda_http::Request) -> Request {
     let path = event.raw_http_path().to_owned();
     let id = event.lambda_context_ref().map(|context| RequestId(context.request_id.clone()));
@@ -72,20 +72,20 @@ fn into_http(event: lambda_http::Request) -> Request {
     Request::from_parts(head, Body::from(body.to_vec()))
 }
 
-/// The event as the library can read it, if it's an HTTP request's.
+/// The repaired event, if it is an HTTP request.
 fn readable(event: &RawValue) -> Option<LambdaRequest> {
     let mut event = json::object(event.get().as_bytes()).ok()?;
-    let percent = if path_is_decoded(&event) { Percent::Itself } else { Percent::Encodes };
+    let percent = if path_is_decoded(&event) { Percent::Literal } else { Percent::Encoded };
     remove_stage(&mut event);
-    // Apart from the stage, no part of an answer depends on the host, and a URL is made of it.
+    // Only the stage depends on the host, and the library would fail for a host that isn't valid in a URL.
     if let Some(Value::Object(context)) = event.get_mut("requestContext") {
         context.remove("domainName");
     }
     repair_headers(&mut event)?;
     for path in ["rawPath", "path"] {
         if let Some(Value::String(text)) = event.get_mut(path) {
-            let from_root = if text.starts_with('/') { "" } else { "/" };
-            *text = format!("{from_root}{}", escaped(text, PATH, percent));
+            let slash = if text.starts_with('/') { "" } else { "/" };
+            *text = format!("{slash}{}", escaped(text, PATH, percent));
         }
     }
     for parameters in ["queryStringParameters", "multiValueQueryStringParameters"] {
@@ -94,7 +94,7 @@ fn readable(event: &RawValue) -> Option<LambdaRequest> {
         }
     }
     if let Some(Value::String(query)) = event.get_mut("rawQueryString") {
-        *query = escaped(query, QUERY, Percent::Encodes);
+        *query = escaped(query, QUERY, Percent::Encoded);
     }
     let body = event.get("body").and_then(Value::as_str).unwrap_or_default();
     let is_encoded = event.get("isBase64Encoded").and_then(Value::as_bool).unwrap_or_default();
@@ -104,13 +104,12 @@ fn readable(event: &RawValue) -> Option<LambdaRequest> {
     serde_json::from_value(Value::Object(event)).ok()
 }
 
-/// An HTTP API puts a named stage in front of the path, on its own domain alone. There the path is what follows it.
-/// Everywhere else the path stays as it is: with anything removed, two paths would be one route here, and an authorizer
-/// in front may guard only one of them.
+/// Removes the stage that an HTTP API adds to the path on its own domain. On other domains the path stays unchanged:
+/// otherwise two paths would be one route here, and an authorizer may guard only one of them.
 fn remove_stage(event: &mut Map<String, Value>) {
     let context =
         |member: &str| event.get("requestContext").and_then(|context| context.get(member)?.as_str());
-    let is_own_domain = context("domainName").is_some_and(is_api_gateways);
+    let is_own_domain = context("domainName").is_some_and(is_of_api_gateway);
     let stage = context("stage").filter(|stage| is_own_domain && !stage.is_empty() && *stage != "$default");
     let Some(prefix) = stage.map(|stage| format!("/{stage}")) else { return };
     let Some(Value::String(path)) = event.get_mut("rawPath") else { return };
@@ -121,15 +120,15 @@ fn remove_stage(event: &mut Map<String, Value>) {
     }
 }
 
-/// Whether it's a domain that API Gateway gives an API, as `abcdef1234.execute-api.eu-central-1.amazonaws.com`.
-fn is_api_gateways(domain: &str) -> bool {
+/// Whether this is an API's default domain, such as `abcdef1234.execute-api.eu-central-1.amazonaws.com`.
+fn is_of_api_gateway(domain: &str) -> bool {
     let domain = domain.to_ascii_lowercase();
-    let own = domain.strip_suffix(".cn").unwrap_or(&domain).strip_suffix(".amazonaws.com");
-    own.is_some_and(|own| matches!(own.split('.').collect::<Vec<_>>()[..], [_, "execute-api", _]))
+    let name = domain.strip_suffix(".cn").unwrap_or(&domain).strip_suffix(".amazonaws.com");
+    name.is_some_and(|name| matches!(name.split('.').collect::<Vec<_>>()[..], [_, "execute-api", _]))
 }
 
-/// Headers as HTTP has them: what can't stand in a value becomes a question mark, so that nothing is read into it, and
-/// what can't be a name is left out. None where a name stands twice, in two casings, or with two values.
+/// Makes headers valid for HTTP. In values, invalid characters become question marks. Invalid names are removed. None if a
+/// name occurs twice in different case, or has two different values.
 fn repair_headers(event: &mut Map<String, Value>) -> Option<()> {
     for key in ["headers", "multiValueHeaders"] {
         let Some(Value::Object(headers)) = event.get_mut(key) else { continue };
@@ -141,7 +140,7 @@ fn repair_headers(event: &mut Map<String, Value>) -> Option<()> {
         }
         headers.values_mut().for_each(repair_values);
     }
-    // The library would let a single value take the place of several. REST APIs send each header in both.
+    // REST APIs send each header in both members, and the library would use a single value in place of several.
     let several = event.get("multiValueHeaders").and_then(Value::as_object);
     let Some(several) = several.filter(|headers| !headers.is_empty()) else { return Some(()) };
     let one = event.get("headers").and_then(Value::as_object);
@@ -167,7 +166,7 @@ fn repair_values(value: &mut Value) {
     }
 }
 
-/// How long the path and the query are at most, in bytes, once everything in them is encoded.
+/// The maximum size of the path and the query in bytes, after percent-encoding.
 fn address_size(event: &Map<String, Value>) -> usize {
     let keys =
         ["rawPath", "path", "rawQueryString", "queryStringParameters", "multiValueQueryStringParameters"];
@@ -176,32 +175,32 @@ fn address_size(event: &Map<String, Value>) -> usize {
     parts.map(|part| part.to_string().len() * 3).sum()
 }
 
-/// HTTP APIs decode the path. Function URLs, whose events are of the same form, and all others leave it as it is.
+/// Whether the gateway has decoded the path: only HTTP APIs do. Function URLs, whose events have the same format, don't.
 fn path_is_decoded(event: &Map<String, Value>) -> bool {
     let host = event.get("requestContext").and_then(|context| context.get("domainName"));
     event.get("version").and_then(Value::as_str) == Some("2.0")
         && host.and_then(Value::as_str).is_some_and(|host| !host.contains(".lambda-url."))
 }
 
-/// What a percent sign before two digits says.
+/// The meaning of a percent sign before two hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Percent {
-    /// A byte that is encoded.
-    Encodes,
+    /// An encoded byte.
+    Encoded,
     /// A percent sign.
-    Itself,
+    Literal,
 }
 
-/// What can't stand in a path or a query is encoded, and what can is left alone.
+/// Percent-encodes the bytes that aren't valid in a path or a query.
 fn escaped(text: &str, literal: &[u8], percent: Percent) -> String {
     let bytes = text.as_bytes();
     bytes.iter().enumerate().fold(String::with_capacity(bytes.len()), |mut text, (at, byte)| {
-        let encodes = |digits: &[u8]| digits.len() == 2 && digits.iter().all(u8::is_ascii_hexdigit);
+        let are_digits = |next: &[u8]| next.iter().all(u8::is_ascii_hexdigit);
         let is_literal = byte.is_ascii_alphanumeric()
             || literal.contains(byte)
             || (*byte == b'%'
-                && percent == Percent::Encodes
-                && bytes.get(at + 1..at + 3).is_some_and(encodes));
+                && percent == Percent::Encoded
+                && bytes.get(at + 1..at + 3).is_some_and(are_digits));
         if is_literal {
             text.push(char::from(*byte));
         } else {
@@ -211,17 +210,17 @@ fn escaped(text: &str, literal: &[u8], percent: Percent) -> String {
     })
 }
 
-/// Stands for an event that can't be read. Its answer has the shape that API Gateway takes from any function.
-fn nothing() -> LambdaRequest {
+/// A placeholder for an unreadable event. Its response has the format that every gateway accepts.
+fn placeholder() -> LambdaRequest {
     let event = json!({ "version": "2.0", "rawPath": "/", "headers": {}, "isBase64Encoded": false,
         "requestContext": { "http": { "method": "GET", "path": "/" } } });
-    serde_json::from_value(event).expect("it's an event of an HTTP API")
+    serde_json::from_value(event).expect("a valid event of an HTTP API")
 }
 
-/// What may stand in a path, and in a query, in addition to letters and digits (RFC 3986, sections 3.3 and 3.4).
+/// The valid characters of a path and a query, in addition to letters and digits (RFC 3986, sections 3.3 and 3.4).
 const PATH: &[u8] = b"/-._~!$&'()*+,;=:@";
 const QUERY: &[u8] = b"/-._~!$&'()*+,;=:@?";
-/// The library that keeps URLs takes 65,534 bytes; gateways and balancers send much less.
+/// The `http` crate allows 65,534 bytes in a URL. Gateways and load balancers send much less.
 const MAX_ADDRESS: usize = 60_000;
 
 #[cfg(test)]
@@ -229,8 +228,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_that_was_decoded_is_encoded_again_and_any_other_is_left_alone() {
-        for (given, served) in [
+    fn a_decoded_path_is_encoded_again_and_an_encoded_one_stays_unchanged() {
+        for (path, encoded) in [
             ("/getToken", "/getToken"),
             ("/agora/rtm/a%20b%2Fc/", "/agora/rtm/a%20b%2Fc/"),
             ("/agora/rtm/a b?c#d/", "/agora/rtm/a%20b%3Fc%23d/"),
@@ -238,9 +237,9 @@ mod tests {
             ("/é\n", "/%C3%A9%0A"),
             ("", ""),
         ] {
-            assert_eq!(escaped(given, PATH, Percent::Encodes), served);
-            assert_eq!(escaped(served, PATH, Percent::Encodes), served, "encoded once is enough");
+            assert_eq!(escaped(path, PATH, Percent::Encoded), encoded);
+            assert_eq!(escaped(encoded, PATH, Percent::Encoded), encoded, "it is encoded only once");
         }
-        assert_eq!(escaped("/50%20off/é", PATH, Percent::Itself), "/50%2520off/%C3%A9");
+        assert_eq!(escaped("/50%20off/é", PATH, Percent::Literal), "/50%2520off/%C3%A9");
     }
 }

@@ -1,5 +1,5 @@
-//! The one formatter of the log: each event is one line of text or JSON. Every field has a limit and is escaped, so that
-//! text from outside can neither control a terminal nor forge a line.
+//! The formatter of the log: each event is one line of text or JSON. Every field has a limit and is escaped, so that input
+//! can neither control a terminal nor forge a line.
 
 use std::fmt::{self, Write};
 use std::time::SystemTime;
@@ -20,7 +20,7 @@ pub struct Lines<W> {
 }
 
 impl<W: Fn(&str)> Lines<W> {
-    /// Lines in this format. `write` takes each whole, with the newline at its end.
+    /// Lines in this format. `write` gets each whole line with its newline.
     pub fn new(format: Format, write: W) -> Self {
         Self { format, write }
     }
@@ -28,7 +28,7 @@ impl<W: Fn(&str)> Lines<W> {
 
 impl<S: Subscriber, W: Fn(&str) + 'static> Layer<S> for Lines<W> {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let mut fields = Fields::default();
+        let mut fields = EventFields::default();
         event.record(&mut fields);
         let time = humantime::format_rfc3339_micros(SystemTime::now());
         let level = *event.metadata().level();
@@ -45,21 +45,21 @@ impl<S: Subscriber, W: Fn(&str) + 'static> Layer<S> for Lines<W> {
     }
 }
 
-/// What an event says, each value within its limit.
+/// The fields of an event, each within its limit.
 #[derive(Default)]
-struct Fields {
+struct EventFields {
     message: Option<String>,
     others: Vec<(&'static str, Value)>,
 }
 
-impl Fields {
-    /// The message, then each field. Strings are quoted, so that none can look like a further field.
+impl EventFields {
+    /// The message, then each field. Strings are quoted, so that none can look like another field.
     fn as_text(&self) -> String {
         let message = escaped(self.message.as_deref().unwrap_or_default()).into_owned();
         self.others.iter().fold(message, |text, (name, value)| text + " " + name + "=" + &json(value))
     }
 
-    /// Members of a JSON object, each with a comma before it.
+    /// The members of a JSON object, each after a comma.
     fn as_members(&self) -> String {
         let message = self.message.as_deref().map(|message| ("message", Value::from(message)));
         let all = message.iter().chain(&self.others);
@@ -80,7 +80,7 @@ impl Fields {
     }
 }
 
-impl Visit for Fields {
+impl Visit for EventFields {
     fn record_f64(&mut self, field: &Field, value: f64) {
         self.add(field, value);
     }
@@ -106,13 +106,13 @@ impl Visit for Fields {
     }
 }
 
-/// A text up to [`MOST`] bytes; an ellipsis stands for the rest, which isn't even formatted.
+/// The first [`MAX_FIELD_SIZE`] bytes of a text. An ellipsis replaces the rest, which is never formatted.
 #[derive(Default)]
 struct Limited(String);
 
 impl Write for Limited {
     fn write_str(&mut self, more: &str) -> fmt::Result {
-        let room = MOST - self.0.len();
+        let room = MAX_FIELD_SIZE - self.0.len();
         if more.len() <= room {
             self.0.push_str(more);
             return Ok(());
@@ -123,7 +123,7 @@ impl Write for Limited {
     }
 }
 
-/// A value as JSON that is safe to print.
+/// A value as JSON, escaped for printing.
 fn json(value: &Value) -> String {
     escaped(&value.to_string()).into_owned()
 }
@@ -140,8 +140,8 @@ fn colour(level: Level) -> &'static str {
 
 const DIM: &str = "\u{1b}[2m";
 const PLAIN: &str = "\u{1b}[0m";
-/// How much a line keeps of each field, in bytes before anything is escaped.
-const MOST: usize = 2_048;
+/// The limit of each field, in bytes before escaping.
+const MAX_FIELD_SIZE: usize = 2_048;
 
 #[cfg(test)]
 mod tests {
@@ -153,7 +153,7 @@ mod tests {
 
     use super::*;
 
-    /// What is written in a format while something is done.
+    /// The lines that are written in this format while `log` runs.
     fn written(format: Format, log: impl FnOnce()) -> String {
         let written = Arc::new(Mutex::new(String::new()));
         let kept = written.clone();
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_json_is_an_object_with_its_members_in_order() {
+    fn a_line_of_json_is_an_object_with_ordered_members() {
         let line = written(Format::Json, || refuse("x"));
         let (time, rest) = line.split_at(line.find(",\"level\"").unwrap());
         assert!(time.starts_with("{\"timestamp\":\"20") && time.ends_with("Z\""), "{time}");
@@ -199,16 +199,16 @@ mod tests {
                 tracing::warn!(text = long, shown = %long, debugged = ?long, "{long}");
             });
             assert_eq!(line.matches('…').count(), 4, "{line}");
-            assert!(line.len() < 5 * MOST, "{}", line.len());
-            assert!(line.contains(&format!("\"{}…\"", "é".repeat(MOST / 2))), "{line}");
+            assert!(line.len() < 5 * MAX_FIELD_SIZE, "{}", line.len());
+            assert!(line.contains(&format!("\"{}…\"", "é".repeat(MAX_FIELD_SIZE / 2))), "{line}");
         }
-        let exactly = "x".repeat(MOST);
+        let exactly = "x".repeat(MAX_FIELD_SIZE);
         assert!(written(Format::Json, || refuse(&exactly)).contains(&format!("\"{exactly}\"")));
     }
 
     proptest! {
         #[test]
-        fn whatever_a_field_holds_a_line_is_one_line_and_json_holds_it_all(
+        fn any_field_is_written_as_one_line_and_complete_in_json(
             text in proptest::collection::vec(any::<char>(), 0..100),
         ) {
             let text: String = text.into_iter().chain("\u{1b}\r\n\u{9b}\u{202e}\u{7f}\u{2028}\u{200b}".chars()).collect();

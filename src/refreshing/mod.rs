@@ -1,10 +1,9 @@
-//! The one cache: a value that is fetched when it's first needed, refreshed once it's stale, used while refreshing fails,
-//! and never used once it has expired. Ages are counted by the wall clock, in seconds since 1970, since a frozen
-//! process's other clocks may stand still.
+//! The cache. A value is fetched when first needed, refreshed when stale, used while refreshing fails, and never used once
+//! expired. Ages are measured by the wall clock, because other clocks may stop while a process is frozen.
 //!
-//! There is no background task: the one request that finds the value stale refreshes it, and goes on with what there is
-//! then; no other request waits. Without a usable value, all requests that need it wait for the one that fetches it, and
-//! share the outcome. A failure is never cached as an outcome, but tries after it are spaced.
+//! There is no background task. The first request that finds the value stale refreshes it; other requests use the stale
+//! value. Without a usable value, requests wait for one fetch and share its outcome. Failures aren't cached, but retries
+//! are spaced while a stale value is used.
 
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,60 +12,60 @@ use std::time::Duration;
 
 use crate::domain::{Context, Randomness};
 
-/// A value that can be refreshed. Its default is the value before the first fetch.
+/// A value that can be refreshed. The default is its state before the first fetch.
 pub(crate) trait Refresh: Default {
-    /// Why it can't be.
+    /// Why a fetch failed, or part of the fetched value is invalid.
     type Error: std::error::Error + Clone + From<TimedOut>;
 
-    /// Takes what was fetched. Where part of it can't be used, the older part stays.
+    /// Replaces the value with the fetched one. If part of that is invalid, the older part stays.
     ///
     /// # Errors
-    /// Why part of it can't be used.
+    /// If part of the fetched value is invalid.
     fn replace(&mut self, fetched: Self) -> Result<(), Self::Error>;
 }
 
 /// A fetch that took too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("no response in time")]
+#[error("request timed out")]
 pub struct TimedOut;
 
-/// When a value is refreshed, and how long that may take.
+/// When a value is refreshed, and how long requests wait for it.
 #[derive(Debug, Clone)]
 pub(crate) struct Schedule {
-    /// What the value is, for the log.
+    /// The name of the value, for the log.
     pub(crate) name: &'static str,
-    /// From which age on it's stale.
+    /// The age at which the value is stale.
     pub(crate) refresh_after: Duration,
-    /// From which age on it has expired.
+    /// The age at which the value has expired.
     pub(crate) max_age: Duration,
-    /// Seconds between two tries while a stale value is used: drawn at random, so that a thousand processes that failed
-    /// together don't try again together.
+    /// Seconds between two fetches while a stale value is used. Chosen at random, so that processes that failed at the same
+    /// time don't retry at the same time.
     pub(crate) retry: RangeInclusive<u64>,
-    /// Seconds between two tries for what the value lacks.
+    /// Seconds between two fetches for an item that the value doesn't contain.
     pub(crate) retry_missing: u64,
-    /// How long the request that refreshes a usable value waits.
-    pub(crate) patience: Duration,
-    /// How long requests wait that have no usable value.
-    pub(crate) patience_without: Duration,
+    /// How long a request with a stale value waits for its refresh.
+    pub(crate) timeout: Duration,
+    /// How long a request without a usable value waits for a fetch.
+    pub(crate) timeout_without_value: Duration,
 }
 
-/// Why there is nothing usable.
+/// Why nothing was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Missing<E> {
-    /// The value is there, and lacks what was asked for.
+    /// The value doesn't contain the item.
     Absent,
     /// The last fetch failed.
     Failed(E),
 }
 
-/// The cache.
+/// A cached value.
 #[derive(Debug)]
 pub(crate) struct Refreshing<T: Refresh> {
     schedule: Schedule,
     /// Held by the request that fetches.
-    turn: tokio::sync::Mutex<()>,
-    turns_ended: AtomicU64,
-    /// Never locked while anything is waited for.
+    fetching: tokio::sync::Mutex<()>,
+    fetches_ended: AtomicU64,
+    /// Never locked across an `await`.
     state: Mutex<State<T>>,
 }
 
@@ -74,70 +73,69 @@ pub(crate) struct Refreshing<T: Refresh> {
 struct State<T: Refresh> {
     value: T,
     age: Option<Age>,
-    /// When a fetch last failed, or was last begun for what a fresh value lacks; and how many seconds the next one waits
-    /// while the value is used.
+    /// The time of the last fetch that failed or was for a missing item, and the seconds until the next one.
     tried: Option<(u64, u64)>,
     failure: Option<T::Error>,
-    /// Whether part of what was fetched last couldn't be used.
+    /// Whether part of the last fetched value was invalid.
     is_partial: bool,
 }
 
-/// How old a value is.
+/// The age of a value.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Age {
     fetched: u64,
-    /// Whether the clock was set back behind `fetched`, so that the true age is unknown.
-    doubtful: bool,
+    /// Whether the clock was set back to before `fetched`, so that the true age is unknown.
+    is_unknown: bool,
 }
 
-/// What to do with a value.
+/// What a request does with the value.
 #[derive(Debug, PartialEq, Eq)]
-enum Verdict<R> {
-    /// Use it.
+enum Action<R> {
+    /// Use the item.
     Use(R),
-    /// Use it, and refresh it if no other request does.
+    /// Refresh the value, unless another request is doing so. In any case, use the item.
     Refresh(R),
     /// Wait for a fetch.
     Fetch,
-    /// Nothing can be had before the next try.
-    None,
+    /// Fail: it's too early for another fetch.
+    Fail,
 }
 
 impl<T: Refresh> Refreshing<T> {
     pub(crate) fn new(schedule: Schedule) -> Self {
-        let (turn, turns_ended) = (tokio::sync::Mutex::default(), AtomicU64::default());
-        Self { schedule, turn, turns_ended, state: Mutex::default() }
+        let (fetching, fetches_ended) = (tokio::sync::Mutex::default(), AtomicU64::default());
+        Self { schedule, fetching, fetches_ended, state: Mutex::default() }
     }
 
-    /// What `pick` takes from the value now; `fetch` is run where it's stale, or lacks that.
+    /// The item that `pick` finds in the value. Runs `fetch` if the value is stale or doesn't contain the item.
     ///
     /// # Errors
-    /// Where there is nothing that `pick` could take.
+    /// If `pick` finds nothing, or there is no usable value.
     pub(crate) async fn get<R>(
         &self,
         &Context { now, randomness }: &Context,
         pick: impl Fn(&mut T) -> Option<R>,
         fetch: impl AsyncFnOnce() -> Result<T, T::Error>,
     ) -> Result<R, Missing<T::Error>> {
-        let verdict = self.state().verdict(now, &self.schedule, &pick);
-        let before = self.turns_ended.load(Ordering::Acquire);
-        let (turn, patience) = match verdict {
-            Verdict::Use(picked) => return Ok(picked),
-            Verdict::None => return self.state().outcome(now, &self.schedule, &pick),
-            Verdict::Refresh(picked) => match self.turn.try_lock() {
-                Ok(turn) => (turn, self.schedule.patience),
-                Err(_) => return Ok(picked),
+        let action = self.state().action(now, &self.schedule, &pick);
+        let before = self.fetches_ended.load(Ordering::Acquire);
+        let (lock, timeout) = match action {
+            Action::Use(item) => return Ok(item),
+            Action::Fail => return self.state().outcome(now, &self.schedule, &pick),
+            Action::Refresh(item) => match self.fetching.try_lock() {
+                Ok(lock) => (lock, self.schedule.timeout),
+                Err(_) => return Ok(item),
             },
-            Verdict::Fetch => (self.turn.lock().await, self.schedule.patience_without),
+            Action::Fetch => (self.fetching.lock().await, self.schedule.timeout_without_value),
         };
-        // A request whose turn comes after another's has ended shares that one's outcome.
-        if self.turns_ended.load(Ordering::Acquire) == before {
-            let fetched = tokio::time::timeout(patience, fetch()).await;
+        // A request that waited for another's fetch shares its outcome.
+        if self.fetches_ended.load(Ordering::Acquire) == before {
+            let fetched = tokio::time::timeout(timeout, fetch()).await;
             let fetched = fetched.unwrap_or_else(|_| Err(TimedOut.into()));
-            self.state().tried(fetched, now, randomness, &self.schedule);
-            self.turns_ended.fetch_add(1, Ordering::Release);
+            self.state().record(fetched, now, randomness, &self.schedule);
+            self.fetches_ended.fetch_add(1, Ordering::Release);
         }
-        drop(turn);
+        drop(lock);
         self.state().outcome(now, &self.schedule, &pick)
     }
 
@@ -147,25 +145,20 @@ impl<T: Refresh> Refreshing<T> {
 }
 
 impl<T: Refresh> State<T> {
-    fn verdict<R>(
-        &mut self,
-        now: u64,
-        schedule: &Schedule,
-        pick: &impl Fn(&mut T) -> Option<R>,
-    ) -> Verdict<R> {
+    fn action<R>(&mut self, now: u64, schedule: &Schedule, pick: &impl Fn(&mut T) -> Option<R>) -> Action<R> {
         self.tried = self.tried.filter(|(when, _)| !is_behind(now, *when));
         let since_try = self.tried.map(|(when, wait)| (now.saturating_sub(when), wait));
         let is_fresh = self.age.as_mut().is_some_and(|age| age.is_fresh(now, schedule.refresh_after));
         match self.picked(now, schedule, pick) {
-            Some(picked) if is_fresh && !self.is_partial => Verdict::Use(picked),
-            Some(picked) if since_try.is_some_and(|(since, wait)| since < wait) => Verdict::Use(picked),
-            Some(picked) => Verdict::Refresh(picked),
-            None if since_try.is_some_and(|(since, _)| since < schedule.retry_missing) => Verdict::None,
-            None => Verdict::Fetch,
+            Some(item) if is_fresh && !self.is_partial => Action::Use(item),
+            Some(item) if since_try.is_some_and(|(since, wait)| since < wait) => Action::Use(item),
+            Some(item) => Action::Refresh(item),
+            None if since_try.is_some_and(|(since, _)| since < schedule.retry_missing) => Action::Fail,
+            None => Action::Fetch,
         }
     }
 
-    /// What there is by now, and by the outcome of the last fetch.
+    /// The item, or why there is none after the last fetch.
     fn outcome<R>(
         &mut self,
         now: u64,
@@ -173,22 +166,29 @@ impl<T: Refresh> State<T> {
         pick: &impl Fn(&mut T) -> Option<R>,
     ) -> Result<R, Missing<T::Error>> {
         match (self.picked(now, schedule, pick), &self.failure) {
-            (Some(picked), _) => Ok(picked),
-            // Only a value that was fetched can say so: a failed fetch might have brought what is lacking.
+            (Some(item), _) => Ok(item),
+            // Known only after a successful fetch: after a failed one the item may exist.
             (None, None) => Err(Missing::Absent),
             (None, Some(failure)) => Err(Missing::Failed(failure.clone())),
         }
     }
 
-    /// What is taken from the value, unless it has expired.
+    /// The item, unless the value has expired.
     fn picked<R>(&mut self, now: u64, schedule: &Schedule, pick: &impl Fn(&mut T) -> Option<R>) -> Option<R> {
         let has_expired = self.age.as_mut()?.has_expired(now, schedule.max_age);
         if has_expired { None } else { pick(&mut self.value) }
     }
 
-    fn tried(&mut self, fetched: Result<T, T::Error>, now: u64, randomness: Randomness, schedule: &Schedule) {
+    /// Records the outcome of a fetch.
+    fn record(
+        &mut self,
+        fetched: Result<T, T::Error>,
+        now: u64,
+        randomness: Randomness,
+        schedule: &Schedule,
+    ) {
         let was_fresh = self.age.is_some_and(|mut age| age.is_fresh(now, schedule.refresh_after));
-        let retry_in_seconds = drawn_from(&schedule.retry, randomness);
+        let retry_in_seconds = random_in(&schedule.retry, randomness);
         let replaced = fetched.and_then(|fetched| {
             self.age = Some(Age::new(now));
             let replaced = self.value.replace(fetched);
@@ -226,27 +226,26 @@ impl<T: Refresh> Default for State<T> {
 }
 
 impl Age {
-    /// Of a value that is fetched now.
+    /// The age of a value that is fetched now.
     pub(crate) fn new(now: u64) -> Self {
-        Self { fetched: now, doubtful: false }
+        Self { fetched: now, is_unknown: false }
     }
 
-    /// Whether it's older than it may be.
+    /// Whether the value is too old to use.
     pub(crate) fn has_expired(&mut self, now: u64, max_age: Duration) -> bool {
-        self.look(now);
+        self.adjust(now);
         self.seconds(now) >= max_age.as_secs()
     }
 
     fn is_fresh(&mut self, now: u64, refresh_after: Duration) -> bool {
-        self.look(now);
-        self.seconds(now) < refresh_after.as_secs() && !self.doubtful
+        self.adjust(now);
+        self.seconds(now) < refresh_after.as_secs() && !self.is_unknown
     }
 
-    /// A clock that went forward makes the value as old as it says. One that was set back makes it stale at once, and its
-    /// age is counted from then.
-    fn look(&mut self, now: u64) {
+    /// If the clock was set back, the value is stale, and its age is counted from now.
+    fn adjust(&mut self, now: u64) {
         if is_behind(now, self.fetched) {
-            *self = Self { fetched: now, doubtful: true };
+            *self = Self { fetched: now, is_unknown: true };
         }
     }
 
@@ -255,21 +254,21 @@ impl Age {
     }
 }
 
-/// Whether the clock was set back since `then`. A request looks at it once, so it may be a few seconds behind another
-/// that came later.
+/// Whether the clock was set back since `then`. A request reads the clock once, so its time may be a few seconds behind
+/// that of a later request.
 fn is_behind(now: u64, then: u64) -> bool {
-    now.saturating_add(A_REQUEST) < then
+    now.saturating_add(MAX_REQUEST_SECONDS) < then
 }
 
-fn drawn_from(range: &RangeInclusive<u64>, randomness: Randomness) -> u64 {
+fn random_in(range: &RangeInclusive<u64>, randomness: Randomness) -> u64 {
     let mut bytes = [0; 2];
     randomness(&mut bytes);
     let (least, most) = (*range.start(), *range.end());
-    least + u64::from(u16::from_be_bytes(bytes)) % (most.saturating_sub(least) + 1)
+    least + u64::from(u16::from_be_bytes(bytes)) % (most - least + 1)
 }
 
-/// Longer than any request takes, in seconds.
-const A_REQUEST: u64 = 10;
+/// No request takes longer.
+const MAX_REQUEST_SECONDS: u64 = 10;
 
 #[cfg(test)]
 mod tests;

@@ -12,20 +12,20 @@ const DAY: u64 = 24 * 3_600;
 const NOW: Context = moment(0);
 const LATER: Context = moment(300);
 
-/// So many seconds into the day. Nothing is random: the shortest wait, of six seconds.
+/// A time of the day, in seconds. The randomness is fixed, so retries wait six seconds, the minimum.
 const fn moment(second: u64) -> Context {
     Context { now: MORNING + second, randomness: |bytes| bytes.fill(0) }
 }
 
-/// Two parts of which the second may be unusable: then the older one stays.
+/// A value of two parts. If the second is invalid, its older version stays.
 #[derive(Debug, Default)]
 struct Value {
     first: Option<u64>,
-    second: Option<Result<u64, Failure>>,
+    second: Option<Result<u64, FetchFailure>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-enum Failure {
+enum FetchFailure {
     #[error("down")]
     Down,
     #[error("malformed")]
@@ -35,9 +35,9 @@ enum Failure {
 }
 
 impl Refresh for Value {
-    type Error = Failure;
+    type Error = FetchFailure;
 
-    fn replace(&mut self, Self { first, second }: Self) -> Result<(), Failure> {
+    fn replace(&mut self, Self { first, second }: Self) -> Result<(), FetchFailure> {
         self.first = first;
         match second {
             Some(Err(failure)) => Err(failure),
@@ -49,19 +49,19 @@ impl Refresh for Value {
     }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "what a fetch gives")]
+#[expect(clippy::unnecessary_wraps, reason = "the type that a fetch returns")]
 fn whole(number: u64) -> Fetched {
     Ok(Value { first: Some(number), second: Some(Ok(number)) })
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "what a fetch gives")]
+#[expect(clippy::unnecessary_wraps, reason = "the type that a fetch returns")]
 fn half(number: u64) -> Fetched {
-    Ok(Value { first: Some(number), second: Some(Err(Failure::Malformed)) })
+    Ok(Value { first: Some(number), second: Some(Err(FetchFailure::Malformed)) })
 }
 
-type Fetched = Result<Value, Failure>;
+type Fetched = Result<Value, FetchFailure>;
 
-/// A cache, and how often it has fetched.
+/// A cache, and the number of its fetches.
 struct Cache {
     cache: Refreshing<Value>,
     fetches: Cell<usize>,
@@ -79,18 +79,18 @@ impl Cache {
             max_age: Duration::from_hours(24),
             retry: 6..=15,
             retry_missing,
-            patience: Duration::from_millis(20),
-            patience_without: Duration::from_millis(30),
+            timeout: Duration::from_millis(20),
+            timeout_without_value: Duration::from_millis(30),
         };
         Self { cache: Refreshing::new(schedule), fetches: Cell::new(0) }
     }
 
-    /// The first part so many seconds into the day, with what a fetch would give; and how often was fetched by then.
-    async fn first(&self, second: u64, fetched: Fetched) -> (Result<u64, Missing<Failure>>, usize) {
+    /// Gets the first part at a time; a fetch would return `fetched`. Also returns the number of fetches.
+    async fn first(&self, second: u64, fetched: Fetched) -> (Result<u64, Missing<FetchFailure>>, usize) {
         self.pick(second, |value| value.first, fetched).await
     }
 
-    async fn second(&self, second: u64, fetched: Fetched) -> (Result<u64, Missing<Failure>>, usize) {
+    async fn second(&self, second: u64, fetched: Fetched) -> (Result<u64, Missing<FetchFailure>>, usize) {
         self.pick(second, |value| value.second.and_then(Result::ok), fetched).await
     }
 
@@ -99,7 +99,7 @@ impl Cache {
         second: u64,
         pick: fn(&mut Value) -> Option<u64>,
         fetched: Fetched,
-    ) -> (Result<u64, Missing<Failure>>, usize) {
+    ) -> (Result<u64, Missing<FetchFailure>>, usize) {
         let fetch = async || {
             self.fetches.set(self.fetches.get() + 1);
             fetched
@@ -109,8 +109,8 @@ impl Cache {
     }
 }
 
-const DOWN: Fetched = Err(Failure::Down);
-const FAILED: Result<u64, Missing<Failure>> = Err(Missing::Failed(Failure::Down));
+const DOWN: Fetched = Err(FetchFailure::Down);
+const FAILED: Result<u64, Missing<FetchFailure>> = Err(Missing::Failed(FetchFailure::Down));
 
 #[tokio::test]
 async fn a_value_is_fetched_once_until_it_is_stale() {
@@ -124,19 +124,19 @@ async fn a_value_is_fetched_once_until_it_is_stale() {
 }
 
 #[tokio::test]
-async fn a_stale_value_is_used_while_refreshing_fails_and_tries_are_spaced_until_it_has_expired() {
+async fn a_stale_value_is_used_while_refreshing_fails_and_retries_are_spaced_until_it_has_expired() {
     let cache = Cache::new();
     assert_eq!(cache.first(0, whole(7)).await, (Ok(7), 1));
     for (second, fetches) in [(300, 2), (305, 2), (306, 3), (311, 3), (312, 4), (DAY - 1, 5)] {
         assert_eq!(cache.first(second, DOWN).await, (Ok(7), fetches), "second {second}");
     }
     assert_eq!(cache.first(DAY, DOWN).await, (FAILED, 6));
-    assert_eq!(cache.first(DAY, DOWN).await, (FAILED, 7), "without a value, each request tries");
+    assert_eq!(cache.first(DAY, DOWN).await, (FAILED, 7), "without a value, each request fetches");
     assert_eq!(cache.first(DAY, whole(8)).await, (Ok(8), 8));
 }
 
 #[tokio::test]
-async fn a_part_that_cannot_be_used_leaves_the_older_one_and_is_fetched_again_soon() {
+async fn an_invalid_part_keeps_the_older_one_and_is_fetched_again_soon() {
     let cache = Cache::new();
     assert_eq!(cache.second(0, whole(7)).await, (Ok(7), 1));
     assert_eq!(cache.second(300, half(8)).await, (Ok(7), 2));
@@ -144,22 +144,22 @@ async fn a_part_that_cannot_be_used_leaves_the_older_one_and_is_fetched_again_so
     assert_eq!(cache.second(306, whole(9)).await, (Ok(9), 3));
     assert_eq!(cache.second(600, whole(10)).await, (Ok(9), 3));
     let cache = Cache::new();
-    let malformed = Err(Missing::Failed(Failure::Malformed));
+    let malformed = Err(Missing::Failed(FetchFailure::Malformed));
     assert_eq!(cache.second(0, half(7)).await, (malformed, 1));
     assert_eq!(cache.first(0, half(7)).await, (Ok(7), 1));
 }
 
 #[tokio::test]
-async fn what_a_value_lacks_is_fetched_at_once_and_then_at_most_once_in_a_while() {
+async fn a_missing_item_is_fetched_at_once_and_then_at_most_once_per_interval() {
     let cache = Cache::with(30);
     let lacking = || Ok(Value { first: Some(1), second: None });
     let absent = Err(Missing::Absent);
     assert_eq!(cache.second(0, lacking()).await, (absent.clone(), 1));
     for (second, fetches) in [(1, 2), (30, 2), (31, 3), (60, 3), (61, 4)] {
         assert_eq!(cache.second(second, lacking()).await, (absent.clone(), fetches), "second {second}");
-        assert_eq!(cache.first(second, DOWN).await, (Ok(1), fetches), "what it has is used");
+        assert_eq!(cache.first(second, DOWN).await, (Ok(1), fetches), "other items are used");
     }
-    assert_eq!(cache.second(91, DOWN).await, (FAILED, 5), "whether it's there is unknown");
+    assert_eq!(cache.second(91, DOWN).await, (FAILED, 5), "whether the item exists is unknown");
     assert_eq!(cache.second(92, lacking()).await, (FAILED, 5));
     assert_eq!(cache.first(95, DOWN).await, (Ok(1), 5));
     assert_eq!(cache.second(121, whole(2)).await, (Ok(2), 6));
@@ -177,7 +177,7 @@ async fn a_clock_that_is_set_back_makes_a_value_stale_once_and_keeps_it_for_max_
 }
 
 #[tokio::test]
-async fn a_clock_that_is_set_back_never_keeps_a_try_waiting() {
+async fn a_clock_that_is_set_back_never_delays_a_retry() {
     let cache = Cache::new();
     assert_eq!(cache.first(0, whole(7)).await, (Ok(7), 1));
     assert_eq!(cache.first(3_600, DOWN).await, (Ok(7), 2));
@@ -185,7 +185,7 @@ async fn a_clock_that_is_set_back_never_keeps_a_try_waiting() {
 }
 
 #[tokio::test]
-async fn a_request_that_looked_at_the_clock_a_little_earlier_finds_the_value_fresh() {
+async fn a_request_that_read_the_clock_slightly_earlier_finds_the_value_fresh() {
     for (ahead, fetches) in [(10, 1), (11, 2)] {
         let cache = Cache::new();
         assert_eq!(cache.first(ahead, whole(7)).await, (Ok(7), 1));
@@ -217,7 +217,7 @@ async fn one_request_refreshes_and_no_other_waits() {
 }
 
 #[tokio::test]
-async fn those_who_wait_for_a_fetch_share_its_outcome() {
+async fn requests_that_wait_for_a_fetch_share_its_outcome() {
     for (fetched, outcome) in [(whole(7), Ok(7)), (DOWN, FAILED)] {
         let cache = Cache::new();
         let open = Semaphore::new(0);
@@ -236,7 +236,7 @@ async fn those_who_wait_for_a_fetch_share_its_outcome() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_dropped_while_it_fetches_leaves_that_to_the_next() {
+async fn if_a_request_is_dropped_while_it_fetches_the_next_one_fetches() {
     let cache = Cache::new();
     tokio::select! {
         biased;
@@ -249,17 +249,17 @@ async fn a_request_that_is_dropped_while_it_fetches_leaves_that_to_the_next() {
 }
 
 #[tokio::test]
-async fn a_fetch_that_takes_too_long_has_failed() {
+async fn a_fetch_that_takes_too_long_fails() {
     let cache = Cache::new();
     let silent = || cache.cache.get(&LATER, |value| value.first, async || pending().await);
-    assert_eq!(silent().await, Err(Missing::Failed(Failure::TimedOut(TimedOut))));
+    assert_eq!(silent().await, Err(Missing::Failed(FetchFailure::TimedOut(TimedOut))));
     assert_eq!(cache.first(0, whole(7)).await, (Ok(7), 1));
     assert_eq!(silent().await, Ok(7));
 }
 
 #[test]
-fn waits_are_drawn_from_the_whole_range() {
-    let waits: HashSet<_> = (0..1_000).map(|_| drawn_from(&(6..=15), crate::system::randomness)).collect();
+fn waits_are_random_in_the_whole_range() {
+    let waits: HashSet<_> = (0..1_000).map(|_| random_in(&(6..=15), crate::system::randomness)).collect();
     assert_eq!(waits, (6..=15).collect());
-    assert_eq!(drawn_from(&(30..=30), crate::system::randomness), 30);
+    assert_eq!(random_in(&(30..=30), crate::system::randomness), 30);
 }

@@ -263,8 +263,8 @@ fn check_says_how_long_tokens_last_through_each_dialect_where_the_rule_does_not(
 #[test]
 fn check_says_for_whose_clients_a_rule_has_nothing() {
     let names = "rule \"r\" refuses nearly every name that clients of quickstart and openvidu send: its client_may_set lists neither participant_identity nor participant_name\n";
-    let no_uid = "rule \"r\" refuses every client of agora: they send an identity, and the rule has none of its own and does not list participant_identity in client_may_set\n";
-    let deaf = "rule \"r\" gives no Agora token for a channel: Agora has no token without the right to subscribe (grants_not_enforceable)\n";
+    let no_uid = "rule \"r\" refuses every client of agora: they send an identity, but the rule neither sets one nor lists participant_identity in client_may_set\n";
+    let deaf = "rule \"r\" never gives an Agora token for a channel: every such token includes the right to subscribe (grants_not_enforceable)\n";
     let room = "needs a room in the request";
     let (one_name, agora) = ("'quickstart', 'openvidu'", "'agora'");
     for (dialects, rule, note, noted) in [
@@ -305,7 +305,7 @@ fn claims_without_an_issuer_are_of_the_only_one_there_is() {
     assert_eq!(code, 1);
     assert!(
         mistakes
-            .contains("the claims' iss does not say which [[caller]] they are for: use --as with its name"),
+            .contains("the claims' iss does not match exactly one [[caller]]: select one by name with --as"),
         "{mistakes}"
     );
 }
@@ -454,7 +454,7 @@ fn explain_says_what_it_needs() {
         (vec!["explain", "--as", "stranger"], "no [[caller]] is named \"stranger\""),
         (
             vec!["explain", "--caller", unclear.to_str().unwrap()],
-            "the claims' iss does not say which [[caller]] they are for: use --as with its name",
+            "the claims' iss does not match exactly one [[caller]]: select one by name with --as",
         ),
         (vec!["explain", "--caller", broken.to_str().unwrap()], "broken.json is not valid JSON"),
         (vec!["explain", "--caller", "no/such.json"], "cannot read no/such.json: "),
@@ -575,7 +575,7 @@ fn explain_shows_both_of_two_tokens_of_agoras() {
     token        rtmToken: Agora, for rtm
     refused      The field participant_identity can't be set by the client: rule "players" does not list it in client_may_set.
     code         field_not_allowed
-    request      refused: a request is given all that it asks for, or nothing
+    request      refused: all parts of a request must be allowed
     "#);
     let old = format!("agora.token_version = \"006\"\n{}", for_other_clients());
     let path = path.trim_end_matches("/8");
@@ -627,12 +627,12 @@ fn explain_refuses_what_no_token_of_the_provider_can_say_as_the_server_does() {
 #[test]
 fn explain_names_the_paths_that_are_served() {
     let policy = for_other_clients();
-    let routes = "dialects serves /api/v2/sandbox/connection-details, /api/sandbox/connection-details, /token, /openvidu/token, /agora/rtc/{channel}/{role}/{tokenType}/{uid}, ";
+    let routes = "the configured dialects serve /api/v2/sandbox/connection-details, /api/sandbox/connection-details, /token, /openvidu/token, /agora/rtc/{channel}/{role}/{tokenType}/{uid}, ";
     for (path, mistake) in [
         (&[][..], format!("no path given: use --path; {routes}")),
         (
             &["--path", "/getToken"],
-            format!("nothing is served at \"/getToken\", below the base path; {routes}"),
+            format!("not found: \"/getToken\" is not a route; {routes}"),
         ),
         (&["--path", "getToken"], "invalid path \"getToken\": it must begin with a slash and be percent-encoded, as clients send it".into()),
         (

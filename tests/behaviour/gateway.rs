@@ -226,12 +226,12 @@ async fn an_authorizers_context_that_cannot_be_used_is_refused_and_never_anonymo
     let cognito = |exp: Value| json!({"claims": {"iss": "i", "sub": "ada", "cognito:groups": "admin", "email_verified": "true", "exp": exp}});
     let lambda = |exp: Value| json!({"sub": "ada", "role": "host", "exp": exp});
     let no_subject = "context has no subject";
-    let no_time = "exp isn't a time";
+    let no_time = "exp is not a time";
     let mut unusable = vec![
         ("http-api-jwt", "jwt", jwt(json!({"iss": "i", "cognito:groups": "[admin]"})), no_subject),
         ("http-api-jwt", "jwt", jwt(json!({"iss": "i", "sub": "", "cognito:groups": "[admin]"})), no_subject),
-        ("rest-api-cognito", "cognito", json!({"claims": "{\"sub\":\"ada\"}"}), "claims aren't an object"),
-        ("rest-api-cognito", "cognito", json!({"claims": ["ada"]}), "claims aren't an object"),
+        ("rest-api-cognito", "cognito", json!({"claims": "{\"sub\":\"ada\"}"}), "claims are not an object"),
+        ("rest-api-cognito", "cognito", json!({"claims": ["ada"]}), "claims are not an object"),
         ("rest-api-cognito", "cognito", json!({"claims": {"sub": ""}}), no_subject),
         ("rest-api-cognito", "cognito", json!({"sub": "ada", "iss": "i"}), "no configured caller accepts"),
         ("http-api-lambda", "lambda", json!({"lambda": {"role": "host"}}), no_subject),
@@ -334,7 +334,7 @@ async fn an_expired_context_of_any_authorizer_is_refused_with_the_leeway_of_toke
             if accepted {
                 pass(&config_of(via).replace("within_credential = true", ""), &event).await;
             } else {
-                assert_cause(via, &event, "exp has passed").await;
+                assert_cause(via, &event, "exp is in the past").await;
             }
         }
     }

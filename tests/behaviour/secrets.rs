@@ -27,13 +27,13 @@ async fn keys_that_are_public_or_can_be_guessed_never_sign_in_production() {
     for (secret, cause) in [
         (
             pair("wss://a.example", "devkey", "secret"),
-            "LIVEKIT_API_SECRET is LiveKit's public development secret",
+            "LIVEKIT_API_SECRET must not be LiveKit's public development secret",
         ),
         (
             pair("ws://localhost:7880", "devkey", "secret"),
-            "LIVEKIT_API_SECRET is LiveKit's public development secret",
+            "LIVEKIT_API_SECRET must not be LiveKit's public development secret",
         ),
-        (with_agora, "LIVEKIT_API_SECRET is LiveKit's public development secret"),
+        (with_agora, "LIVEKIT_API_SECRET must not be LiveKit's public development secret"),
         (pair("wss://a.example", "key", "canary"), "LIVEKIT_API_SECRET must have 32 bytes or more"),
         (
             pair("wss://a.example", API_SECRET, API_SECRET),

@@ -198,7 +198,7 @@ fn with_keys_of_ones_own_and_no_caller_it_listens_on_this_machine_alone() {
     for variables in [OWN_KEYS, AGORAS_KEYS] {
         assert_eq!(
             complaint(&["--listen", "0.0.0.0:0"], &variables),
-            "roompass: without a [[caller]] authentication is off, and your keys sign, so only this machine may connect: add a \
+            "roompass: without a [[caller]] authentication is off, and your keys sign tokens, so only this machine may connect: add a \
              [[caller]] (docs/authentication.md), or listen on 127.0.0.1, or leave --listen out"
         );
     }
@@ -437,8 +437,9 @@ fn missing_settings_are_warned_about_at_the_start() {
     let serving = Serving::start(roompass(&["--listen", "127.0.0.1:0"], &variables), "Ctrl-C");
     let printed = serving.started_with.join("\n");
     assert!(
-        printed
-            .contains("Warning: caller \"backend\" is known by an API key, and ROOMPASS_API_KEYS holds none"),
+        printed.contains(
+            "Warning: caller \"backend\" authenticates with API keys, but ROOMPASS_API_KEYS has none"
+        ),
         "{printed}"
     );
     assert!(printed.contains("Warning: LIVEKIT_API_SECRET is shorter than 32 bytes"), "{printed}");
@@ -480,7 +481,7 @@ fn a_bad_key_is_one_clear_line_that_does_not_show_it() {
     for (variables, message) in [
         (
             vec![("LIVEKIT_API_KEY", "canary")],
-            "roompass: LIVEKIT_API_SECRET: must be set too, as LIVEKIT_API_KEY is",
+            "roompass: LIVEKIT_API_SECRET: must be set together with LIVEKIT_API_KEY",
         ),
         (
             vec![("LIVEKIT_API_KEY", "k"), ("LIVEKIT_API_SECRET", " canary")],
@@ -496,7 +497,7 @@ fn a_bad_key_is_one_clear_line_that_does_not_show_it() {
         ),
         (
             vec![("AGORA_APP_ID", "canary")],
-            "roompass: AGORA_APP_CERTIFICATE: must be set too, as AGORA_APP_ID is",
+            "roompass: AGORA_APP_CERTIFICATE: must be set together with AGORA_APP_ID",
         ),
         (
             vec![("AGORA_APP_ID", "0123456789abcdef0123456789abcdef"), ("AGORA_APP_CERTIFICATE", "canary")],

@@ -1,4 +1,4 @@
-//! A caller from a file of claims, for a developer who tries a policy.
+//! The caller for `--caller`: made of a file with claims, to try a policy.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use roompass::auth::{Caller, CallerConfig, CallerKind};
 use roompass::{json, url};
 use serde_json::{Map, Value};
 
-/// Why a file gives no caller.
+/// Why there is no caller.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InvalidCallerFile {
     #[error("cannot read {}: {reason}", url::shown(&.file.to_string_lossy()))]
@@ -20,12 +20,12 @@ pub(crate) enum InvalidCallerFile {
     NoCallers,
     #[error("no [[caller]] is named {0:?}")]
     Unknown(String),
-    #[error("the claims' iss does not say which [[caller]] they are for: use --as with its name")]
-    Unclear,
+    #[error("the claims' iss does not match exactly one [[caller]]: select one by name with --as")]
+    Ambiguous,
 }
 
-/// The caller that a JWT with these claims would be: `named`, or the configured one whose issuer is their `iss`. Claims
-/// without an `iss` are of the only issuer there is.
+/// The caller of a JWT with these claims: the configured caller with this name, or with the issuer in `iss`. Without an
+/// `iss`, the only caller or the only issuer.
 pub(crate) fn caller(
     file: &Path,
     named: Option<&str>,
@@ -39,14 +39,14 @@ pub(crate) fn caller(
             .ok_or_else(|| InvalidCallerFile::Unknown(name.to_owned()))?,
         (None, [only]) => only,
         (None, _) => {
-            let says = claims.get("iss");
-            let mut fitting = callers.iter().filter(|caller| match &caller.kind {
-                CallerKind::Jwt(issuer) => says.is_none_or(|says| *says == issuer.issuer),
+            let iss = claims.get("iss");
+            let mut candidates = callers.iter().filter(|caller| match &caller.kind {
+                CallerKind::Jwt(issuer) => iss.is_none_or(|iss| *iss == issuer.issuer),
                 _ => false,
             });
-            match (fitting.next(), fitting.next()) {
-                (Some(first), other) if says.is_some() || other.is_none() => first,
-                _ => return Err(InvalidCallerFile::Unclear),
+            match (candidates.next(), candidates.next()) {
+                (Some(first), other) if iss.is_some() || other.is_none() => first,
+                _ => return Err(InvalidCallerFile::Ambiguous),
             }
         }
     };
@@ -62,7 +62,7 @@ pub(crate) fn caller(
     Ok(Caller { name: config.name.clone(), issuer, subject, claims, expires })
 }
 
-/// A file's JSON object.
+/// Reads a file with a JSON object.
 pub(crate) fn object(file: &Path) -> Result<Map<String, Value>, InvalidCallerFile> {
     let text = std::fs::read(file)
         .map_err(|reason| InvalidCallerFile::Unreadable { file: file.to_owned(), reason })?;

@@ -1,4 +1,4 @@
-//! `roompass check`: is this configuration valid, and who may get what by it?
+//! `roompass check`: checks a configuration and summarises its policy.
 
 use std::path::PathBuf;
 
@@ -6,25 +6,25 @@ use clap::Args;
 use roompass::auth::{Caller, CallerConfig, CallerKind};
 use roompass::config::{Config, ConfigError, ConfigSource, Dialect, Environment, warnings};
 use roompass::dialect::{Participant, Presence, Row};
-use roompass::domain::{Provider, RoomName, Ttl};
+use roompass::domain::{Provider, RoomName};
 use roompass::keys::Deployment;
-use roompass::policy::{RoomPattern, Rule, Source, Template, identity_notes};
+use roompass::policy::{self, RoomPattern, Rule, Source, Template};
 use roompass::url;
 
-use crate::development::{self, Policy};
+use crate::development::{self, PolicySource};
 use crate::screen::Page;
 
 #[derive(Args)]
-pub(crate) struct Options {
-    /// The file to check; without one, what the program would run with
+pub(crate) struct CheckOptions {
+    /// The file to check; by default the configuration that `serve` would use
     file: Option<PathBuf>,
 }
 
-/// Who may get what.
+/// The callers and rules, and notes about them.
 ///
 /// # Errors
-/// All the mistakes.
-pub(crate) fn run(options: Options) -> Result<Page, ConfigError> {
+/// All mistakes in the configuration.
+pub(crate) fn run(options: CheckOptions) -> Result<Page, ConfigError> {
     let mut environment = Environment::of_this_process(Deployment::Local)?;
     if let Some(file) = options.file {
         environment.config = ConfigSource::Argument(file);
@@ -32,7 +32,7 @@ pub(crate) fn run(options: Options) -> Result<Page, ConfigError> {
     let (config, policy) = development::load(&environment)?;
     let Config { callers, dialects, .. } = &config;
     let mut page = Page::default();
-    if policy == Policy::Development {
+    if policy == PolicySource::Development {
         page.line(
             "Valid. In Lambda every request is refused, because no [[caller]] is configured. `cargo run` accepts every \
              request, by this policy:",
@@ -40,22 +40,21 @@ pub(crate) fn run(options: Options) -> Result<Page, ConfigError> {
         page.line("");
     }
     if *dialects != [Dialect::Standard] {
-        let served = dialects
-            .iter()
-            .map(|dialect| [dialect.as_str().to_owned(), answers_at(Row::of(*dialect), &config)]);
-        page.table(["dialect", "routes"], served.collect());
+        let rows =
+            dialects.iter().map(|dialect| [dialect.as_str().to_owned(), routes(Row::of(*dialect), &config)]);
+        page.table(["dialect", "routes"], rows.collect());
         page.line("");
     }
-    let known = callers.iter().map(|caller| [caller.name.clone(), known_by(caller)]);
-    page.table(["caller", "credential"], known.collect());
+    let rows = callers.iter().map(|caller| [caller.name.clone(), credential(caller)]);
+    page.table(["caller", "credential"], rows.collect());
     for rule in config.policy.rules() {
         page.line("");
         page.line(format!("RULE {}", rule.name));
-        for (part, said) in of_rule(rule, dialects) {
-            page.wrapped(&format!("  {part:8} "), &said);
+        for (label, text) in summary(rule, dialects) {
+            page.wrapped(&format!("  {label:8} "), &text);
         }
     }
-    if policy == Policy::Configured {
+    if policy == PolicySource::Configured {
         for note in notes(&config) {
             page.line("");
             page.line(format!("Note: {note}"));
@@ -64,8 +63,8 @@ pub(crate) fn run(options: Options) -> Result<Page, ConfigError> {
     Ok(page)
 }
 
-/// Where a dialect answers, and what the configuration adds. Of paths with parameters, the beginning.
-fn answers_at(row: &Row, config: &Config) -> String {
+/// A dialect's routes and their settings. Of paths with parameters, only the beginning.
+fn routes(row: &Row, config: &Config) -> String {
     let beginning = |path: &'static str| {
         let end = path.find("/{").unwrap_or(path.len());
         path[..end].match_indices('/').nth(2).map_or(&path[..end], |(end, _)| &path[..end])
@@ -81,7 +80,7 @@ fn answers_at(row: &Row, config: &Config) -> String {
     paths.join(", ") + &detail
 }
 
-fn known_by(caller: &CallerConfig) -> String {
+fn credential(caller: &CallerConfig) -> String {
     match &caller.kind {
         CallerKind::Anonymous => "none: every unauthenticated request".into(),
         CallerKind::ApiKey => "an API key of ROOMPASS_API_KEYS".into(),
@@ -98,9 +97,9 @@ fn known_by(caller: &CallerConfig) -> String {
     }
 }
 
-/// What a rule says, part by part; nothing of a part that it leaves out.
-fn of_rule(rule: &Rule, dialects: &[Dialect]) -> Vec<(&'static str, String)> {
-    let who = match (rule.callers.join(", "), rule.when.to_string()) {
+/// A rule's settings, each with a label. Unset ones are omitted.
+fn summary(rule: &Rule, dialects: &[Dialect]) -> Vec<(&'static str, String)> {
+    let callers = match (rule.callers.join(", "), rule.when.to_string()) {
         (callers, when) if when.is_empty() => callers,
         (callers, when) => format!("{callers} when {when}"),
     };
@@ -108,49 +107,49 @@ fn of_rule(rule: &Rule, dialects: &[Dialect]) -> Vec<(&'static str, String)> {
         Some(default) => format!("{} (default {default})", list(&rule.rooms)),
         None => list(&rule.rooms),
     };
-    let may =
-        rule.grants.spelled_out().into_iter().filter(|(_, value, default)| !default || (value == "true"));
-    let may: Vec<_> = may
+    let grants = rule.grants.spelled_out().into_iter();
+    let grants: Vec<_> = grants
+        .filter(|(_, value, is_default)| !is_default || value == "true")
         .map(|(name, value, _)| if value == "true" { name.to_owned() } else { format!("{name} = {value}") })
         .collect();
     let max_ttl = rule.max_ttl.map_or_else(String::new, |max_ttl| format!(", at most {max_ttl} on request"));
     let credential = if rule.within_credential { ", and no longer than the caller's credential" } else { "" };
     let fields: Vec<_> = rule.client_may_set.iter().map(|field| field.path()).collect();
     let logins: Vec<_> = rule.agora_logins.iter().flatten().map(|service| service.as_str()).collect();
-    let said = vec![
-        ("callers", who),
+    let settings = vec![
+        ("callers", callers),
         ("rooms", rooms),
         ("identity", rule.identity.to_string()),
-        ("shows", shows(rule)),
-        ("grants", may.join(", ")),
+        ("shows", profile(rule)),
+        ("grants", grants.join(", ")),
         ("may set", fields.join(", ")),
         ("agents", list(&rule.agents)),
         ("egress", list(&rule.egress)),
         ("logins", logins.join(", ")),
         ("lifetime", format!("{}{max_ttl}{credential}", lifetimes(rule, dialects))),
     ];
-    said.into_iter().filter(|(_, text)| !text.is_empty()).collect()
+    settings.into_iter().filter(|(_, text)| !text.is_empty()).collect()
 }
 
-/// What others see of the participant, in addition to the identity.
-fn shows(rule: &Rule) -> String {
-    let text = |what: &str, template: &Option<Template>| {
-        template.as_ref().map(|template| format!("{what} = {template}"))
+/// The name, metadata and attributes of the rule's participants.
+fn profile(rule: &Rule) -> String {
+    let text = |label: &str, template: &Option<Template>| {
+        template.as_ref().map(|template| format!("{label} = {template}"))
     };
     let attributes =
         rule.participant_attributes.iter().map(|(key, template)| format!("attribute {key} = {template}"));
-    let shown = [text("name", &rule.participant_name), text("metadata", &rule.participant_metadata)];
-    shown.into_iter().flatten().chain(attributes).collect::<Vec<_>>().join(", ")
+    let texts = [text("name", &rule.participant_name), text("metadata", &rule.participant_metadata)];
+    texts.into_iter().flatten().chain(attributes).collect::<Vec<_>>().join(", ")
 }
 
-/// How long its tokens last, in each dialect where the rule leaves it to them.
+/// The lifetime of the rule's tokens. If the rule sets none, the one of each dialect.
 fn lifetimes(rule: &Rule, dialects: &[Dialect]) -> String {
     if let Some(ttl) = rule.ttl {
         return ttl.to_string();
     }
     let of = |row: &Row| rule.max_ttl.map_or(row.usual_ttl, |max_ttl| row.usual_ttl.min(max_ttl));
     let rows = reaching(rule, dialects);
-    let differ = rows.iter().any(|row| of(row) != rows.first().map_or(Ttl::DEFAULT, |first| of(first)));
+    let differ = rows.windows(2).any(|pair| of(pair[0]) != of(pair[1]));
     let mut all: Vec<_> = rows
         .iter()
         .map(|row| match row.label {
@@ -158,7 +157,7 @@ fn lifetimes(rule: &Rule, dialects: &[Dialect]) -> String {
             _ => of(row).to_string(),
         })
         .collect();
-    // LiveKit's and OpenVidu's are one.
+    // Several dialects have the same lifetime and label.
     all.sort_by_key(|lifetime| lifetime.contains(" on "));
     all.dedup();
     all.join(", ")
@@ -166,8 +165,8 @@ fn lifetimes(rule: &Rule, dialects: &[Dialect]) -> String {
 
 /// The dialects that can reach a rule.
 fn reaching(rule: &Rule, dialects: &[Dialect]) -> Vec<&'static Row> {
-    let sandboxes_alone = rule.when.on(&Source::SandboxId).is_some();
-    let dialects = dialects.iter().filter(|dialect| !sandboxes_alone || **dialect == Dialect::Sandbox);
+    let is_for_sandboxes = rule.when.on(&Source::SandboxId).is_some();
+    let dialects = dialects.iter().filter(|dialect| !is_for_sandboxes || **dialect == Dialect::Sandbox);
     dialects.map(|dialect| Row::of(*dialect)).collect()
 }
 
@@ -175,13 +174,13 @@ fn list<T: ToString>(items: &[T]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// What is valid and still worth knowing.
+/// Notes about a valid configuration.
 fn notes(config: &Config) -> Vec<String> {
     let Config { callers, policy, dialects, .. } = config;
     let rules = policy.rules();
     let mut notes: Vec<_> = warnings::of_config(config).into_iter().collect();
     for rule in rules {
-        notes.extend(of_identity(rule, callers));
+        notes.extend(rule_identity_notes(rule, callers));
         let rows = reaching(rule, dialects);
         if rows.iter().any(|row| row.room == Presence::Optional)
             && rule.default_room.is_none()
@@ -198,21 +197,21 @@ fn notes(config: &Config) -> Vec<String> {
                 rule.name
             ));
         }
-        notes.extend(useless_to(rule, &rows));
+        notes.extend(dialect_notes(rule, &rows));
     }
-    notes.extend(identity_notes(rules, callers));
-    notes.extend(of_open_routes(callers));
+    notes.extend(policy::identity_notes(rules, callers));
+    notes.extend(open_route_note(callers));
     for caller in
         callers.iter().filter(|caller| !rules.iter().any(|rule| rule.callers.contains(&caller.name)))
     {
-        notes.push(format!("no rule lists caller {:?}, so it gets nothing", caller.name));
+        notes.push(format!("no rule lists caller {:?}, so its requests are refused", caller.name));
     }
     notes
 }
 
-/// An identity that clients choose, or that all have.
-fn of_identity(rule: &Rule, callers: &[CallerConfig]) -> Vec<String> {
-    // A server with an API key requests tokens for its users: choosing their identity is what it's for.
+/// Notes about an identity that clients choose, or that all participants share.
+fn rule_identity_notes(rule: &Rule, callers: &[CallerConfig]) -> Vec<String> {
+    // A server with an API key requests tokens for its users, and has to choose their identity.
     let named = callers.iter().filter(|caller| rule.callers.contains(&caller.name));
     let choosing =
         named.filter(|caller| caller.kind != CallerKind::ApiKey).map(|caller| caller.name.as_str());
@@ -235,21 +234,21 @@ fn of_identity(rule: &Rule, callers: &[CallerConfig]) -> Vec<String> {
     notes
 }
 
-/// That routes without the gateway's authorizer are open.
-fn of_open_routes(callers: &[CallerConfig]) -> Option<String> {
+/// A note that routes without the gateway's authorizer are open.
+fn open_route_note(callers: &[CallerConfig]) -> Option<String> {
     let named = |is: fn(&CallerKind) -> bool| {
         callers.iter().find(|caller| is(&caller.kind)).map(|caller| &caller.name)
     };
-    let vouched = named(|kind| matches!(kind, CallerKind::Gateway(_)))?;
+    let gateway = named(|kind| matches!(kind, CallerKind::Gateway(_)))?;
     let anonymous = named(|kind| *kind == CallerKind::Anonymous)?;
     Some(format!(
-        "caller {vouched:?} is authenticated by the gateway, and caller {anonymous:?} is anonymous: a request on a route \
+        "caller {gateway:?} is authenticated by the gateway, and caller {anonymous:?} is anonymous: a request on a route \
          without the gateway's authorizer counts as {anonymous:?}"
     ))
 }
 
-/// What a rule keeps from the clients of some dialects, whatever they ask for.
-fn useless_to(rule: &Rule, rows: &[&Row]) -> Vec<String> {
+/// Notes about dialects whose clients are always refused by this rule.
+fn dialect_notes(rule: &Rule, rows: &[&Row]) -> Vec<String> {
     let name = &rule.name;
     let mut notes = Vec::new();
     let named = |participant| {
@@ -266,25 +265,25 @@ fn useless_to(rule: &Rule, rows: &[&Row]) -> Vec<String> {
     }
     if !by_identity.is_empty() && !may_set(rule, "participant_identity") && rule.identity.is_random() {
         notes.push(format!(
-            "rule {name:?} refuses every client of {by_identity}: they send an identity, and the rule has none of its own \
-             and does not list participant_identity in client_may_set"
+            "rule {name:?} refuses every client of {by_identity}: they send an identity, but the rule neither sets one nor \
+             lists participant_identity in client_may_set"
         ));
     }
     let of_agora = rows.iter().any(|row| row.provider == Provider::Agora);
     if of_agora && rule.grants.can_subscribe == Some(false) {
         notes.push(format!(
-            "rule {name:?} gives no Agora token for a channel: Agora has no token without the right to subscribe \
+            "rule {name:?} never gives an Agora token for a channel: every such token includes the right to subscribe \
              (grants_not_enforceable)"
         ));
     }
     notes
 }
 
-fn may_set(rule: &Rule, path: &str) -> bool {
+pub(crate) fn may_set(rule: &Rule, path: &str) -> bool {
     rule.client_may_set.iter().any(|field| field.path() == path)
 }
 
-/// Whether it matches the rooms that are generated where a rule has no `default_room`.
+/// Whether a pattern matches the rooms that are generated for a rule without a `default_room`.
 fn matches_a_generated_room(pattern: &RoomPattern) -> bool {
     let generated = RoomName::generated(roompass::system::randomness);
     pattern.matches(generated.as_str(), &Caller::anonymous("anyone")) == Ok(true)

@@ -1,37 +1,36 @@
-//! What the command does while no caller is configured, so that work can begin before there's a login: it accepts every
-//! request, on this machine. A function in Lambda refuses every request then.
+//! Development mode: without a configured caller, the command accepts every request, so that work can begin before there is
+//! a login. The function in Lambda refuses every request then.
 
 use roompass::config::{self, Config, ConfigError, Environment, KeySource, Origin};
 
-/// Where the callers and rules are from.
+/// The source of the callers and rules.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Policy {
-    /// The configuration has them.
+pub(crate) enum PolicySource {
+    /// The configuration.
     Configured,
-    /// The configuration has no callers, so they're the command's own.
+    /// `development.toml`, because the configuration has no callers.
     Development,
 }
 
-/// The configuration, and whose policy is in it. What the file says of dialects, sandboxes and origins stands. Where it
-/// says nothing of origins, and the keys are worth something, only pages of this machine may read tokens: any page that
-/// the developer opens could request them.
+/// Loads the configuration. Without callers, its dialects, sandboxes and origins still apply. If it sets no origins, and the
+/// keys are private, only web pages of this machine may read tokens: any page that the developer opens could request one.
 ///
 /// # Errors
-/// Where the file can't be read or has a mistake in it.
-pub(crate) fn load(environment: &Environment) -> Result<(Config, Policy), ConfigError> {
+/// If the file can't be read or has mistakes.
+pub(crate) fn load(environment: &Environment) -> Result<(Config, PolicySource), ConfigError> {
     let configured = config::load(environment)?;
     if !configured.callers.is_empty() {
-        return Ok((configured, Policy::Configured));
+        return Ok((configured, PolicySource::Configured));
     }
     let mut config = config::load_with_callers_of(environment, (FILE, "development.toml"))?;
-    if configured.cors.origins.is_empty() && are_worth_something(&environment.keys) {
+    if configured.cors.origins.is_empty() && has_private_keys(&environment.keys) {
         config.cors.origins = Origin::of_this_machine();
     }
-    Ok((config, Policy::Development))
+    Ok((config, PolicySource::Development))
 }
 
-/// Whether tokens are worth something: whether any key is other than LiveKit's public development key.
-pub(crate) fn are_worth_something(keys: &KeySource) -> bool {
+/// Whether any key is not LiveKit's public development key.
+pub(crate) fn has_private_keys(keys: &KeySource) -> bool {
     matches!(keys, KeySource::Given(keys) if !keys.is_development_pair() || keys.agora().is_ok())
 }
 

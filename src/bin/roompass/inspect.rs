@@ -1,5 +1,6 @@
-//! `roompass inspect`: what is inside a token, and when does it end?
+//! `roompass inspect`: the content and the expiry of a token.
 
+use std::cmp::Ordering;
 use std::io::{self, Read};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,40 +13,40 @@ use serde_json::{Map, Value, json};
 use crate::screen::Page;
 
 #[derive(Args)]
-pub(crate) struct Options {
-    /// The token, or an answer with tokens in it, as curl or `curl -i` shows it; - reads it from standard input, which
-    /// keeps it out of the shell's history
+pub(crate) struct InspectOptions {
+    /// The token, or a response with tokens as curl or `curl -i` prints it; - reads standard input, which keeps it out of
+    /// the shell's history
     token: String,
-    /// As of another time, such as a log line's
+    /// The time to compare with, such as that of a log line; now by default
     #[arg(long, value_name = "2026-01-31T12:00:00Z", value_parser = humantime::parse_rfc3339_weak)]
     at: Option<SystemTime>,
-    /// Answer as JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-/// Why there is nothing to show.
+/// Why no token can be shown.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InspectError {
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
-    #[error("this is JSON, and no member of it is a token")]
-    NoneInAnswer,
-    #[error("standard input can't be read: {0}")]
+    #[error("no token found in this JSON")]
+    NoneInResponse,
+    #[error("cannot read standard input: {0}")]
     Input(#[from] io::Error),
 }
 
-/// What the token says, and its ends in words.
+/// Shows the content of tokens, and when they expire.
 ///
 /// # Errors
-/// Where it's none, or not a whole one.
-pub(crate) fn run(options: &Options) -> Result<Page, InspectError> {
+/// If there is no token, or it's malformed.
+pub(crate) fn run(options: &InspectOptions) -> Result<Page, InspectError> {
     let token = if options.token == "-" { from_input()? } else { options.token.clone() };
     let at = options.at.unwrap_or_else(SystemTime::now);
     let at = at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let body = without_head(&token);
     let inspected = match serde_json::from_str(body) {
-        Ok(Value::Object(answer)) => in_answer(&answer)?,
+        Ok(Value::Object(response)) => in_response(&response)?,
         Ok(Value::String(token)) => vec![read(&token)?],
         _ => vec![read(body)?],
     };
@@ -68,45 +69,45 @@ pub(crate) fn run(options: &Options) -> Result<Page, InspectError> {
     Ok(page)
 }
 
-/// What follows the head of an answer, or of several, as `curl -i` shows them.
-fn without_head(answer: &str) -> &str {
-    let answer = answer.trim_start();
-    if !answer.starts_with("HTTP/") {
-        return answer;
+/// The body of a response with its head, as `curl -i` prints it. There may be several heads.
+fn without_head(response: &str) -> &str {
+    let response = response.trim_start();
+    if !response.starts_with("HTTP/") {
+        return response;
     }
-    let ends = ["\r\n\r\n", "\n\n"].into_iter().filter_map(|end| answer.split_once(end));
-    let (_, body) = ends.min_by_key(|(head, _)| head.len()).unwrap_or((answer, ""));
+    let ends = ["\r\n\r\n", "\n\n"].into_iter().filter_map(|end| response.split_once(end));
+    let (_, body) = ends.min_by_key(|(head, _)| head.len()).unwrap_or((response, ""));
     without_head(body)
 }
 
-/// The tokens in what a token service answers, which is a JSON object.
-fn in_answer(answer: &Map<String, Value>) -> Result<Vec<Inspected>, InspectError> {
-    let texts = answer.values().filter_map(Value::as_str);
+/// The tokens in a response.
+fn in_response(response: &Map<String, Value>) -> Result<Vec<Inspected>, InspectError> {
+    let texts = response.values().filter_map(Value::as_str);
     let tokens: Vec<_> = texts.filter_map(|text| read(text).ok()).collect();
-    if tokens.is_empty() { Err(InspectError::NoneInAnswer) } else { Ok(tokens) }
+    if tokens.is_empty() { Err(InspectError::NoneInResponse) } else { Ok(tokens) }
 }
 
 fn from_input() -> io::Result<String> {
     let mut token = String::new();
-    io::stdin().take(MOST).read_to_string(&mut token)?;
+    io::stdin().take(MAX_SIZE).read_to_string(&mut token)?;
     Ok(token)
 }
 
 fn of_jwt(jwt: &Jwt, at: u64) -> Vec<String> {
-    let kind = if jwt.is_for_livekit() { "LiveKit token" } else { "JWT, with nothing for LiveKit in it" };
+    let kind = if jwt.is_for_livekit() { "LiveKit token" } else { "JWT without LiveKit grants" };
     let mut lines = vec![line("kind", kind), line("signature", NOT_CHECKED)];
     let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
     for (label, value) in [
         ("key", text(jwt.claims.get("iss"))),
         ("identity", text(jwt.claims.get("sub"))),
         ("room", text(jwt.claims.get("video").and_then(|video| video.get("room")))),
-        ("begins", jwt.time("nbf").map(|begin| format!("{}, {}", moment(begin), began(begin, at)))),
+        ("begins", jwt.time("nbf").map(|begin| format!("{}, {}", moment(begin), relative(begin, at)))),
     ] {
         lines.extend(value.map(|value| line(label, &value)));
     }
     lines.push(match (jwt.time("exp"), jwt.claims.contains_key("exp")) {
         (Some(end), _) => line("ends", &ending(end, at)),
-        (None, true) => line("ends", "unclear: its exp is no whole number"),
+        (None, true) => line("ends", "invalid: exp is not a whole number"),
         (None, false) => line("ends", "never: it has no exp"),
     });
     lines
@@ -117,7 +118,7 @@ fn of_agora(token: &AgoraToken, at: u64) -> Vec<String> {
         line("kind", &format!("Agora token {}", token.version)),
         line("signature", NOT_CHECKED),
         line("app", &token.app_id),
-        line("issued", &format!("{}, {}", moment(token.issued), began(token.issued, at))),
+        line("issued", &format!("{}, {}", moment(token.issued), relative(token.issued, at))),
     ];
     lines.extend(token.ends.map(|end| line("ends", &ending(end, at))));
     lines.push(line("salt", &token.salt.to_string()));
@@ -129,7 +130,7 @@ fn of_agora(token: &AgoraToken, at: u64) -> Vec<String> {
         for Privilege { number, ends } in &service.privileges {
             let end = match ends {
                 Some(_) if *ends == token.ends => String::new(),
-                Some(end) => format!(", which {}", ending_of_a_part(*end, at)),
+                Some(end) => format!(", which {} ({})", ends_in_words(*end, at), moment(*end)),
                 None => ", without expiry".to_owned(),
             };
             lines.push(line("may", &format!("{}{end}", privilege_name(service, *number))));
@@ -148,7 +149,7 @@ fn jwt_as_json(jwt: &Jwt, at: u64) -> Value {
         "signature": "not checked",
         "begins": jwt.time("nbf"),
         "ends": jwt.time("exp"),
-        "in_words": jwt.time("exp").map(|end| ends(end, at)),
+        "in_words": jwt.time("exp").map(|end| ends_in_words(end, at)),
         "claims": jwt.claims,
     })
 }
@@ -168,7 +169,7 @@ fn agora_as_json(token: &AgoraToken, at: u64) -> Value {
             json!({
                 "name": privilege_name(service, *number),
                 "ends": end,
-                "in_words": end.map_or_else(|| "no expiry".to_owned(), |end| ends(end, at)),
+                "in_words": end.map_or_else(|| "no expiry".to_owned(), |end| ends_in_words(end, at)),
             })
         };
         members.insert("privileges".into(), service.privileges.iter().map(privilege).collect());
@@ -188,7 +189,7 @@ fn agora_as_json(token: &AgoraToken, at: u64) -> Value {
         "app_id": token.app_id,
         "issued": token.issued,
         "ends": token.ends,
-        "in_words": token.ends.map(|end| ends(end, at)),
+        "in_words": token.ends.map(|end| ends_in_words(end, at)),
         "salt": token.salt,
         "services": token.services.iter().map(service).collect::<Vec<_>>(),
     })
@@ -230,31 +231,25 @@ fn permission_name(permission: &Permission) -> (String, String) {
 }
 
 fn ending(end: u64, at: u64) -> String {
-    format!("{}, {}", moment(end), ends(end, at))
+    format!("{}, {}", moment(end), ends_in_words(end, at))
 }
 
-fn ending_of_a_part(end: u64, at: u64) -> String {
-    format!("{} ({})", ends(end, at), moment(end))
+fn ends_in_words(end: u64, at: u64) -> String {
+    let verb = if end < at { "ended" } else { "ends" };
+    format!("{verb} {}", relative(end, at))
 }
 
-fn ends(end: u64, at: u64) -> String {
-    match (end.checked_sub(at), at.checked_sub(end)) {
-        (Some(left @ 1..), _) => format!("ends in {}", span(left)),
-        (_, Some(past @ 1..)) => format!("ended {} ago", span(past)),
-        _ => "ends this second".to_owned(),
+/// A time relative to `at`, in words.
+fn relative(time: u64, at: u64) -> String {
+    match time.cmp(&at) {
+        Ordering::Greater => format!("in {}", duration(time - at)),
+        Ordering::Less => format!("{} ago", duration(at - time)),
+        Ordering::Equal => "this second".to_owned(),
     }
 }
 
-fn began(begin: u64, at: u64) -> String {
-    match (begin.checked_sub(at), at.checked_sub(begin)) {
-        (Some(left @ 1..), _) => format!("in {}", span(left)),
-        (_, Some(past @ 1..)) => format!("{} ago", span(past)),
-        _ => "this second".to_owned(),
-    }
-}
-
-/// The largest unit that fits, and the next where there is some of it.
-fn span(seconds: u64) -> String {
+/// A duration in its two largest units.
+fn duration(seconds: u64) -> String {
     let units = [("year", 31_536_000), ("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)];
     let first = units.iter().position(|(_, size)| seconds >= *size).unwrap_or(units.len() - 1);
     let mut left = seconds;
@@ -269,15 +264,15 @@ fn span(seconds: u64) -> String {
     parts.join(" ")
 }
 
-/// A time as in the log, up to the last year of four digits.
+/// A time in RFC 3339, which has only years of four digits.
 fn moment(seconds: u64) -> String {
-    if seconds > LAST_OF_9999 {
+    if seconds > END_OF_9999 {
         return format!("{seconds} seconds after 1970");
     }
     humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string()
 }
 
-const NOT_CHECKED: &str = "not verified: the signature isn't checked";
-const LAST_OF_9999: u64 = 253_402_300_799;
-/// In bytes. No server or gateway takes a longer token.
-const MOST: u64 = 1024 * 1024;
+const NOT_CHECKED: &str = "not verified";
+const END_OF_9999: u64 = 253_402_300_799;
+/// In bytes. No server or gateway accepts a longer token.
+const MAX_SIZE: u64 = 1024 * 1024;

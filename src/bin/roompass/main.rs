@@ -1,4 +1,4 @@
-//! The command for people.
+//! The `roompass` command.
 
 mod caller_file;
 mod check;
@@ -9,7 +9,6 @@ mod sample;
 mod screen;
 mod serve;
 
-use std::convert::Infallible;
 use std::error::Error;
 use std::process::ExitCode;
 
@@ -26,22 +25,22 @@ struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    serve: serve::Options,
+    serve: serve::ServeOptions,
 }
 
 #[derive(Subcommand)]
 enum Command {
     /// Serve the token endpoint on this machine (the default)
-    Serve(serve::Options),
-    /// Check a configuration and summarise who may get what
-    Check(check::Options),
-    /// Explain what a caller would get for a request, and by which rule
-    Explain(explain::Options),
-    /// Show what is inside a LiveKit or Agora token, and when it expires
-    Inspect(inspect::Options),
+    Serve(serve::ServeOptions),
+    /// Check a configuration and summarise its policy
+    Check(check::CheckOptions),
+    /// Explain the decision on a request of a caller
+    Explain(explain::ExplainOptions),
+    /// Show the content of a LiveKit or Agora token, and when it expires
+    Inspect(inspect::InspectOptions),
     /// Make a new API key and print the hash to store
     ApiKey {
-        /// The key's name, for rules and the log
+        /// The name of the key, for rules and the log
         name: String,
     },
 }
@@ -49,19 +48,19 @@ enum Command {
 fn main() -> ExitCode {
     let cli = Cli::try_parse().unwrap_or_else(|error| as_escaped(error).exit());
     match cli.command {
-        None => done(serve::run(&cli.serve).map(|()| Page::default())),
-        Some(Command::Serve(options)) => done(serve::run(&options).map(|()| Page::default())),
-        Some(Command::Check(options)) => done(check::run(options)),
+        None => report(serve::run(&cli.serve).map(|()| Page::default())),
+        Some(Command::Serve(options)) => report(serve::run(&options).map(|()| Page::default())),
+        Some(Command::Check(options)) => report(check::run(options)),
         Some(Command::Explain(options)) => match explain::run(&options) {
-            Ok(explained) => printed(&explained.page, ExitCode::from(explained.code)),
-            Err(error) => done(Err(error)),
+            Ok(explained) => print(&explained.page, ExitCode::from(explained.code)),
+            Err(error) => report(Err(error)),
         },
-        Some(Command::Inspect(options)) => done(inspect::run(&options)),
-        Some(Command::ApiKey { name }) => done(Ok::<_, Infallible>(api_key(&name))),
+        Some(Command::Inspect(options)) => report(inspect::run(&options)),
+        Some(Command::ApiKey { name }) => print(&api_key(&name), ExitCode::SUCCESS),
     }
 }
 
-/// The same mistake as it is with escaped arguments, since its text shows them.
+/// The error for the escaped arguments, because its text shows them.
 fn as_escaped(error: clap::Error) -> clap::Error {
     let arguments = std::env::args_os().map(|argument| escaped(&argument.to_string_lossy()).into_owned());
     Cli::try_parse_from(arguments).err().unwrap_or(error)
@@ -76,18 +75,18 @@ fn api_key(name: &str) -> Page {
     page
 }
 
-/// What was asked for on standard output, or what went wrong on standard error.
-fn done(done: Result<Page, impl Error + 'static>) -> ExitCode {
-    match done {
-        Ok(page) => printed(&page, ExitCode::SUCCESS),
+/// Prints the page on standard output, or the error on standard error.
+fn report(result: Result<Page, impl Error + 'static>) -> ExitCode {
+    match result {
+        Ok(page) => print(&page, ExitCode::SUCCESS),
         Err(error) => {
-            screen::complain(&error);
+            screen::print_error(&error);
             ExitCode::FAILURE
         }
     }
 }
 
-fn printed(page: &Page, code: ExitCode) -> ExitCode {
+fn print(page: &Page, code: ExitCode) -> ExitCode {
     page.print();
     code
 }

@@ -1,5 +1,5 @@
-//! The curl command that tries the endpoint: as the first caller that curl can be, for a room that it may have, in the
-//! first dialect that is served.
+//! The sample curl command: a request of the first caller without a gateway, for a room that it may join, in a served
+//! dialect.
 
 use roompass::auth::{Caller, CallerKind};
 use roompass::config::{Config, Dialect};
@@ -8,18 +8,20 @@ use roompass::domain::Provider;
 use roompass::policy::{Rule, Template};
 use serde_json::Value;
 
-/// The command, or why there's none. `everyone` is the caller that every request counts as, if one is given.
+use crate::check::may_set;
+
+/// The command. `always` is the caller that every request counts as, if there is one.
 ///
 /// # Errors
-/// Where curl can be no caller.
-pub(crate) fn curl(url: &str, config: &Config, everyone: Option<&Caller>) -> Result<String, &'static str> {
-    let (caller, credential) = match everyone {
+/// If only the gateway authenticates callers.
+pub(crate) fn curl(url: &str, config: &Config, always: Option<&Caller>) -> Result<String, &'static str> {
+    let (caller, credential) = match always {
         Some(caller) => (caller.clone(), ""),
         None => config
             .callers
             .iter()
             .find_map(|caller| Some((Caller::anonymous(&caller.name), credential(&caller.kind)?)))
-            .ok_or(GATEWAY_ALONE)?,
+            .ok_or(ONLY_GATEWAY)?,
     };
     let row = Row::of(dialect(&config.dialects));
     let sandbox = config.sandbox.ids.first().filter(|_| row.dialect == Dialect::Sandbox).map(String::as_str);
@@ -44,15 +46,15 @@ pub(crate) fn curl(url: &str, config: &Config, everyone: Option<&Caller>) -> Res
     ))
 }
 
-/// The standard if it's served, or else the first of those whose tokens can be signed without an account anywhere, or
-/// the first.
+/// The standard dialect; if it isn't served, the first LiveKit dialect, because LiveKit needs no account; otherwise the
+/// first.
 fn dialect(served: &[Dialect]) -> Dialect {
-    let without_account = || served.iter().find(|dialect| Row::of(**dialect).provider == Provider::LiveKit);
+    let of_livekit = || served.iter().find(|dialect| Row::of(**dialect).provider == Provider::LiveKit);
     let standard = served.iter().find(|dialect| **dialect == Dialect::Standard);
-    standard.or_else(without_account).or(served.first()).copied().unwrap_or(Dialect::Standard)
+    standard.or_else(of_livekit).or(served.first()).copied().unwrap_or(Dialect::Standard)
 }
 
-/// The credential, from the shell's own variables.
+/// The option for a credential in a shell variable.
 fn credential(kind: &CallerKind) -> Option<&'static str> {
     match kind {
         CallerKind::Anonymous => Some(""),
@@ -62,24 +64,24 @@ fn credential(kind: &CallerKind) -> Option<&'static str> {
     }
 }
 
-/// One name for all purposes: what the rule gives where the client can't choose.
+/// The name for dialects with one name for a participant: the rule's, if clients may not choose it.
 fn one_name(rule: Option<&Rule>, caller: &Caller) -> String {
-    let free = |rule: &&Rule| may_set(rule, "participant_identity") || may_set(rule, "participant_name");
-    let own = rule.filter(|rule| !free(rule)).and_then(|rule| {
-        let lasting = Some(&rule.identity).filter(|identity| !identity.is_random());
-        lasting.or(rule.participant_name.as_ref())
+    let may_choose =
+        |rule: &&Rule| may_set(rule, "participant_identity") || may_set(rule, "participant_name");
+    let own = rule.filter(|rule| !may_choose(rule)).and_then(|rule| {
+        let identity = Some(&rule.identity).filter(|identity| !identity.is_random());
+        identity.or(rule.participant_name.as_ref())
     });
     own.map_or_else(|| "Ada".into(), |own| filled(own, caller))
 }
 
-/// The rule's own identity, or number 7.
+/// The rule's identity, or 7 if clients may choose one.
 fn identity(rule: Option<&Rule>, caller: &Caller) -> String {
     let own = rule.filter(|rule| !may_set(rule, "participant_identity") && !rule.identity.is_random());
     own.map_or_else(|| "7".into(), |rule| filled(&rule.identity, caller))
 }
 
-/// A room that the rule opens for the caller, or none where it gives one by itself, or else what it would
-/// have to look like.
+/// A room that matches the rule's patterns. Without one, the pattern with placeholders, or none if the rule has a default.
 fn room(rule: &Rule, caller: &Caller) -> Option<String> {
     let hello = |pattern: &dyn ToString| pattern.to_string().replace('*', "hello");
     let known = rule.rooms.iter().find_map(|pattern| {
@@ -87,34 +89,30 @@ fn room(rule: &Rule, caller: &Caller) -> Option<String> {
         (pattern.matches(&room, caller) == Ok(true)).then_some(room)
     });
     match (known, &rule.default_room) {
-        (None, None) => rule.rooms.first().map(|pattern| to_be_filled(&hello(pattern))),
+        (None, None) => rule.rooms.first().map(|pattern| with_placeholders(&hello(pattern))),
         (known, _) => known,
     }
 }
 
-/// The same, where a request always has one.
+/// A room for dialects that require one.
 fn some_room(rule: Option<&Rule>, caller: &Caller) -> String {
     let own = |rule: &Rule| rule.default_room.as_ref().map(|room| filled(room, caller));
     rule.and_then(|rule| room(rule, caller).or_else(|| own(rule))).unwrap_or_else(|| "hello".into())
 }
 
-/// What the rule says of the caller, or what it would have to look like.
+/// The filled template, or the template with placeholders if the caller lacks a claim.
 fn filled(template: &Template, caller: &Caller) -> String {
-    template.fill(caller, |_| {}).unwrap_or_else(|_| to_be_filled(&template.to_string()))
+    template.fill(caller, |_| {}).unwrap_or_else(|_| with_placeholders(&template.to_string()))
 }
 
-fn to_be_filled(text: &str) -> String {
+fn with_placeholders(text: &str) -> String {
     text.replace('{', "<").replace('}', ">")
 }
 
-fn may_set(rule: &Rule, path: &str) -> bool {
-    rule.client_may_set.iter().any(|field| field.path() == path)
-}
-
-/// Inside single quotes, for the shell.
+/// Escapes single quotes for the shell.
 fn quoted(text: &str) -> String {
     text.replace('\'', r"'\''")
 }
 
-const GATEWAY_ALONE: &str =
+const ONLY_GATEWAY: &str =
     "Only a gateway authenticates callers, and there is none here: use --caller FILE to try it.";

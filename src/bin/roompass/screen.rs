@@ -1,5 +1,5 @@
-//! What the commands print. Everything goes through here, so text from outside (claims, files, requests, arguments) can
-//! neither control the terminal nor forge a line: each line is escaped, and only a [`Page`] starts a new one.
+//! The output of the commands. Each line is escaped, and only a [`Page`] starts a new one, so claims, files, requests and
+//! arguments can neither control the terminal nor forge a line.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -14,18 +14,18 @@ use serde_json::Value;
 pub(crate) struct Page(String);
 
 impl Page {
-    /// One line, whatever is in it.
+    /// Adds one line, even if the text contains newlines.
     pub(crate) fn line(&mut self, text: impl AsRef<str>) {
         self.0 += &escaped(text.as_ref());
         self.0.push('\n');
     }
 
-    /// A line each.
+    /// Adds one line for each text.
     pub(crate) fn lines(&mut self, texts: impl IntoIterator<Item = impl AsRef<str>>) {
         texts.into_iter().for_each(|text| self.line(text));
     }
 
-    /// The label and a text after it, on as many lines as it takes; the further ones begin where the text does.
+    /// Adds a label and a wrapped text. The other lines of the text are indented like its first.
     pub(crate) fn wrapped(&mut self, label: &str, text: &str) {
         let (label, text) = (escaped(label), escaped(text));
         let start = label.chars().count();
@@ -50,19 +50,19 @@ impl Page {
         self.0.push('\n');
     }
 
-    /// JSON, indented. It reads back as the same value.
+    /// Adds indented JSON. Escaping doesn't change its value.
     pub(crate) fn json(&mut self, value: &Value) {
-        // A newline inside a string is escaped by JSON itself.
+        // In strings, JSON escapes newlines itself.
         self.lines(format!("{value:#}").lines());
     }
 
-    /// A row a line below the heads, in columns.
+    /// Adds a table with one line for the heads and for each row.
     pub(crate) fn table<const COLUMNS: usize>(
         &mut self,
         heads: [&str; COLUMNS],
         rows: Vec<[String; COLUMNS]>,
     ) {
-        let rows: Vec<_> = std::iter::once(heads.map(str::to_uppercase)).chain(rows).collect();
+        let rows: Vec<_> = iter::once(heads.map(str::to_uppercase)).chain(rows).collect();
         let rows: Vec<_> = rows.iter().map(|row| row.each_ref().map(|cell| escaped(cell))).collect();
         let widths: [usize; COLUMNS] = std::array::from_fn(|column| {
             rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)
@@ -74,20 +74,20 @@ impl Page {
         }
     }
 
-    /// The lines of another, after these.
+    /// Adds the lines of another page.
     pub(crate) fn add(&mut self, other: &Self) {
         self.0 += &other.0;
     }
 
-    /// Writes it to standard output.
+    /// Writes the page to standard output.
     pub(crate) fn print(&self) {
-        // A reader that has read enough may have closed it.
+        // The reader may have closed it, as `head` does.
         let _ = io::stdout().lock().write_all(self.0.as_bytes());
     }
 }
 
-/// What went wrong, on standard error, in one line; of the configuration, each mistake in its own.
-pub(crate) fn complain(error: &(dyn Error + 'static)) {
+/// Writes an error to standard error, in one line; for the configuration, one line for each mistake.
+pub(crate) fn print_error(error: &(dyn Error + 'static)) {
     let mut causes = iter::successors(Some(error), |&error| error.source());
     let of_config = causes.find_map(|cause| cause.downcast_ref::<ConfigError>());
     let lines = of_config.map_or_else(|| vec![error.to_string()], ConfigError::lines);

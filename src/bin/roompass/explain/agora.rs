@@ -1,5 +1,5 @@
-//! What Agora's tokens would say, and by which rules. Each is signed as the server would sign it, though with the keys of
-//! no app, and read again, so that nothing is said of a token that isn't in it.
+//! The explanation of Agora tokens. Each token is signed like the server's, but with placeholder keys, and then read, so that
+//! the explanation matches the token.
 
 use roompass::domain::{Context, LoginService, Pass, Provider, Ttl};
 use roompass::http::Refusal;
@@ -9,31 +9,32 @@ use roompass::mint::{self, MintError, Settings};
 use roompass::policy::Decision;
 use serde_json::{Map, Value, json};
 
-use super::{Decided, Outcome, refusal_as_json, say_refusal, say_skipped, skipped_as_json};
+use super::{DecidedAsk, Outcome, print_refusal, print_skipped, refusal_as_json, skipped_as_json};
 use crate::screen::Page;
 
-pub(super) fn outcome(decided: &[Decided], settings: &Settings, context: &Context) -> Outcome {
+pub(super) fn outcome(decided: &[DecidedAsk], settings: &Settings, context: &Context) -> Outcome {
     let (mut page, mut services, mut refusals) = (Page::default(), Vec::new(), Vec::new());
-    // Asks of one member are of one token.
+    // Asks for the same member are in one token.
     for of_one_token in decided.chunk_by(|one, other| one.member == other.member) {
         let minted = minted(of_one_token, settings, context);
-        for Decided { member, login, decision } in of_one_token {
-            let service = Service { member, name: login.map_or("rtc", LoginService::as_str), decision };
-            service.say(&mut page, &minted);
+        for DecidedAsk { member, login, decision } in of_one_token {
+            let service =
+                ServiceDecision { member, name: login.map_or("rtc", LoginService::as_str), decision };
+            service.print(&mut page, &minted);
             services.push(service.as_json(&minted));
         }
         refusals.extend(minted.err());
     }
     if !refusals.is_empty() && services.len() > 1 {
-        page.line("request      refused: a request is given all that it asks for, or nothing");
+        page.line("request      refused: all parts of a request must be allowed");
     }
     let members = Map::from_iter([("services".to_owned(), Value::Array(services))]);
-    // The server responds with the first.
+    // The server's response has the first refusal.
     Outcome { page, members, refusal: refusals.into_iter().next() }
 }
 
-/// The token, as the server would return it.
-fn minted(decided: &[Decided], settings: &Settings, context: &Context) -> Result<AgoraToken, Refusal> {
+/// The token that the server would return.
+fn minted(decided: &[DecidedAsk], settings: &Settings, context: &Context) -> Result<AgoraToken, Refusal> {
     let passes = decided.iter().map(|decided| decided.decision.outcome.clone());
     let passes = passes.collect::<Result<Vec<Pass>, _>>()?;
     let keys = AgoraKeys::new(NO_APP.to_owned(), NO_CERTIFICATE.to_owned());
@@ -45,22 +46,22 @@ fn minted(decided: &[Decided], settings: &Settings, context: &Context) -> Result
     }
 }
 
-/// One of the products that a token is for.
-struct Service<'a> {
+/// One of the services that a token is for.
+struct ServiceDecision<'a> {
     member: &'a str,
-    /// Agora's name for it.
+    /// Agora's name of the service.
     name: &'static str,
     decision: &'a Decision,
 }
 
-impl Service<'_> {
-    fn say(&self, page: &mut Page, minted: &Result<AgoraToken, Refusal>) {
+impl ServiceDecision<'_> {
+    fn print(&self, page: &mut Page, minted: &Result<AgoraToken, Refusal>) {
         let Self { member, name, decision } = self;
         let version = minted.as_ref().map_or_else(|_| String::new(), |token| format!(" {}", token.version));
         page.line(format!("token        {member}: Agora{version}, for {name}"));
-        say_skipped(page, &decision.skipped);
+        print_skipped(page, &decision.skipped);
         match &decision.outcome {
-            Err(denial) => say_refusal(page, &denial.clone().into()),
+            Err(denial) => print_refusal(page, &denial.clone().into()),
             Ok(pass) => {
                 page.line(format!("rule         {}", pass.rule));
                 if let Some(room) = pass.room() {
@@ -75,7 +76,7 @@ impl Service<'_> {
                         }
                     }
                     Err(Refusal::Denied(_)) => {}
-                    Err(refusal) => say_refusal(page, refusal),
+                    Err(refusal) => print_refusal(page, refusal),
                 }
             }
         }
@@ -113,7 +114,7 @@ impl Service<'_> {
         Value::Object(members)
     }
 
-    /// What its holder may do there, by Agora's names.
+    /// The privileges for this service, by Agora's names.
     fn privileges(&self, token: &AgoraToken) -> Vec<&'static str> {
         let services = token.services.iter().filter(|service| service.name() == self.name);
         let named = services.flat_map(|service| {
@@ -127,6 +128,6 @@ fn lifetime(token: &AgoraToken) -> Option<Ttl> {
     Ttl::seconds(token.ends?.saturating_sub(token.issued))
 }
 
-/// Stand for an app's ID and certificate.
+/// Placeholders for an app's ID and certificate.
 const NO_APP: &str = "00000000000000000000000000000000";
 const NO_CERTIFICATE: &str = "11111111111111111111111111111111";

@@ -1,4 +1,4 @@
-//! What a LiveKit token would say, and by which rule.
+//! The explanation of a LiveKit token.
 
 use roompass::domain::{Context, Grants, Pass, RoomPass};
 use roompass::http::Refusal;
@@ -6,37 +6,37 @@ use roompass::mint::{self, MintError, Settings};
 use roompass::policy::Decision;
 use serde_json::{Map, Value};
 
-use super::{Decided, Outcome, say_refusal, say_skipped, skipped_as_json};
+use super::{DecidedAsk, Outcome, print_refusal, print_skipped, skipped_as_json};
 use crate::screen::Page;
 
-pub(super) fn outcome(decided: Vec<Decided>, settings: &Settings, context: &Context) -> Outcome {
+pub(super) fn outcome(decided: Vec<DecidedAsk>, settings: &Settings, context: &Context) -> Outcome {
     let (mut page, mut members) = (Page::default(), Map::new());
     let mut refusal = None;
-    for Decided { decision: Decision { skipped, outcome }, .. } in decided {
-        say_skipped(&mut page, &skipped);
+    for DecidedAsk { decision: Decision { skipped, outcome }, .. } in decided {
+        print_skipped(&mut page, &skipped);
         members.extend([skipped_as_json(&skipped)]);
-        if let Err(refused) = said(&mut page, &mut members, outcome.map_err(Refusal::from), settings, context)
-        {
-            say_refusal(&mut page, &refused);
-            refusal = Some(refused);
+        let pass = outcome.map_err(Refusal::from);
+        let printed = pass.and_then(|pass| print_token(&mut page, &mut members, &pass, settings, context));
+        if let Err(error) = printed {
+            print_refusal(&mut page, &error);
+            refusal = Some(error);
         }
     }
     Outcome { page, members, refusal }
 }
 
-fn said(
+fn print_token(
     page: &mut Page,
     members: &mut Map<String, Value>,
-    pass: Result<Pass, Refusal>,
+    pass: &Pass,
     settings: &Settings,
     context: &Context,
 ) -> Result<(), Refusal> {
-    let pass = pass?;
     page.line(format!("rule         {}", pass.rule));
     members.insert("rule".into(), pass.rule.clone().into());
-    let claims = mint::livekit_claims(&pass, API_KEY, &settings.limits, context.now)?;
+    let claims = mint::livekit_claims(pass, API_KEY, &settings.limits, context.now)?;
     let room = pass.room().ok_or_else(|| MintError::Signing("a LiveKit token is for one room".into()))?;
-    say_pass(page, &pass, room);
+    print_pass(page, pass, room);
     page.line("claims, without nbf and exp");
     page.json(&claims);
     let grants = room.grants.spelled_out().into_iter();
@@ -49,15 +49,15 @@ fn said(
     Ok(())
 }
 
-fn say_pass(page: &mut Page, pass: &Pass, room: &RoomPass) {
+fn print_pass(page: &mut Page, pass: &Pass, room: &RoomPass) {
     page.line(format!("room         {}", room.room.as_str()));
     page.line(format!("identity     {}", pass.identity.as_str()));
     page.line(format!("lifetime     {}", pass.ttl));
-    say_grants(page, &room.grants);
+    print_grants(page, &room.grants);
 }
 
-/// The grants that aren't LiveKit's default, a line for each, and the defaults together.
-fn say_grants(page: &mut Page, grants: &Grants) {
+/// One line for each grant that differs from LiveKit's default, and one for the defaults.
+fn print_grants(page: &mut Page, grants: &Grants) {
     let all = grants.spelled_out();
     let (defaults, written): (Vec<_>, Vec<_>) = all.iter().partition(|(_, _, default)| *default);
     let group = |name: &'static str| name.split_once('.').map(|(group, _)| group);
@@ -72,13 +72,13 @@ fn say_grants(page: &mut Page, grants: &Grants) {
         }
     }
     not_given.dedup();
-    let said = [("", given), ("not ", not_given)].into_iter().filter(|(_, names)| !names.is_empty());
-    let said: Vec<_> = said.map(|(not, names)| format!("{not}{}", names.join(", "))).collect();
+    let defaults = [("", given), ("not ", not_given)].into_iter().filter(|(_, names)| !names.is_empty());
+    let defaults: Vec<_> = defaults.map(|(not, names)| format!("{not}{}", names.join(", "))).collect();
     for (name, value, _) in &written {
         page.line(format!("grant        {name} = {value}"));
     }
-    page.wrapped("defaults     ", &said.join("; "));
+    page.wrapped("defaults     ", &defaults.join("; "));
 }
 
-/// Stands for the key that would sign.
+/// The placeholder for the key that would sign.
 const API_KEY: &str = "(the API key)";

@@ -1,4 +1,4 @@
-//! `roompass explain`: what would this caller get for this request, and by which rule?
+//! `roompass explain`: the decision on a caller's request, with the rule and the token.
 
 mod agora;
 mod livekit;
@@ -17,19 +17,19 @@ use roompass::policy::{Decision, Skipped};
 use serde_json::{Map, Value, json};
 
 use crate::caller_file::{self, InvalidCallerFile};
-use crate::development::{self, Policy};
+use crate::development::{self, PolicySource};
 use crate::screen::Page;
-use request::{InvalidRequest, Sent};
+use request::{ExplainedRequest, InvalidRequest};
 
 #[derive(Args)]
-pub(crate) struct Options {
+pub(crate) struct ExplainOptions {
     /// A file with the caller's claims, as their JWT has them
     #[arg(long, value_name = "FILE")]
     caller: Option<PathBuf>,
-    /// The [[caller]] that the claims are for, where their iss doesn't say
+    /// The [[caller]] that the claims are for, if their iss doesn't match exactly one
     #[arg(long = "as", value_name = "NAME")]
     named: Option<String>,
-    /// The request's path below the base path, with its query; /getToken by default
+    /// The request's path without the base path, with its query; /getToken by default
     #[arg(long, value_name = "PATH")]
     path: Option<String>,
     /// The header X-Sandbox-ID
@@ -43,7 +43,7 @@ pub(crate) struct Options {
     json: bool,
 }
 
-/// Why nothing could be explained.
+/// Why there is no decision to explain.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ExplainError {
     #[error("{0}")]
@@ -58,49 +58,50 @@ pub(crate) enum ExplainError {
     NoCaller,
 }
 
-/// A decision, as it's printed, and the exit code: 0 for a pass, 3 where the request is refused.
-pub(crate) struct Explained {
+/// The printed decision, and the exit code: 0 for a token, 3 for a refusal.
+pub(crate) struct Explanation {
     pub(crate) page: Page,
     pub(crate) code: u8,
 }
 
-/// What is decided on one ask.
-struct Decided {
-    /// The member of the response that its token goes into.
+/// The decision on one ask.
+struct DecidedAsk {
+    /// The member of the response that has its token.
     member: &'static str,
-    /// The service, where it's a login that is asked for.
+    /// The service, if the ask is for a login.
     login: Option<LoginService>,
     decision: Decision,
 }
 
-/// What there is to say, for people and for programs.
+/// The outcome, as text and as JSON members.
 struct Outcome {
     page: Page,
     members: Map<String, Value>,
     refusal: Option<Refusal>,
 }
 
-/// The decision, the rule, each rule that was skipped and why, and what the token would say.
+/// Explains the decision: the rule, the skipped rules with the reasons, and the content of the token.
 ///
 /// # Errors
-/// Where the configuration, the caller or the request can't be used.
-pub(crate) fn run(options: &Options) -> Result<Explained, ExplainError> {
+/// If the configuration, the caller or the request is invalid.
+pub(crate) fn run(options: &ExplainOptions) -> Result<Explanation, ExplainError> {
     let (config, policy) = development::load(&Environment::of_this_process(Deployment::Local)?)?;
     let caller = caller(options, &config.callers, policy)?;
     let body = options.request.as_deref().map(caller_file::object).transpose()?.map(Value::Object);
     let body = body.map_or_else(String::new, |body| body.to_string());
     let (path, sandbox) = (options.path.as_deref(), options.sandbox.as_deref());
-    let (provider, asks) = request::asks(&Sent { path, sandbox, body: body.as_bytes() }, &config)?;
+    let (provider, asks) =
+        request::asks(&ExplainedRequest { path, sandbox, body: body.as_bytes() }, &config)?;
     let context = roompass::system::context();
-    let refused =
-        options.caller.is_some().then(|| refused_anyway(&caller, &config.callers, context.now)).flatten();
+    let token_error =
+        options.caller.as_ref().and_then(|_| token_error(&caller, &config.callers, context.now));
     let settings = Settings { limits: config.limits.clone(), agora_version: config.agora.token_version };
     let decided = asks.into_iter().map(|(member, ask)| {
         let login = match &ask {
             Ask::Room(_) => None,
             Ask::Login(ask) => Some(ask.service),
         };
-        Decided { member, login, decision: config.policy.decide(&caller, ask, &context) }
+        DecidedAsk { member, login, decision: config.policy.decide(&caller, ask, &context) }
     });
     let decided: Vec<_> = decided.collect();
     let outcome = match provider {
@@ -110,24 +111,30 @@ pub(crate) fn run(options: &Options) -> Result<Explained, ExplainError> {
     let code = if outcome.refusal.is_some() { REFUSED } else { 0 };
     let page = if options.json {
         let mut page = Page::default();
-        page.json(&as_json(&caller, policy, refused, outcome));
+        page.json(&as_json(&caller, policy, token_error, outcome));
         page
     } else {
-        as_text(&caller, policy, refused.as_deref(), &outcome)
+        as_text(&caller, policy, token_error.as_deref(), &outcome)
     };
-    Ok(Explained { page, code })
+    Ok(Explanation { page, code })
 }
 
-/// Why a token with the caller's claims isn't accepted, whatever the rules say.
-fn refused_anyway(caller: &Caller, callers: &[CallerConfig], now: u64) -> Option<String> {
+/// Why a token with the caller's claims is invalid.
+fn token_error(caller: &Caller, callers: &[CallerConfig], now: u64) -> Option<String> {
     let config = callers.iter().find(|config| config.name == caller.name)?;
     check_claims(config, &caller.claims, now).err().map(|why| format!("invalid token: {why}"))
 }
 
-fn caller(options: &Options, callers: &[CallerConfig], policy: Policy) -> Result<Caller, ExplainError> {
+fn caller(
+    options: &ExplainOptions,
+    callers: &[CallerConfig],
+    policy: PolicySource,
+) -> Result<Caller, ExplainError> {
     let anonymous = callers.iter().find(|caller| caller.kind == CallerKind::Anonymous);
     Ok(match (&options.caller, &options.named) {
-        (Some(_), _) if policy == Policy::Development => return Err(InvalidCallerFile::NoCallers.into()),
+        (Some(_), _) if policy == PolicySource::Development => {
+            return Err(InvalidCallerFile::NoCallers.into());
+        }
         (Some(file), named) => caller_file::caller(file, named.as_deref(), callers)?,
         (None, Some(name)) if callers.iter().any(|caller| caller.name == *name) => Caller::anonymous(name),
         (None, Some(name)) => return Err(InvalidCallerFile::Unknown(name.clone()).into()),
@@ -135,38 +142,38 @@ fn caller(options: &Options, callers: &[CallerConfig], policy: Policy) -> Result
     })
 }
 
-fn as_json(caller: &Caller, policy: Policy, token_refused: Option<String>, outcome: Outcome) -> Value {
-    let mut answer = outcome.members;
-    answer.insert("caller".into(), caller.name.clone().into());
-    answer.extend(token_refused.map(|why| ("token_refused".to_owned(), why.into())));
-    if policy == Policy::Development {
-        answer.insert("policy".into(), "development".into());
+fn as_json(caller: &Caller, policy: PolicySource, token_error: Option<String>, outcome: Outcome) -> Value {
+    let mut members = outcome.members;
+    members.insert("caller".into(), caller.name.clone().into());
+    members.extend(token_error.map(|why| ("token_refused".to_owned(), why.into())));
+    if policy == PolicySource::Development {
+        members.insert("policy".into(), "development".into());
     }
     match &outcome.refusal {
-        None => answer.extend([("decision".to_owned(), "pass".into())]),
-        Some(refusal) => answer.extend(refusal_as_json(refusal)),
+        None => members.extend([("decision".to_owned(), "pass".into())]),
+        Some(refusal) => members.extend(refusal_as_json(refusal)),
     }
-    Value::Object(answer)
+    Value::Object(members)
 }
 
-fn as_text(caller: &Caller, policy: Policy, token_refused: Option<&str>, outcome: &Outcome) -> Page {
+fn as_text(caller: &Caller, policy: PolicySource, token_error: Option<&str>, outcome: &Outcome) -> Page {
     let subject = caller.subject.as_ref().map_or_else(String::new, |subject| format!(", {subject}"));
     let mut page = Page::default();
-    if policy == Policy::Development {
+    if policy == PolicySource::Development {
         page.line(
             "policy       development, as for `cargo run`: no [[caller]] is configured, so in Lambda every request is \
              refused",
         );
     }
     page.line(format!("caller       {}{subject}", caller.name));
-    if let Some(why) = token_refused {
+    if let Some(why) = token_error {
         page.line(format!("note         a token with these claims is not accepted: {why}"));
     }
     page.add(&outcome.page);
     page
 }
 
-fn say_skipped(page: &mut Page, rules: &[(String, Skipped)]) {
+fn print_skipped(page: &mut Page, rules: &[(String, Skipped)]) {
     for (rule, why) in rules {
         page.line(format!("skipped      {rule}: {why}"));
     }
@@ -177,7 +184,7 @@ fn skipped_as_json(rules: &[(String, Skipped)]) -> (String, Value) {
     ("skipped".to_owned(), rules.collect())
 }
 
-fn say_refusal(page: &mut Page, refusal: &Refusal) {
+fn print_refusal(page: &mut Page, refusal: &Refusal) {
     page.line(format!("refused      {refusal}"));
     page.line(format!("code         {}", refusal.code()));
 }
@@ -190,5 +197,5 @@ fn refusal_as_json(refusal: &Refusal) -> [(String, Value); 3] {
     ]
 }
 
-/// The exit code where the request is refused: neither that of a mistake nor that of a wrong option.
+/// The exit code for a refused request. It differs from those for an error and for an invalid option.
 const REFUSED: u8 = 3;

@@ -1,4 +1,4 @@
-//! What a request asks for, read by the same route as in the server.
+//! Reads a request with the same routes as the server.
 
 use axum::http::{HeaderMap, HeaderValue, Uri};
 use roompass::config::{Config, Dialect};
@@ -6,21 +6,21 @@ use roompass::dialect::{Asks, BadRequest, Found, Received, Routes, sandbox, stan
 use roompass::domain::Provider;
 use roompass::url;
 
-/// A request, as far as it's given.
-pub(super) struct Sent<'a> {
-    /// Its path, below the base path, and its query.
+/// A request to explain.
+pub(super) struct ExplainedRequest<'a> {
+    /// The path without the base path, and the query.
     pub(super) path: Option<&'a str>,
     /// The header X-Sandbox-ID.
     pub(super) sandbox: Option<&'a str>,
     pub(super) body: &'a [u8],
 }
 
-/// Why a request can't be read.
+/// Why a request is invalid.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InvalidRequest {
     #[error("no path given: use --path; {0}")]
     NoPath(String),
-    #[error("nothing is served at {path:?}, below the base path; {served}")]
+    #[error("not found: {path:?} is not a route; {served}")]
     NotServed { path: String, served: String },
     #[error("invalid path {0:?}: it must begin with a slash and be percent-encoded, as clients send it")]
     InvalidPath(String),
@@ -30,11 +30,14 @@ pub(crate) enum InvalidRequest {
     Request(#[from] BadRequest),
 }
 
-/// What a request asks for, and whose tokens those are.
-pub(super) fn asks(sent: &Sent<'_>, config: &Config) -> Result<(Provider, Asks), InvalidRequest> {
+/// The asks of a request, and their provider.
+pub(super) fn asks(
+    request: &ExplainedRequest<'_>,
+    config: &Config,
+) -> Result<(Provider, Asks), InvalidRequest> {
     let routes = Routes::new(&config.dialects, "");
     let [usual, _] = standard::PATHS;
-    let path = match sent.path {
+    let path = match request.path {
         Some(path) => path,
         None if config.dialects.contains(&Dialect::Standard) => usual,
         None => return Err(InvalidRequest::NoPath(served(&routes))),
@@ -51,14 +54,14 @@ pub(super) fn asks(sent: &Sent<'_>, config: &Config) -> Result<(Provider, Asks),
         return Err(BadRequest::Path.into());
     }
     let mut headers = HeaderMap::new();
-    if let Some(id) = sent.sandbox.and_then(|id| HeaderValue::from_str(id).ok()) {
+    if let Some(id) = request.sandbox.and_then(|id| HeaderValue::from_str(id).ok()) {
         headers.insert(sandbox::SANDBOX_ID, id);
     }
     let received = Received {
         headers: &headers,
         path: &parameters,
         query: uri.query().unwrap_or_default(),
-        body: sent.body,
+        body: request.body,
         limits: &config.limits,
         sandboxes: &config.sandbox.ids,
     };
@@ -69,8 +72,8 @@ pub(super) fn asks(sent: &Sent<'_>, config: &Config) -> Result<(Provider, Asks),
     Ok((row.provider, asks))
 }
 
-/// All the routes to tokens.
+/// The routes of all dialects, in words.
 fn served(routes: &Routes) -> String {
     let paths: Vec<_> = routes.served().map(|(_, path)| path).collect();
-    format!("dialects serves {}", paths.join(", "))
+    format!("the configured dialects serve {}", paths.join(", "))
 }

@@ -1,0 +1,104 @@
+//! The message at startup, as text or as log lines.
+
+use std::net::SocketAddr;
+
+use roompass::auth::Caller;
+use roompass::config::{Config, Dialect, Origin};
+use roompass::dialect::{Routes, Row};
+use roompass::domain::Provider;
+use roompass::keys::SigningKeys;
+use roompass::url;
+
+use crate::sample;
+use crate::screen::Page;
+
+/// The content of the message.
+pub(super) struct Banner<'a> {
+    pub(super) address: SocketAddr,
+    pub(super) config: &'a Config,
+    pub(super) keys: &'a SigningKeys,
+    pub(super) warnings: &'a [String],
+    /// The caller that every request counts as, if there is one.
+    pub(super) always: Option<&'a Caller>,
+}
+
+impl Banner<'_> {
+    pub(super) fn print(&self) {
+        let Config { dialects, cors, .. } = self.config;
+        let mut page = Page::default();
+        page.line(format!("Roompass {} listening on {}", env!("CARGO_PKG_VERSION"), self.url()));
+        let paths = livekit_paths(dialects);
+        match &paths {
+            Some(paths) => {
+                page.line(format!("  POST {paths} returns a LiveKit token; GET /healthz is the health check"))
+            }
+            None => page.line("  GET /healthz is the health check"),
+        }
+        if *dialects != [Dialect::Standard] {
+            let names: Vec<_> = dialects.iter().map(|dialect| dialect.as_str()).collect();
+            page.line(format!("  dialects: {} (docs/migrate.md lists their routes)", names.join(", ")));
+        }
+        if let (Ok(livekit), Some(_)) = (self.keys.livekit(), &paths) {
+            let server = url::shown(livekit.server.as_str());
+            page.line(format!("  LiveKit server: {server}, API key: {}", livekit.api_key));
+        }
+        if let Ok(agora) = self.keys.agora() {
+            page.line(format!("  Agora app: {}", agora.app_id));
+        }
+        page.line(format!("  allowed CORS origins: {}", in_words(&cors.origins)));
+        for warning in self.warnings {
+            page.line(format!("Warning: {warning}"));
+        }
+        match self.sample() {
+            Ok(curl) => page.lines(["Try it:", &format!("  {curl}")]),
+            Err(why) => page.line(why),
+        }
+        page.line("Press Ctrl-C to stop.");
+        page.print();
+    }
+
+    pub(super) fn log(&self) {
+        for warning in self.warnings {
+            tracing::warn!("{warning}");
+        }
+        let livekit = self.keys.livekit().ok();
+        tracing::info!(
+            address = %self.address,
+            server = livekit.map(|keys| url::shown(keys.server.as_str())).as_deref(),
+            key = livekit.map(|keys| keys.api_key.as_str()),
+            agora_app = self.keys.agora().ok().map(|keys| keys.app_id.as_str()),
+            origins = in_words(&self.config.cors.origins),
+            try_it = self.sample().ok(),
+            "listening"
+        );
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}{}", self.address, self.config.http.base_path.as_str())
+    }
+
+    fn sample(&self) -> Result<String, &'static str> {
+        sample::curl(&self.url(), self.config, self.always)
+    }
+}
+
+/// The routes of the first LiveKit dialect, if one is served.
+fn livekit_paths(dialects: &[Dialect]) -> Option<String> {
+    let mut rows = dialects.iter().map(|dialect| Row::of(*dialect));
+    let row = rows.find(|row| row.provider == Provider::LiveKit)?;
+    let routes = Routes::new(&[row.dialect], "");
+    Some(routes.served().map(|(_, path)| path).collect::<Vec<_>>().join(" or "))
+}
+
+/// The allowed CORS origins, in words.
+fn in_words(origins: &[Origin]) -> String {
+    if origins.contains(&Origin::Any) {
+        "any".to_owned()
+    } else if origins.is_empty() {
+        "none".to_owned()
+    } else if origins == Origin::of_this_machine() {
+        "this machine".to_owned()
+    } else {
+        origins.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    }
+}

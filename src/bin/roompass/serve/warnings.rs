@@ -1,0 +1,84 @@
+//! The warnings at startup.
+
+use roompass::auth::{Caller, CallerKeys};
+use roompass::config::{Config, Environment, KeySource, Origin, warnings};
+use roompass::domain::{Provider, ServerUrl};
+use roompass::keys::SigningKeys;
+
+use super::Authentication;
+
+/// All warnings, in the order in which they are printed.
+pub(super) fn all(
+    authentication: &Authentication,
+    environment: &Environment,
+    config: &Config,
+    keys: &SigningKeys,
+    caller_keys: &CallerKeys,
+) -> Vec<String> {
+    let serves_livekit = warnings::serves(config, Provider::LiveKit);
+    let is_off = *authentication == Authentication::Off;
+    let mut all: Vec<_> = development_mode(authentication, environment, serves_livekit, keys)
+        .into_iter()
+        .chain(unset_server(environment, keys).filter(|_| serves_livekit))
+        .chain(warnings::of_keys(keys))
+        .chain(warnings::of_config(config))
+        .collect();
+    if !matches!(authentication, Authentication::AlwaysAs(_)) {
+        all.extend(warnings::of_callers(config, caller_keys));
+    }
+    if is_off && config.cors.origins == Origin::of_this_machine() {
+        all.push(
+            "only web pages of this machine may read responses, because the keys are not LiveKit's development keys: set \
+             ROOMPASS_CORS_ORIGINS to allow other origins"
+                .to_owned(),
+        );
+    }
+    // Development mode serves all dialects, and few of them are used.
+    if !is_off || !serves_livekit {
+        all.extend(warnings::of_dialects(config, keys));
+    }
+    all
+}
+
+/// A warning, in one line, not to expose the service to the internet.
+fn development_mode(
+    authentication: &Authentication,
+    environment: &Environment,
+    serves_livekit: bool,
+    keys: &SigningKeys,
+) -> Option<String> {
+    let (open, remedy) = match authentication {
+        Authentication::Configured => (None, ""),
+        Authentication::AlwaysAs(caller) => (Some(every_request_is(caller)), ""),
+        Authentication::Off => (
+            Some("authentication is off, because no [[caller]] is configured".to_owned()),
+            " To turn authentication on, add a [[caller]] (docs/authentication.md).",
+        ),
+    };
+    let gives_agora_tokens = *authentication == Authentication::Off && keys.agora().is_ok();
+    let agora = gives_agora_tokens.then(|| "every client gets valid Agora tokens".to_owned());
+    let has_own = matches!(&environment.keys, KeySource::Given(keys) if keys.livekit().is_ok());
+    let signs_publicly = keys.is_development_pair() && (has_own || serves_livekit);
+    let livekit =
+        signs_publicly.then(|| "tokens are signed with LiveKit's public development key".to_owned());
+    let why: Vec<_> = open.into_iter().chain(agora).chain(livekit).collect();
+    (!why.is_empty()).then(|| {
+        format!("development mode: {}. Do not expose it to the internet.{remedy}", why.join(", and "))
+    })
+}
+
+fn every_request_is(caller: &Caller) -> String {
+    let subject = caller.subject.as_deref().unwrap_or("a caller without a subject");
+    format!("every request counts as {subject}, because of --caller")
+}
+
+/// A warning that clients are sent to the development server, although the keys are for another.
+fn unset_server(environment: &Environment, keys: &SigningKeys) -> Option<String> {
+    let is_unset = environment.server.is_none() && keys.livekit().is_ok() && !keys.is_development_pair();
+    is_unset.then(|| {
+        format!(
+            "LIVEKIT_URL is not set, so clients connect to {}: set it to the server that LIVEKIT_API_KEY is for",
+            ServerUrl::development().as_str()
+        )
+    })
+}
