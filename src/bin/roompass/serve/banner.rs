@@ -30,7 +30,9 @@ impl Banner<'_> {
         let paths = livekit_paths(dialects);
         match &paths {
             Some(paths) => {
-                page.line(format!("  POST {paths} returns a LiveKit token; GET /healthz is the health check"))
+                page.line(format!(
+                    "  POST {paths} returns a LiveKit token; GET /healthz is the health check"
+                ));
             }
             None => page.line("  GET /healthz is the health check"),
         }
