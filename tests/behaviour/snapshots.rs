@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use roompass::dialect::{Route, Row, TABLE};
-use roompass::http::KINDS;
-use roompass::inspect::{self, Agora, Inspected, Name, Service};
+use roompass::http::PROBLEM_KINDS;
+use roompass::inspect::{self, AgoraService, AgoraToken, Inspected, Name};
 use serde_json::{Map, Value, json};
 
 use crate::support::{Answer, request, send};
@@ -32,7 +32,8 @@ async fn every_response_of_every_dialect_is_as_its_snapshot() {
     names.insert(name.to_owned());
     assert_eq!(names, files(), "each file in snapshots/ belongs to a route");
 
-    let missing: Vec<_> = KINDS.iter().map(|kind| kind.code).filter(|code| !codes.contains(*code)).collect();
+    let missing: Vec<_> =
+        PROBLEM_KINDS.iter().map(|kind| kind.code).filter(|code| !codes.contains(*code)).collect();
     assert_eq!(missing, NOT_FROM_A_ROUTE, "each error code is in a snapshot");
 }
 
@@ -112,14 +113,14 @@ fn with_tokens_read(value: Value) -> Value {
 fn read(token: Inspected) -> Value {
     match token {
         Inspected::Jwt(jwt) => json!({ "claims": jwt.claims }),
-        Inspected::Agora(Agora { version, app_id, issued, ends, salt, services }) => json!({
+        Inspected::Agora(AgoraToken { version, app_id, issued, ends, salt, services }) => json!({
             "version": version, "app_id": app_id, "issued": issued, "ends": ends, "salt": salt,
             "services": services.iter().map(read_service).collect::<Vec<_>>(),
         }),
     }
 }
 
-fn read_service(service: &Service) -> Value {
+fn read_service(service: &AgoraService) -> Value {
     let name = |name: &Option<Name>| match name {
         None => Value::Null,
         Some(Name::Known(name)) => json!(name),

@@ -159,7 +159,8 @@ async fn serve(
     }
     let callers = always.map_or_else(|| Callers::new(config.callers.clone()), Callers::always);
     let keys = Keys::given(keys, caller_keys);
-    let router = http::router_for(callers, hosts, config, keys, roompass::mint::token, roompass::system::context);
+    let router =
+        http::router_for(callers, hosts, config, keys, roompass::mint::token, roompass::system::context);
     let (sender, receiver) = tokio::sync::watch::channel(());
     let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
         stop_signal().await;
