@@ -13,5 +13,6 @@ pub mod warnings;
 pub use environment::{ConfigSource, Environment, KeySource, caller_keys, shared_secrets, variable};
 pub use load::{load, load_with_callers_of};
 pub use roompass_core::config::{
-    Agora, BasePath, Config, ConfigError, Cors, Dialect, Http, KeyAges, Mistake, Mistakes, Origin, Sandbox,
+    AgoraSettings, BasePath, Config, ConfigError, Cors, Dialect, Http, KeyAges, Mistake, Mistakes, Origin,
+    Sandbox,
 };

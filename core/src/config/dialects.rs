@@ -1,4 +1,4 @@
-//! Which wire formats are served, and what is theirs alone.
+//! The wire formats that are served, and their own settings.
 
 use serde::Deserialize;
 
@@ -23,7 +23,7 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    /// Its name in the file.
+    /// The name in the file.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -41,35 +41,32 @@ impl Dialect {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Sandbox {
-    /// `ids`: the sandboxes that may be asked through, as `X-Sandbox-ID` names them. They stand in applications and
-    /// are no secrets. None unless set.
+    /// `ids`: the sandbox IDs that requests may send in `X-Sandbox-ID`. Applications contain them, so they aren't
+    /// secrets. None unless set.
     pub ids: Vec<String>,
 }
 
 /// `[agora]`
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Agora {
-    /// `token_version`: "007", or "006" for the SDKs of before 2022. "007" unless set.
+pub struct AgoraSettings {
+    /// `token_version`: "007", or "006" for SDKs from before 2022. "007" unless set.
     pub token_version: TokenVersion,
 }
 
-/// What can't be served as it's written, if anything: the key, and what would be right.
+/// What is wrong with the dialects and their settings, if anything, and how to fix it.
 pub(super) fn mistake(dialects: &[Dialect], sandbox: &Sandbox) -> Option<&'static str> {
-    let served = dialects.contains(&Dialect::Sandbox);
     if dialects.is_empty() {
-        return Some("dialects must list one, such as \"standard\"");
+        return Some("dialects must not be empty: list at least one, such as \"standard\"");
     }
     if dialects.iter().enumerate().any(|(position, dialect)| dialects[..position].contains(dialect)) {
-        return Some("dialects must not list one twice");
+        return Some("dialects must not contain duplicates");
     }
     if sandbox.ids.iter().any(String::is_empty) {
-        return Some("[sandbox] ids must not hold an empty text");
+        return Some("[sandbox] ids must not contain an empty string");
     }
-    match (served, sandbox.ids.is_empty()) {
-        (true, true) => {
-            Some("dialects lists \"sandbox\", so [sandbox] ids must name those that may be asked through")
-        }
-        _ => None,
+    if dialects.contains(&Dialect::Sandbox) && sandbox.ids.is_empty() {
+        return Some("dialects contains \"sandbox\", so [sandbox] ids must list the accepted sandbox IDs");
     }
+    None
 }

@@ -1,4 +1,4 @@
-//! Mistakes in the configuration: where each one is, and what would be right. None shows what may be a secret.
+//! Mistakes in the configuration: the place of each, and how to fix it. No mistake shows a value that may be a secret.
 
 use std::fmt;
 use std::ops::Range;
@@ -7,34 +7,34 @@ use std::path::PathBuf;
 use crate::domain::MalformedSecret;
 use crate::url;
 
-/// Why there's no configuration.
+/// Why the configuration can't be loaded.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    /// There are mistakes in the file.
+    /// The file has mistakes.
     #[error(transparent)]
     Mistakes(#[from] Mistakes),
     /// The file can't be read.
     #[error("{named_by}{} can't be read: {reason}", url::shown(&.path.to_string_lossy()))]
     Unreadable {
-        /// The variable that names it, and a colon; nothing where the command line does.
+        /// The variable with the file's name, and a colon. Empty if the name is from the command line.
         named_by: &'static str,
         /// The file.
         path: PathBuf,
-        /// The system's reason.
+        /// The operating system's error.
         reason: String,
     },
-    /// An environment variable can't be used.
+    /// An environment variable is invalid.
     #[error("{variable}: {problem}")]
     Variable {
         /// Its name.
         variable: String,
-        /// What is wrong with it. Never holds a secret.
+        /// What is wrong with it. Never contains a secret.
         problem: String,
     },
 }
 
 impl ConfigError {
-    /// Each mistake.
+    /// One line for each mistake.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         match self {
@@ -50,7 +50,7 @@ impl From<MalformedSecret> for ConfigError {
     }
 }
 
-/// The mistakes in a file, in the order of their places. Each is one line.
+/// The mistakes in a file, in the order of their places.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Mistakes(Vec<Mistake>);
 
@@ -64,9 +64,9 @@ pub struct Mistake {
     pub line: usize,
     /// The column, from 1.
     pub column: usize,
-    /// What is wrong there, and what would be right.
+    /// What is wrong, and how to fix it.
     pub message: String,
-    /// The line itself, without what could be a secret: empty where that may be all of it.
+    /// The line, without values that may be secrets. Empty if the whole line may be one.
     pub text: String,
 }
 
@@ -80,11 +80,9 @@ impl Mistakes {
         self.0.is_empty()
     }
 
-    /// Whether there are none.
-    ///
     /// # Errors
-    /// All of them.
-    pub(super) fn none(self) -> Result<(), ConfigError> {
+    /// All mistakes, if there are any.
+    pub(super) fn into_result(self) -> Result<(), ConfigError> {
         if self.0.is_empty() { Ok(()) } else { Err(self.into()) }
     }
 }
@@ -107,83 +105,47 @@ pub(super) struct Text<'a> {
 impl Text<'_> {
     /// A mistake at a place.
     pub(super) fn mistake(&self, place: &Range<usize>, message: &str) -> Mistake {
-        self.at(place, message, None)
+        self.at(place.start, message, |line, _| line.len())
     }
 
-    /// A text that isn't TOML, which may be the secret, or its JSON, in the wrong place: nothing of it is shown.
+    /// A mistake at a key whose value may be a secret. Only a table's header, which has no value, is shown whole.
+    pub(super) fn mistake_without_value(&self, key: &Range<usize>, message: &str) -> Mistake {
+        self.at(key.start, message, |line, start| {
+            let end = key.end - start;
+            let is_header = line.get(end..).is_some_and(|rest| rest.trim_start().starts_with(']'));
+            if is_header { line.len() } else { end }
+        })
+    }
+
+    /// A mistake in the syntax. The text may be the secret itself, in the wrong place, so no line is shown.
     pub(super) fn not_toml(&self, error: &toml::de::Error) -> ConfigError {
         let is_json = self.text.trim_start().starts_with('{');
         let message = if is_json { "this is JSON, and must be TOML" } else { error.message() };
-        let mistake = self.at(&error.span().unwrap_or_default(), message, None);
+        let mistake = self.mistake(&error.span().unwrap_or_default(), message);
         Mistakes(vec![Mistake { text: String::new(), ..mistake }]).into()
     }
 
-    /// A part that is TOML, and not what it must be.
-    pub(super) fn unfit(&self, error: &toml::de::Error) -> Mistake {
-        let message = error.message();
-        let unknown = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
-        let mistake = self.at(&error.span().unwrap_or_default(), message, unknown);
-        Mistake { message: url::shown_in(&in_our_words(&mistake.message)), ..mistake }
-    }
-
-    /// A key that isn't one of the file's.
-    pub(super) fn unknown_key(&self, key: &str, place: &Range<usize>, known: &[&str]) -> Mistake {
-        let known: Vec<_> = known.iter().map(|key| format!("`{key}`")).collect();
-        let message = format!("unknown field `{key}`, expected one of {}", known.join(", "));
-        self.at(place, &message, Some(key))
-    }
-
-    /// A key of the file that stands in a table.
-    pub(super) fn misplaced(&self, key: &str, place: &Range<usize>) -> Mistake {
-        let message = format!("{key} must come before the first table: move it to the beginning of the file");
-        self.at(place, &message, Some(key))
-    }
-
-    /// The value of an unknown key isn't shown.
-    fn at(&self, place: &Range<usize>, message: &str, unknown: Option<&str>) -> Mistake {
-        let before = self.text.get(..place.start).unwrap_or(self.text);
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let line = self.text[line_start..].lines().next().unwrap_or_default().trim();
+    /// `shown` returns how much of the line may be shown, for the line and its start in the text.
+    fn at(&self, place: usize, message: &str, shown: impl FnOnce(&str, usize) -> usize) -> Mistake {
+        let before = self.text.get(..place).unwrap_or(self.text);
+        let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let line = self.text[start..].lines().next().unwrap_or_default().trim_end();
+        let end = shown(line, start).min(end_of_key_secret(line).unwrap_or(line.len()));
+        let hidden = if end < line.len() { " = …" } else { "" };
         Mistake {
             file: self.file.to_owned(),
             line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
+            column: before[start..].chars().count() + 1,
             message: message.replace('\n', ", "),
-            text: url::shown_in(&shown(line, unknown)),
+            text: url::shown_in(&format!("{}{hidden}", line.get(..end).unwrap_or_default().trim_start())),
         }
     }
 }
 
-/// A line without what may be a secret: the value of a key that isn't known, and all that follows the key `secret`,
-/// which may be the secret itself.
-fn shown(line: &str, unknown: Option<&str>) -> String {
-    let end_of_key = |key: &str| {
-        let ends = line.match_indices(key).map(|(start, _)| start + key.len());
-        ends.into_iter().find(|end| line[*end..].trim_start_matches(['"', '\'', ' ', '\t']).starts_with('='))
-    };
-    match unknown.into_iter().chain(["secret"]).filter_map(end_of_key).min() {
-        Some(end) => format!("{} = …", &line[..end]),
-        None => line.to_owned(),
-    }
-}
-
-/// Serde's message in the file's terms, where it uses Rust's.
-fn in_our_words(message: &str) -> String {
-    let message = message
-        .replace("invalid type: map", "invalid type: table")
-        .replace("invalid type: sequence", "invalid type: list")
-        .replace("wanted string or table", "must be a string");
-    let Some((found, expected)) = message.rsplit_once(", expected ") else { return message };
-    let expected = match expected {
-        "a sequence" => "a list, such as [\"…\"]",
-        "a map" => "a table",
-        "a string" => "a string, such as \"…\"",
-        "a boolean" => "true or false",
-        "usize" | "u64" | "u32" | "u16" | "u8" => "a whole number, 0 or more",
-        of_rust if of_rust.starts_with("struct ") => "a table",
-        other => other,
-    };
-    format!("{found}, expected {expected}")
+/// Where the key `secret` ends, if the line has it. Its value may be the secret itself.
+fn end_of_key_secret(line: &str) -> Option<usize> {
+    let ends = line.match_indices("secret").map(|(start, key)| start + key.len());
+    ends.into_iter().find(|end| line[*end..].trim_start_matches(['"', '\'', ' ', '\t']).starts_with('='))
 }
 
 fn quoted(line: &str) -> String {

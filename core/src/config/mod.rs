@@ -1,10 +1,10 @@
-//! `roompass.toml`: the settings of each concern, and the one place that puts them together.
+//! `roompass.toml`: the settings of each concern, parsed and checked together.
 //!
 //! | module | its one job |
 //! |---|---|
-//! | `file` | the whole file, from its text |
-//! | `mistake` | where a mistake is, and what would be right |
-//! | `dialects`, `http`, `cors`, `key_ages` | one concern's settings each |
+//! | `file` | parses the whole file |
+//! | `mistake` | the place of a mistake, and how to fix it |
+//! | `dialects`, `http`, `cors`, `key_ages` | the settings of one concern each |
 
 mod cors;
 mod dialects;
@@ -14,7 +14,7 @@ mod key_ages;
 mod mistake;
 
 pub use cors::{Cors, Origin};
-pub use dialects::{Agora, Dialect, Sandbox};
+pub use dialects::{AgoraSettings, Dialect, Sandbox};
 pub use file::Config;
 pub use http::{BasePath, Http};
 pub use key_ages::KeyAges;

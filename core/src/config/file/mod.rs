@@ -1,66 +1,71 @@
-//! `roompass.toml`, whole: from its text to what is checked, or to all the mistakes in it.
+//! Parses all of `roompass.toml`: its text becomes checked settings, or a list of all mistakes in it.
 //!
-//! Each part is read by its own type, so that a mistake in one part hides none in another. What only several parts show
-//! together is checked once they all could be read.
+//! Each part is read on its own, so a mistake in one part doesn't hide mistakes in another. Checks across several parts
+//! run once all parts are readable.
 
-mod part;
+mod reader;
+mod value;
 
-use toml::Spanned;
+use std::ops::Range;
+
 use toml::de::DeTable;
 
 use super::mistake::{ConfigError, Mistakes, Text};
-use super::{Agora, Cors, Dialect, Http, KeyAges, Sandbox, dialects};
+use super::{AgoraSettings, Cors, Dialect, Http, KeyAges, Sandbox, dialects};
 use crate::caller::{self, CallerConfig, WrittenCaller};
 use crate::domain::Limits;
 use crate::policy::{self, Policy, Rule};
-use part::{Part, Reader};
+use reader::{Reader, Tables};
 
 /// `roompass.toml`.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// `[http]`: where it's served.
+    /// `[http]`: the endpoint's base path.
     pub http: Http,
-    /// `[cors]`: which web pages may read its answers.
+    /// `[cors]`: the web pages that may read responses.
     pub cors: Cors,
-    /// `[keys]`: how old the keys in a process may be.
+    /// `[keys]`: how long a process caches keys.
     pub keys: KeyAges,
-    /// `[limits]`: how long things may be.
+    /// `[limits]`: the maximum lengths of fields.
     pub limits: Limits,
-    /// `dialects`: the wire formats that are served. The standard alone unless set.
+    /// `dialects`: the wire formats that are served. `standard` only unless set.
     pub dialects: Vec<Dialect>,
-    /// `[sandbox]`: what the sandbox's dialect needs.
+    /// `[sandbox]`: settings of the sandbox's dialect.
     pub sandbox: Sandbox,
-    /// `[agora]`: what Agora's dialect needs.
-    pub agora: Agora,
-    /// `[[caller]]`: who may call, tried in this order.
+    /// `[agora]`: settings of Agora's dialect.
+    pub agora: AgoraSettings,
+    /// `[[caller]]`: how callers are authenticated, tried in this order.
     pub callers: Vec<CallerConfig>,
-    /// `[[rule]]`: who may have what, tried in this order.
+    /// `[[rule]]`: what callers may have, tried in this order.
     pub policy: Policy,
 }
 
 impl Config {
-    /// Reads a configuration file's text. `file` is its name, for the mistakes.
+    /// Parses a configuration file's text. `file` is its name, for the mistakes.
     ///
     /// # Errors
-    /// All the mistakes that were found.
+    /// All mistakes that were found.
     pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
         let text = Text { text, file };
-        Parts::read(&text)?.check(&text)
+        let parts = Parts::read(&text)?;
+        parts.check(&text)?;
+        Ok(parts.into_config())
     }
 
-    /// Reads a file that lists no callers, with callers and rules from another; and with its dialects, sandboxes and
-    /// origins, where the file has none. Each file is its text and its name.
+    /// Parses a file without callers, and takes the callers and rules from another file. The other file's dialects,
+    /// sandboxes and origins are used too, where the first file has none. Each file is its text and its name.
     ///
     /// # Errors
-    /// All the mistakes that were found in the first file, or else in the callers and rules of the other.
+    /// All mistakes in the first file; if there are none, those in the other.
     pub fn parse_with_callers_of(
         (text, file): (&str, &str),
         (other, other_file): (&str, &str),
     ) -> Result<Self, ConfigError> {
-        // So that what is checked below can only be wrong in the other file.
-        Self::parse(text, file)?;
         let (text, other) = (Text { text, file }, Text { text: other, file: other_file });
-        let (mut parts, other_parts) = (Parts::read(&text)?, Parts::read(&other)?);
+        let mut parts = Parts::read(&text)?;
+        // A mistake that is found after this one is in the other file.
+        parts.check(&text)?;
+        let other_parts = Parts::read(&other)?;
         parts.dialects = parts.dialects.or(other_parts.dialects);
         if parts.sandbox.ids.is_empty() {
             parts.sandbox = other_parts.sandbox;
@@ -69,21 +74,22 @@ impl Config {
             parts.cors.origins = other_parts.cors.origins;
         }
         (parts.callers, parts.rules) = (other_parts.callers, other_parts.rules);
-        parts.check(&other)
+        parts.check(&other)?;
+        Ok(parts.into_config())
     }
 }
 
-/// The parts of the file, each right by itself.
+/// The parts of the file, each valid on its own.
 struct Parts {
     http: Http,
     cors: Cors,
     keys: KeyAges,
     limits: Limits,
-    dialects: Option<Spanned<Vec<Dialect>>>,
+    dialects: Option<(Vec<Dialect>, Range<usize>)>,
     sandbox: Sandbox,
-    agora: Agora,
-    callers: Vec<Part<CallerConfig>>,
-    rules: Vec<Part<Rule>>,
+    agora: AgoraSettings,
+    callers: Tables<CallerConfig>,
+    rules: Tables<Rule>,
 }
 
 impl Parts {
@@ -94,45 +100,49 @@ impl Parts {
         let cors = reader.value("cors").unwrap_or_default();
         let keys = reader.value("keys").unwrap_or_default();
         let limits = reader.value("limits").unwrap_or_default();
-        let dialects = reader.value("dialects");
+        let place_of_dialects = reader.place("dialects");
+        let dialects = reader.value("dialects").zip(place_of_dialects);
         let sandbox = reader.value("sandbox").unwrap_or_default();
         let agora = reader.value("agora").unwrap_or_default();
-        let written: Vec<Part<WrittenCaller>> = reader.list("caller");
-        let callers = written.into_iter().filter_map(|Part { value, keys }| {
-            let caller = CallerConfig::try_from(value);
-            let value = caller.map_err(|mistake| reader.mistake(keys.place(mistake.key), &mistake.problem));
-            Some(Part { value: value.ok()?, keys })
+        let written: Tables<WrittenCaller> = reader.list("caller");
+        let callers = written.filter_map(|caller, keys| {
+            let caller = CallerConfig::try_from(caller);
+            caller.map_err(|mistake| reader.mistake(keys.place(mistake.key), &mistake.problem)).ok()
         });
-        let callers = callers.collect();
         let rules = reader.list("rule");
         reader.finish()?;
         Ok(Self { http, cors, keys, limits, dialects, sandbox, agora, callers, rules })
     }
 
-    /// Checks what only several parts show together.
-    fn check(self, text: &Text<'_>) -> Result<Config, ConfigError> {
+    /// Checks that the parts are valid together.
+    fn check(&self, text: &Text<'_>) -> Result<(), ConfigError> {
         let mut mistakes = Mistakes::default();
-        if let Some(dialects) = &self.dialects
-            && let Some(problem) = dialects::mistake(dialects.get_ref(), &self.sandbox)
+        if let Some((dialects, place)) = &self.dialects
+            && let Some(problem) = dialects::mistake(dialects, &self.sandbox)
         {
-            mistakes.push(text.mistake(&dialects.span(), problem));
+            mistakes.push(text.mistake(place, problem));
         }
-        let dialects = self.dialects.map_or_else(|| vec![Dialect::Standard], Spanned::into_inner);
-        let (callers, keys_of_callers) = Part::unzip(self.callers);
-        for (position, mistake) in caller::mistakes(&callers) {
-            mistakes.push(text.mistake(&keys_of_callers[position].place(mistake.key), &mistake.problem));
+        let callers = &self.callers.values;
+        for (position, mistake) in caller::mistakes(callers) {
+            mistakes.push(text.mistake(&self.callers.keys[position].place(mistake.key), &mistake.problem));
         }
-        let sandboxes = dialects.contains(&Dialect::Sandbox).then_some(self.sandbox.ids.as_slice());
-        let (rules, keys_of_rules) = Part::unzip(self.rules);
-        // What is wrong with the callers would show again in every rule for them.
-        let of_rules = mistakes.is_empty().then(|| policy::mistakes(&rules, &callers, sandboxes));
+        let serves_sandbox =
+            self.dialects.as_ref().is_some_and(|(dialects, _)| dialects.contains(&Dialect::Sandbox));
+        let sandboxes = serves_sandbox.then_some(self.sandbox.ids.as_slice());
+        // A mistake in the callers would cause another one in each of their rules.
+        let of_rules = mistakes.is_empty().then(|| policy::mistakes(&self.rules.values, callers, sandboxes));
         for (position, mistake) in of_rules.into_iter().flatten() {
-            mistakes.push(text.mistake(&keys_of_rules[position].place(mistake.key), &mistake.problem));
+            mistakes.push(text.mistake(&self.rules.keys[position].place(mistake.key), &mistake.problem));
         }
-        mistakes.none()?;
-        let Self { http, cors, keys, limits, sandbox, agora, .. } = self;
-        let policy = Policy::new(rules, limits.clone());
-        Ok(Config { http, cors, keys, limits, dialects, sandbox, agora, callers, policy })
+        mistakes.into_result()
+    }
+
+    /// The configuration, of parts that were checked.
+    fn into_config(self) -> Config {
+        let Self { http, cors, keys, limits, dialects, sandbox, agora, callers, rules } = self;
+        let dialects = dialects.map_or_else(|| vec![Dialect::Standard], |(dialects, _)| dialects);
+        let policy = Policy::new(rules.values, limits.clone());
+        Config { http, cors, keys, limits, dialects, sandbox, agora, callers: callers.values, policy }
     }
 }
 

@@ -42,7 +42,7 @@ fn a_mistake_is_named_with_its_file_line_and_key() {
         ),
         (
             "[cors]\norigins = [\"https://a/\"]",
-            "x.toml:2:11: must be \"*\" or scheme://host[:port] without a user name or a path, such as https://app.example.com, or http://localhost:* for any port there (in `origins = [\"https://a/\"]`)",
+            "x.toml:2:12: must be \"*\" or scheme://host[:port] without a user name or a path, such as https://app.example.com, or http://localhost:* for any port there (in `origins = [\"https://a/\"]`)",
         ),
         (
             "[keys]\nrefresh_after = \"0s\"",
@@ -99,8 +99,14 @@ fn a_mistake_uses_the_words_of_the_file() {
             "one_of must list a value: nothing is one of none (in",
         ),
         ("limits.max_token_size = -1".to_owned(), "expected a whole number, 0 or more (in"),
-        ("dialects = [5]".to_owned(), "x.toml:1:13: must be a string (in"),
-        ("[[caller]]\nname = 'a'\nkind = 5".to_owned(), "x.toml:3:8: must be a string (in"),
+        (
+            "dialects = [5]".to_owned(),
+            "x.toml:1:13: invalid type: integer `5`, expected one of `standard`, `sandbox`, `token-server`, `quickstart`, `openvidu`, `agora` (in",
+        ),
+        (
+            "[[caller]]\nname = 'a'\nkind = 5".to_owned(),
+            "x.toml:3:8: invalid type: integer `5`, expected one of `anonymous`, `api-key`, `gateway`, `jwt` (in",
+        ),
         (
             format!("{jwt}audience = 5"),
             "x.toml:5:12: must be a string, or a list of strings (in `audience = 5`)",
@@ -111,7 +117,7 @@ fn a_mistake_uses_the_words_of_the_file() {
         ),
         (
             "[caller]\nname = 'a'".to_owned(),
-            "x.toml:1:1: each caller is a table of its own in a list: write [[caller]], with two brackets (in `[caller]`)",
+            "x.toml:1:1: caller must be a list of tables: write [[caller]], with two brackets (in `[caller]`)",
         ),
         (format!("{CALLER}[rule]\nname = 'a'"), "write [[rule]], with two brackets (in `[rule]`)"),
         (
@@ -143,6 +149,7 @@ fn what_may_be_a_secret_is_shown_in_no_mistake() {
         ),
         (format!("{jwt}shared_secret = 'canary'"), "(in `shared_secret = …`)"),
         ("LIVEKIT_API_SECRET = 'canary'".to_owned(), "(in `LIVEKIT_API_SECRET = …`)"),
+        ("LIVEKIT.API_KEY = 'canary'".to_owned(), "(in `LIVEKIT = …`)"),
         ("LIVEKIT_API_SECRET=canary".to_owned(), "x.toml:1:20: string values must be quoted"),
         (
             "{\n  \"LIVEKIT_API_SECRET\": \"canary==\"\n}".to_owned(),
@@ -169,7 +176,7 @@ fn a_rule_that_could_never_give_a_pass_is_a_mistake() {
         ),
         (
             "callers = [\"a\"]\nrooms = [\"\"]",
-            "x.toml:7:9: a room pattern must not be empty: write \"*\" for any room (in `rooms = [\"\"]`)",
+            "x.toml:7:10: a room pattern must not be empty: write \"*\" for any room (in `rooms = [\"\"]`)",
         ),
         (
             "callers = [\"a\"]\nrooms = [\"*\"]\nttl = \"2d\"",
@@ -244,7 +251,7 @@ fn a_rule_for_a_sandbox_that_is_not_served_is_a_mistake() {
 fn a_dialect_is_listed_once() {
     assert_eq!(
         mistake("dialects = [\"standard\", \"openvidu\", \"standard\"]"),
-        "x.toml:1:12: dialects must not list one twice (in `dialects = [\"standard\", \"openvidu\", \"standard\"]`)"
+        "x.toml:1:12: dialects must not contain duplicates (in `dialects = [\"standard\", \"openvidu\", \"standard\"]`)"
     );
 }
 
@@ -597,5 +604,5 @@ fn callers_of_another_file_are_checked_with_what_the_file_says() {
         "callers.toml:8:1: rule \"r\" is for the sandbox \"demo\", which [sandbox] ids doesn't list";
     assert!(mistake.starts_with(of_callers), "{mistake}");
     let of_file = merged("# The first line.\ndialects = ['agora', 'agora']").unwrap_err().to_string();
-    assert!(of_file.starts_with("x.toml:2:12: dialects must not list one twice"), "{of_file}");
+    assert!(of_file.starts_with("x.toml:2:12: dialects must not contain duplicates"), "{of_file}");
 }

@@ -1,0 +1,132 @@
+//! Reads the parts of the file, each on its own, with the places of its keys.
+
+use std::ops::Range;
+
+use serde::Deserialize;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::super::mistake::{ConfigError, Mistakes, Text};
+use super::value::{InvalidValue, from_toml, unknown_key};
+use crate::url;
+
+/// The tables of a list, and the places of each table's keys.
+pub(super) struct Tables<T> {
+    pub(super) values: Vec<T>,
+    pub(super) keys: Vec<KeyPlaces>,
+}
+
+/// The places of a table's keys.
+#[derive(Default)]
+pub(super) struct KeyPlaces(Vec<(String, Range<usize>)>);
+
+impl<T> Tables<T> {
+    /// Converts each value. A value without a result is removed, with its keys.
+    pub(super) fn filter_map<U>(self, mut convert: impl FnMut(T, &KeyPlaces) -> Option<U>) -> Tables<U> {
+        let tables = self.values.into_iter().zip(self.keys);
+        tables.filter_map(|(value, keys)| Some((convert(value, &keys)?, keys))).collect()
+    }
+}
+
+impl<T> FromIterator<(T, KeyPlaces)> for Tables<T> {
+    fn from_iter<I: IntoIterator<Item = (T, KeyPlaces)>>(tables: I) -> Self {
+        let (values, keys) = tables.into_iter().unzip();
+        Self { values, keys }
+    }
+}
+
+impl KeyPlaces {
+    fn of(value: &DeValue<'_>) -> Self {
+        let keys = value.as_table().into_iter().flat_map(DeTable::iter);
+        Self(keys.map(|(key, _)| (key.get_ref().to_string(), key.span())).collect())
+    }
+
+    /// The place of a key, or of `name` if the table doesn't have the key.
+    pub(super) fn place(&self, key: &str) -> Range<usize> {
+        self.find(key).or_else(|| self.find("name")).unwrap_or_default()
+    }
+
+    fn find(&self, key: &str) -> Option<Range<usize>> {
+        self.0.iter().find(|(name, _)| name == key).map(|(_, place)| place.clone())
+    }
+}
+
+/// Reads the file's parts, and collects the mistakes in them.
+pub(super) struct Reader<'a> {
+    text: &'a Text<'a>,
+    table: DeTable<'a>,
+    known: Vec<&'static str>,
+    mistakes: Mistakes,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(text: &'a Text<'a>, table: DeTable<'a>) -> Self {
+        Self { text, table, known: Vec::new(), mistakes: Mistakes::default() }
+    }
+
+    pub(super) fn mistake(&mut self, place: Range<usize>, problem: &str) {
+        self.mistakes.push(self.text.mistake(&place, problem));
+    }
+
+    /// The place of a key's value, if the file has the key.
+    pub(super) fn place(&self, key: &str) -> Option<Range<usize>> {
+        self.table.get(key).map(Spanned::span)
+    }
+
+    /// The value of a key, if the file has the key and the value is valid.
+    pub(super) fn value<T: Deserialize<'a>>(&mut self, key: &'static str) -> Option<T> {
+        let value = self.take(key)?;
+        self.read(value)
+    }
+
+    /// The tables of a list, without the invalid ones.
+    pub(super) fn list<T: Deserialize<'a>>(&mut self, key: &'static str) -> Tables<T> {
+        let Some(value) = self.take(key) else { return Tables::from_iter([]) };
+        let place = value.span();
+        let DeValue::Array(tables) = value.into_inner() else {
+            self.mistake(
+                place,
+                &format!("{key} must be a list of tables: write [[{key}]], with two brackets"),
+            );
+            return Tables::from_iter([]);
+        };
+        let read = tables.into_iter().filter_map(|table| {
+            let keys = KeyPlaces::of(table.get_ref());
+            Some((self.read(table)?, keys))
+        });
+        read.collect()
+    }
+
+    fn take(&mut self, key: &'static str) -> Option<Spanned<DeValue<'a>>> {
+        self.known.push(key);
+        self.table.remove(key)
+    }
+
+    fn read<T: Deserialize<'a>>(&mut self, value: Spanned<DeValue<'a>>) -> Option<T> {
+        if let Some(place) = KeyPlaces::of(value.get_ref()).find("dialects") {
+            let problem = "dialects must come before the first table: move it to the beginning of the file";
+            self.invalid(InvalidValue::key(problem.to_owned(), place));
+            return None;
+        }
+        from_toml(value).map_err(|error| self.invalid(error)).ok()
+    }
+
+    fn invalid(&mut self, InvalidValue { message, place, hides_value }: InvalidValue) {
+        let (message, place) = (url::shown_in(&message), place.unwrap_or_default());
+        self.mistakes.push(if hides_value {
+            self.text.mistake_without_value(&place, &message)
+        } else {
+            self.text.mistake(&place, &message)
+        });
+    }
+
+    /// # Errors
+    /// All mistakes, including the keys that weren't read.
+    pub(super) fn finish(mut self) -> Result<(), ConfigError> {
+        for (key, _) in std::mem::take(&mut self.table) {
+            let problem = unknown_key(key.get_ref(), &self.known);
+            self.invalid(InvalidValue::key(problem, key.span()));
+        }
+        self.mistakes.into_result()
+    }
+}
