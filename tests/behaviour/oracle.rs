@@ -2,9 +2,10 @@
 
 use proptest::prelude::*;
 use roompass::auth::Caller;
+use roompass::config::Config;
 use roompass::dialect::standard;
 use roompass::domain::{Ask, Context, Limits, RoomAsk, Ttl};
-use roompass::policy::{Policy, Rule};
+use roompass::policy::Policy;
 use serde_json::{Value, json};
 
 /// A rule, as its author thinks of it.
@@ -257,9 +258,29 @@ fn asked(wish: &Wish) -> Ask {
     RoomAsk { ttl, ..standard::parse(body.to_string().as_bytes(), &Limits::default()).unwrap() }.into()
 }
 
-#[derive(serde::Deserialize)]
-struct Rules {
-    rule: Vec<Rule>,
+/// Two callers of one issuer, so that the rules may give both the same identities.
+const CALLERS: &str = r#"
+    caller = [
+        { name = "app", kind = "jwt", issuer = "https://i.example", audience = "app", algorithms = ["RS256"] },
+        { name = "batch", kind = "jwt", issuer = "https://i.example", audience = "batch", algorithms = ["RS256"] },
+    ]
+"#;
+
+/// The policy of these rules, without those that the check refuses.
+fn checked(thoughts: Vec<Thought>) -> (Vec<Thought>, Policy) {
+    let policy = |thoughts: &[Thought]| {
+        let rules = thoughts.iter().enumerate().map(|(position, thought)| thought.written(position));
+        Config::parse(&(CALLERS.to_owned() + &rules.collect::<String>()), "x.toml").map(|config| config.policy)
+    };
+    let mut kept = Vec::new();
+    for thought in thoughts {
+        kept.push(thought);
+        if policy(&kept).is_err() {
+            kept.pop();
+        }
+    }
+    let policy = policy(&kept).unwrap();
+    (kept, policy)
 }
 
 proptest! {
@@ -270,9 +291,7 @@ proptest! {
         thoughts in prop::collection::vec(thought(), 1..4), caller in any_caller(), wish in wish(),
     ) {
         let now = 1_000;
-        let written: String = thoughts.iter().enumerate().map(|(position, thought)| thought.written(position)).collect();
-        let rules = toml::from_str::<Rules>(&written).unwrap().rule;
-        let policy = Policy::new(rules, Limits::default());
+        let (thoughts, policy) = checked(thoughts);
         let context = Context { now, randomness: |bytes| bytes.fill(7) };
         let decided = policy.decide(&caller, asked(&wish), &context).outcome.ok().map(|pass| {
             let room = pass.room().unwrap();
@@ -287,7 +306,7 @@ proptest! {
         });
         let room = wish.room.unwrap_or("room-77777777777777777777");
         let first = thoughts.iter().enumerate().find_map(|(position, thought)| {
-let applies = || thought.applies(&caller, room).map(Some);
+            let applies = || thought.applies(&caller, room).map(Some);
             let identity = if thought.refuses(&caller) { Some(None) } else { applies() };
             identity.map(|identity| (position, thought, identity))
         });

@@ -59,9 +59,8 @@ pub struct Decision {
 }
 
 impl Policy {
-    /// These rules, unchecked: [`crate::config::Config::parse`] makes a policy of checked ones.
-    #[must_use]
-    pub fn new(rules: Vec<Rule>, limits: Limits) -> Self {
+    /// A policy of rules that [`mistakes`] has checked.
+    pub(crate) fn new(rules: Vec<Rule>, limits: Limits) -> Self {
         Self { rules, limits }
     }
 
