@@ -1,10 +1,10 @@
-//! Makes text from outside safe to print: to a terminal, to a log, or into JSON that people read.
+//! Makes untrusted text safe to print: to a terminal, to a log, or into JSON.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// The same text, with every character that a terminal obeys, that starts a new line or that cannot be seen written as
-/// JSON's `\uXXXX` (in UTF-16 code units). So it stays on one line and stays valid inside a JSON string.
+/// Escapes control characters, line separators and invisible characters as JSON's `\uXXXX` (in UTF-16 code units). The
+/// result is one line, and valid inside a JSON string.
 #[must_use]
 pub fn escaped(text: &str) -> Cow<'_, str> {
     if !text.contains(is_escaped) {
@@ -23,8 +23,8 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Unicode's control characters (Cc), its line and paragraph separators (Zl, Zp), its format characters (Cf) that have
-/// no shape, and what it calls `Default_Ignorable_Code_Point` (Unicode 17, `DerivedCoreProperties.txt`).
+/// Unicode's control characters (Cc), line and paragraph separators (Zl, Zp), invisible format characters (Cf), and
+/// `Default_Ignorable_Code_Point` (Unicode 17, `DerivedCoreProperties.txt`).
 fn is_escaped(char: char) -> bool {
     char.is_control()
         || matches!(char,
@@ -41,7 +41,7 @@ mod tests {
 
     use super::*;
 
-    /// The classes that matter most, one by one.
+    /// The most important classes.
     const FORBIDDEN: [std::ops::RangeInclusive<char>; 14] = [
         '\0'..='\u{1f}',
         '\u{7f}'..='\u{9f}',
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn an_escape_is_written_as_json_writes_it() {
+    fn an_escape_has_the_form_of_json() {
         for (text, shown) in [
             ("a\u{1b}[2J", r"a\u001b[2J"),
             ("a\r\nb\t", r"a\u000d\u000ab\u0009"),
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_people_write_is_left_alone() {
+    fn ordinary_text_is_unchanged() {
         for text in ["", "red:standup", r"C:\u0041", "é 日本語 العربية עברית हिन्दी 🎉", "\"'`<>&\u{a0}"]
         {
             assert!(matches!(escaped(text), Cow::Borrowed(same) if same == text), "{text}");
@@ -91,7 +91,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_forbidden_character_is_left_and_no_other_is_changed(text in any_text()) {
+        fn only_forbidden_characters_are_escaped(text in any_text()) {
             let shown = escaped(&text);
             prop_assert!(!shown.contains(is_forbidden), "{:?}", shown);
             prop_assert_eq!(escaped(&shown), shown.clone(), "once is enough");

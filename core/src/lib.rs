@@ -1,15 +1,14 @@
-//! What Roompass decides by: who may call, what they may have, and `roompass.toml`, which says so; from its text to a
-//! decision. No I/O, no clock, no HTTP, no keys: what a decision needs is given to it, and the same things give the same
-//! decision.
+//! Parses `roompass.toml` and decides requests by it, without I/O, clock, HTTP and keys. The time and randomness are
+//! parameters, so the same input always gives the same decision.
 //!
 //! | module | its one job |
 //! |---|---|
-//! | [`domain`] | the words of the product, each built only by a `parse` that enforces its limits |
-//! | [`caller`] | who may call, as it's written, and who is calling |
-//! | [`policy`] | a caller and what it asks for to a [`domain::Pass`], or a denial |
-//! | [`config`] | `roompass.toml`: each concern's settings, put together |
-//! | [`escape`] | text from outside, safe to print |
-//! | [`url`] | URLs, shown without what may be a secret |
+//! | [`domain`] | the types of the product; only a `parse` that enforces the limits creates them |
+//! | [`caller`] | the configured callers, and the caller of a request |
+//! | [`policy`] | decides what a caller gets: a [`domain::Pass`] or a denial |
+//! | [`config`] | parses `roompass.toml` |
+//! | [`escape`] | makes untrusted text safe to print |
+//! | [`url`] | redacts secrets in URLs |
 
 pub mod caller;
 pub mod config;

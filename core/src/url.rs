@@ -1,18 +1,18 @@
-//! URLs as they may be shown. A user name, a password, a query and a fragment may be secrets: no error and no log line
-//! shows them. It works on text, since most of what it is for isn't a valid URL.
+//! Redacts URLs. A user name, a password, a query and a fragment may be secrets, so no error and no log line shows
+//! them. It works on any text, because a mistyped URL may contain a secret too.
 
 use std::borrow::Cow;
 
-/// Whether a URL contains a user name or a password, as `https://user:password@host` does, with whatever is in them.
+/// Whether a URL contains a user name or a password, as in `https://user:password@host`.
 #[must_use]
 pub fn has_userinfo(url: &str) -> bool {
     let after_scheme = url.split_once("://").map(|(_, rest)| rest);
     after_scheme.and_then(|rest| rest.split_once('@')).is_some_and(|(before, _)| !is_host_and_path(before))
 }
 
-/// The URL with an ellipsis for what may be a secret: what follows `?` or `#`, and everything after the scheme where an
-/// `@` may end a password. Text that isn't a URL or a path is the same, unless it looks like `user:password@host` or
-/// `host?key=value`.
+/// The URL with an ellipsis in place of possible secrets: everything after `?` or `#`, and everything after the scheme
+/// if an `@` may end a password. Text that isn't a URL or a path is unchanged, unless it looks like
+/// `user:password@host` or `host?key=value`.
 #[must_use]
 pub fn shown(url: &str) -> Cow<'_, str> {
     let scheme = url.find("://").map(|scheme| scheme + "://".len());
@@ -37,29 +37,29 @@ pub fn shown(url: &str) -> Cow<'_, str> {
     }
 }
 
-/// Whether what stands between a scheme and an `@` is a host with the start of a path or query, as in
-/// `https://host/keys/name@example.com`, and no user name or password.
+/// Whether the text between a scheme and an `@` is a host with the start of a path or query, as in
+/// `https://host/keys/name@example.com`, and not a user name or password.
 fn is_host_and_path(text: &str) -> bool {
     let Some((authority, path)) = text.split_once(['/', '?', '#']) else { return false };
     let (host, port) = match authority.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, port),
         _ => (authority, ""),
     };
-    let of_a_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._[:]".contains(&byte);
+    let is_host_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._[:]".contains(&byte);
     !host.is_empty()
-        && host.bytes().all(of_a_host)
+        && host.bytes().all(is_host_byte)
         && port.bytes().all(|byte| byte.is_ascii_digit())
         && !path.contains(|char: char| char == ':' || char.is_whitespace())
 }
 
-/// A line of TOML, or a message that quotes from one, with each string in it as [`shown`].
+/// A line of TOML, or a message that quotes one, with each string redacted by [`shown`].
 pub(crate) fn shown_in(line: &str) -> String {
     let mut text = String::with_capacity(line.len());
     let mut rest = line;
     loop {
         let before = &rest[..rest.find(QUOTES).unwrap_or(rest.len())];
         if before.contains("://") {
-            // Without quotes around it, there is no telling where a URL ends.
+            // The end of a URL without quotes is unknown.
             return text + &shown(rest);
         }
         text += &shown(before);
@@ -70,12 +70,12 @@ pub(crate) fn shown_in(line: &str) -> String {
         let string = &inside[..inside.find(quote).unwrap_or(inside.len())];
         let hides = |mark| inside.contains(mark);
         if string.contains('\\') && ["@", "?", "#", "\\u", "\\U"].into_iter().any(hides) {
-            // What is escaped could be a quote, or a part of a secret.
+            // An escape could be a quote, or part of a secret.
             text.push('…');
             return text;
         }
         if string.split_once("://").is_some_and(|(before, _)| before.contains(' ')) {
-            // It may be an apostrophe, and no string.
+            // The quote may be an apostrophe.
             return text + &shown(inside);
         }
         text += &shown(string);
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_be_a_secret_in_a_url_is_not_shown() {
+    fn possible_secrets_in_a_url_are_not_shown() {
         for (url, is_shown) in [
             ("https://user:canary@host/keys", "https://…"),
             ("https://canary@host", "https://…"),
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_no_secret_is_shown_as_it_is() {
+    fn text_without_a_secret_is_unchanged() {
         for text in [
             "",
             "https://login.example.com/",
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn each_string_in_a_line_is_shown_without_what_may_be_a_secret() {
+    fn each_string_in_a_line_is_redacted() {
         for (line, is_shown) in [
             (r#"jwks_url = "http://host/keys?canary""#, r#"jwks_url = "http://host/keys?…""#),
             ("jwks_url = 'http://user:can\"ary@host'", "jwks_url = 'http://…'"),
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_name_stands_before_the_host() {
+    fn a_user_name_before_the_host_is_found() {
         for (url, has) in [
             ("https://user:password@host/", true),
             ("wss://user@host", true),

@@ -48,7 +48,7 @@ fuzz_target!(|input: &[u8]| {
                 "accepted without a sandbox ID"
             );
             let [(_, Ask::Room(ask))] = &asks[..] else { panic!("not a request for one room: {asks:?}") };
-            assert_eq!(ask.usual_ttl, row.usual_ttl);
+            assert_eq!(ask.default_ttl, row.usual_ttl);
             must_be_what_was_sent(route.path, ask, &body, &limits);
         }
         Err(refused) => assert!(!refused.to_string().is_empty()),
@@ -80,7 +80,7 @@ fn must_be_what_was_sent(path: &str, request: &RoomAsk, body: &[u8], limits: &Li
     assert_eq!(request.identity.as_ref().map(|identity| identity.as_str()), identity);
     assert_eq!(request.name.as_ref().map(|name| name.as_str()), name);
     assert_eq!(request.metadata.as_ref().map(|metadata| metadata.as_str()), metadata);
-    assert_eq!(request.called.as_ref().map(|called| called.as_str()), called);
+    assert_eq!(request.name_or_identity.as_ref().map(|called| called.as_str()), called);
     for (text, limit) in [
         (room, limits.max_room_name_length),
         (identity, limits.max_participant_identity_length),

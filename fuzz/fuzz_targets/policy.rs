@@ -70,7 +70,7 @@ fn must_decide(config: Config, bytes: &mut Unstructured<'_>) {
             .unwrap_or_else(|| Identity::parse("ada", &config.limits).expect("within every limit"));
         for service in [LoginService::Rtm, LoginService::Chat] {
             let ask =
-                LoginAsk { service, identity: identity.clone(), ttl: request.ttl, usual_ttl: Ttl::DEFAULT };
+                LoginAsk { service, identity: identity.clone(), ttl: request.ttl, default_ttl: Ttl::DEFAULT };
             if let Ok(login) = policy.decide(&caller, Ask::Login(ask), &at(NOW)).outcome {
                 let rule = policy
                     .rules()
@@ -122,18 +122,18 @@ fn must_keep_to(
             .iter()
             .find(|entry| entry.kind() == egress.kind)
             .expect("the egress kind is in the rule");
-        assert!(egress.members.iter().all(|member| entry.lets_client_set(member)));
+        assert!(egress.members.iter().all(|member| entry.allows_member(member)));
     }
     let agents: Vec<_> = given.room_config.iter().flat_map(RoomConfig::agents).collect();
     assert!(agents.len() <= AgentDispatch::MAX);
     for agent in &agents {
         let mut entries = rule.agents.iter().filter(|entry| entry.covers(agent.name, agent.deployment));
-        assert!(entries.any(|entry| agent.members.iter().all(|member| entry.lets_client_set(member))));
+        assert!(entries.any(|entry| agent.members.iter().all(|member| entry.allows_member(member))));
         let repeated = agents.iter().filter(|other| other.name == agent.name).count();
         let entries = rule.agents.iter().filter(|entry| entry.names(agent.name));
         assert!(repeated <= entries.map(|entry| entry.max()).sum());
     }
-    let most = rule.max_ttl.or(rule.ttl).unwrap_or(request.usual_ttl);
+    let most = rule.max_ttl.or(rule.ttl).unwrap_or(request.default_ttl);
     assert!(pass.ttl <= most && pass.ttl.duration().as_secs() >= 1);
     if rule.within_credential {
         assert!(caller.expires.is_none_or(|expires| expires >= NOW + pass.ttl.duration().as_secs()));
@@ -170,8 +170,8 @@ fn asked(bytes: &mut Unstructured<'_>, config: &Config) -> Result<(Caller, RoomA
     let ttl = Ttl::seconds(bytes.int_in_range(0..=90_000)?);
     let role = *bytes.choose(&[None, None, Some(Role::Publisher), Some(Role::Subscriber)])?;
     let sandbox_id = config.sandbox.ids.first().filter(|_| role.is_some()).cloned();
-    let called = if bytes.ratio(1, 5)? { Identity::parse("Ada", &config.limits).ok() } else { None };
-    Ok((caller, RoomAsk { ttl, role, sandbox_id, called, ..request }))
+    let name_or_identity = if bytes.ratio(1, 5)? { Identity::parse("Ada", &config.limits).ok() } else { None };
+    Ok((caller, RoomAsk { ttl, role, sandbox_id, name_or_identity, ..request }))
 }
 
 const NOW: u64 = 1_700_000_000;

@@ -187,7 +187,7 @@ fn channel(
         identity: Some(Identity::parse(user, limits)?),
         role: Some(role),
         ttl,
-        usual_ttl: USUAL_TTL,
+        default_ttl: USUAL_TTL,
         ..RoomAsk::default()
     })
 }
@@ -203,7 +203,7 @@ fn login(
         LoginService::Chat => ChatUser::parse(user)?.as_str().to_owned(),
     };
     let identity = Identity::parse(user, limits)?;
-    Ok(LoginAsk { service, identity, ttl, usual_ttl: USUAL_TTL })
+    Ok(LoginAsk { service, identity, ttl, default_ttl: USUAL_TTL })
 }
 
 /// A role by its name or by Agora's number for it.

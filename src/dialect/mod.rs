@@ -204,7 +204,7 @@ impl Row {
     /// If the request is invalid.
     pub fn asks(&self, route: &Route, received: &Received<'_>) -> Result<Asks, BadRequest> {
         let asks = (route.read)(received)?.into_iter();
-        Ok(asks.map(|(member, ask)| (member, ask.lasting_usually(self.usual_ttl))).collect())
+        Ok(asks.map(|(member, ask)| (member, ask.with_default_ttl(self.usual_ttl))).collect())
     }
 }
 

@@ -47,7 +47,7 @@ fn read(received: &Received<'_>) -> Result<Asks, BadRequest> {
     };
     let ask = RoomAsk {
         room: Some(RoomName::parse(room, received.limits)?),
-        called: Some(Identity::parse(called, received.limits)?),
+        name_or_identity: Some(Identity::parse(called, received.limits)?),
         ..RoomAsk::default()
     };
     Ok(vec![("token", ask.into())])

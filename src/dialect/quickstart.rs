@@ -28,7 +28,7 @@ fn read(received: &Received<'_>) -> Result<Asks, BadRequest> {
     let called = field("participantName")?.unwrap_or_else(|| "demo-user".into());
     let ask = RoomAsk {
         room: Some(RoomName::parse(room, received.limits)?),
-        called: Some(Identity::parse(called, received.limits)?),
+        name_or_identity: Some(Identity::parse(called, received.limits)?),
         ..RoomAsk::default()
     };
     Ok(vec![("token", ask.into())])

@@ -39,7 +39,7 @@ fn origins(configured: &[Origin]) -> AllowOrigin {
         return AllowOrigin::any();
     }
     let configured = configured.to_vec();
-    AllowOrigin::predicate(move |sent, _| configured.iter().any(|origin| origin.is(sent)))
+    AllowOrigin::predicate(move |sent, _| configured.iter().any(|origin| origin.matches(sent)))
 }
 
 const ALLOWED_HEADERS: [HeaderName; 5] = [

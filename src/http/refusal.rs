@@ -87,7 +87,7 @@ impl Refusal {
             Self::BadRequest(BadRequest::UnknownSandbox) => &problem::UNKNOWN_SANDBOX,
             Self::Auth(AuthError::NoCallers) => &problem::NO_CALLERS_CONFIGURED,
             Self::Auth(AuthError::NoCredential) => &problem::NO_CREDENTIAL,
-            Self::Auth(AuthError::Refused(_)) | Self::Denied(Denial::CredentialEnded { .. }) => {
+            Self::Auth(AuthError::Refused(_)) | Self::Denied(Denial::CredentialExpired { .. }) => {
                 &problem::INVALID_CREDENTIAL
             }
             Self::Auth(AuthError::SeveralCredentials) => &problem::SEVERAL_CREDENTIALS,

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::*;
 use crate::domain::agora::TokenVersion;
 use crate::domain::{
-    Context, Grants, Identity, Limits, LoginService, Opens, Pass, Provider, RoomName, RoomPass, ServerUrl,
+    Access, Context, Grants, Identity, Limits, LoginService, Pass, Provider, RoomName, RoomPass, ServerUrl,
     Ttl,
 };
 use crate::keys::{AgoraKeys, Deployment, LiveKitKeys, SigningKeys};
@@ -131,7 +131,7 @@ fn pass(room: &str, identity: &str, may_publish: bool, seconds: u64) -> Pass {
         room_config: None,
         grants: Grants { can_publish: Some(may_publish), ..Grants::default() },
     };
-    Pass { opens: Opens::Room(Box::new(room)), ..login(LoginService::Rtm, identity, seconds) }
+    Pass { access: Access::Room(Box::new(room)), ..login(LoginService::Rtm, identity, seconds) }
 }
 
 fn login(service: LoginService, identity: &str, seconds: u64) -> Pass {
@@ -140,7 +140,7 @@ fn login(service: LoginService, identity: &str, seconds: u64) -> Pass {
         rule: "open".into(),
         identity: Identity::parse(identity, &Limits::default()).unwrap(),
         ttl: Ttl::seconds(seconds).unwrap(),
-        opens: Opens::Login(service),
+        access: Access::Login(service),
     }
 }
 

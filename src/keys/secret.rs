@@ -208,7 +208,7 @@ mod tests {
             ),
             (
                 r#"{"LIVEKIT_URL": "wss://user:canary@a"}"#,
-                "LIVEKIT_URL must not contain a user name or password: remove all before the @",
+                "LIVEKIT_URL must not contain a user name or password: remove everything before the @",
             ),
             (r#"{"LIVEKIT_URL": "wss://a"}"#, "LIVEKIT_API_KEY is missing"),
             (r#"{"LIVEKIT_URL": "wss://a", "LIVEKIT_API_KEY": 5}"#, "LIVEKIT_API_KEY must be a string"),

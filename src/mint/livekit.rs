@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::{MintError, Token};
 use crate::domain::{
-    Attributes, Grants, Identity, Limits, Metadata, Opens, ParticipantName, Pass, RoomConfig, RoomName,
+    Access, Attributes, Grants, Identity, Limits, Metadata, ParticipantName, Pass, RoomConfig, RoomName,
     TrackSource,
 };
 use crate::keys::LiveKitKeys;
@@ -43,7 +43,7 @@ pub(super) fn token(
 fn claims(pass: &Pass, api_key: &str, now: u64) -> Result<Claims, MintError> {
     let seconds =
         |time: u64| usize::try_from(time).map_err(|_| MintError::Signing("the time is out of range".into()));
-    let Opens::Room(room) = &pass.opens else { return Err(not_one_room()) };
+    let Access::Room(room) = &pass.access else { return Err(not_one_room()) };
     Ok(Claims {
         iss: api_key.to_owned(),
         sub: pass.identity.as_str().to_owned(),

@@ -262,7 +262,7 @@ async fn a_refusal_names_the_agent_and_the_list_to_change() {
         ),
         (
             json!(vec![json!({"agent_name": "a"}); 464]),
-            "The field room_config.agents has 464 agents, and at most 8 are allowed whatever is listed in agents of rule \"r\".",
+            "The field room_config.agents has 464 agents; at most 8 are allowed, regardless of agents of rule \"r\".",
         ),
         (
             json!([{"agent_name": "a", "restartPolicy": "JRP_NEVER"}]),
@@ -286,17 +286,23 @@ fn an_invalid_entry_is_a_mistake_that_lists_the_valid_ones() {
     for (line, says) in [
         (
             r#"agents = [{ name = "a", client_may_set = ["metdata"] }]"#,
-            "\"metdata\" is not a member that client_may_set can list here: use metadata, attributes, restart_policy",
+            "\"metdata\" is not allowed in this client_may_set: use metadata, attributes, restart_policy",
         ),
-        (r#"agents = [{ name = "a", client_may_set = ["deployment"] }]"#, "\"deployment\" is not a member"),
+        (r#"agents = [{ name = "a", client_may_set = ["deployment"] }]"#, "\"deployment\" is not allowed"),
         (r#"agents = [{ name = "a", max = 0 }]"#, "must be 1 to 8"),
         (r#"agents = [{ name = "a", max = 9 }]"#, "must be 1 to 8"),
         (
             r#"egress = [{ kind = "tracks", client_may_set = ["layout"] }]"#,
-            "\"layout\" is not a member that client_may_set can list here: use filepath, disable_manifest",
+            "\"layout\" is not allowed in this client_may_set: use filepath, disable_manifest",
         ),
-        (r#"egress = [{ kind = "room", client_may_set = ["stream_outputs"] }]"#, "is not a member"),
-        (r#"egress = [{ kind = "room", client_may_set = ["room_name"] }]"#, "is not a member"),
+        (
+            r#"egress = [{ kind = "room", client_may_set = ["stream_outputs"] }]"#,
+            "is not allowed in this client_may_set",
+        ),
+        (
+            r#"egress = [{ kind = "room", client_may_set = ["room_name"] }]"#,
+            "is not allowed in this client_may_set",
+        ),
         (
             r#"egress = ["room", { kind = "room", client_may_set = ["layout"] }]"#,
             "lists room twice in egress",

@@ -270,7 +270,8 @@ const CALLERS: &str = r#"
 fn checked(thoughts: Vec<Thought>) -> (Vec<Thought>, Policy) {
     let policy = |thoughts: &[Thought]| {
         let rules = thoughts.iter().enumerate().map(|(position, thought)| thought.written(position));
-        Config::parse(&(CALLERS.to_owned() + &rules.collect::<String>()), "x.toml").map(|config| config.policy)
+        Config::parse(&(CALLERS.to_owned() + &rules.collect::<String>()), "x.toml")
+            .map(|config| config.policy)
     };
     let mut kept = Vec::new();
     for thought in thoughts {

@@ -168,7 +168,7 @@ fn it_says_what_it_does_warns_once_and_prints_a_curl_command_that_works() {
 }
 
 #[test]
-fn with_keys_of_ones_own_no_page_but_those_of_this_machine_reads_tokens() {
+fn with_keys_of_ones_own_no_page_but_those_loopback_reads_tokens() {
     const PAGES: [&str; 2] = ["http://localhost:5173", "https://a.example"];
     let (own, agora) = (OWN_KEYS, AGORAS_KEYS);
     let named = ("ROOMPASS_CORS_ORIGINS", "https://a.example");
@@ -467,7 +467,7 @@ fn a_taken_port_is_one_clear_line() {
 fn a_bad_configuration_is_one_clear_line() {
     assert_eq!(
         complaint(&[], &[("ROOMPASS_CONFIG", "[[rule]]\nname = \"r\"\ncallers = [\"x\"]\nrooms = [\"*\"]")]),
-        "roompass: ROOMPASS_CONFIG:3:1: rule \"r\" is for caller \"x\", and no [[caller]] has that name (in `callers = [\"x\"]`)"
+        "roompass: ROOMPASS_CONFIG:3:1: rule \"r\" has the unknown caller \"x\": no [[caller]] has that name (in `callers = [\"x\"]`)"
     );
     let unreadable = complaint(&[], &[("ROOMPASS_CONFIG", "no/such.toml")]);
     assert!(

@@ -1,19 +1,19 @@
-//! Who is asking, once it's known.
+//! An authenticated caller.
 
 use serde_json::{Map, Value};
 
-/// Who is asking, as far as it's known. An anonymous caller has no subject.
+/// An authenticated caller. An anonymous caller has no subject.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Caller {
     /// The caller's name in the configuration.
     pub name: String,
-    /// Who vouches for the subject: a JWT's `iss`.
+    /// The issuer of the credential: a JWT's `iss`.
     pub issuer: Option<String>,
-    /// Who it is, as the issuer says: a JWT's `sub`, or the name of an API key.
+    /// The caller's identity at the issuer: a JWT's `sub`, or the name of an API key.
     pub subject: Option<String>,
-    /// What the issuer says of them.
+    /// The credential's claims.
     pub claims: Map<String, Value>,
-    /// When what they showed us ends, in seconds since 1970.
+    /// When the credential expires, in seconds since 1970.
     pub expires: Option<u64>,
 }
 

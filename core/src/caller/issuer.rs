@@ -1,4 +1,4 @@
-//! An issuer, as `[[caller]]` has it: what its tokens must be, and where its keys are.
+//! An issuer of a `[[caller]]`: what its tokens must contain, and where its keys are.
 
 use http::Uri;
 use serde::Deserialize;
@@ -7,20 +7,20 @@ use serde_json::{Map, Value};
 use super::mistake::InvalidCaller;
 use crate::url::has_userinfo;
 
-/// An issuer, and what its tokens must be.
+/// An issuer, and what its tokens must contain.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Issuer {
-    /// `issuer`: what `iss` must be, byte for byte.
+    /// `issuer`: the exact value of `iss`.
     pub issuer: String,
-    /// `audience`: one of these must be in `aud`.
+    /// `audience`: `aud` must contain one of these.
     pub audience: Vec<String>,
-    /// `algorithms`: what tokens may be signed with.
+    /// `algorithms`: the accepted signature algorithms.
     pub algorithms: Vec<Algorithm>,
     /// Where the keys are.
     pub keys: KeyPlace,
-    /// `typ`: what the header's `typ` must be, in any case. Anything unless set.
+    /// `typ`: the value of the header's `typ`, ignoring case. Not checked unless set.
     pub typ: Option<String>,
-    /// `required_claims`: claims that must be there and equal to these.
+    /// `required_claims`: claims that a token must have, with these values.
     pub required_claims: Map<String, Value>,
 }
 
@@ -43,11 +43,11 @@ impl Issuer {
 /// Where an issuer's keys are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyPlace {
-    /// In its key set, whose place its OpenID configuration tells.
+    /// In the key set that the OpenID configuration at this URL names.
     Discovered(Uri),
-    /// `jwks_url`: in the key set at this place.
+    /// `jwks_url`: in the key set at this URL.
     At(Uri),
-    /// `secret`: a secret that it shares with us, under this name in our own secret.
+    /// `secret`: a shared secret, a member of this name in the secret store.
     Shared(String),
 }
 
@@ -72,18 +72,18 @@ pub enum Algorithm {
     ES384,
     /// Ed25519.
     EdDSA,
-    /// HMAC with SHA-256, by a secret that is shared.
+    /// HMAC with SHA-256 and a shared secret.
     HS256,
 }
 
 impl Algorithm {
-    /// The algorithm of this name, if it's one that is supported.
+    /// The algorithm with this name, if it is supported.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         ALGORITHMS.into_iter().find(|algorithm| algorithm.name() == name)
     }
 
-    /// Its name in a token's header.
+    /// The name in a token's header.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -111,21 +111,21 @@ impl KeyPlace {
         let secret = secret.map(secret_name).transpose()?;
         let shared = algorithms.contains(&Algorithm::HS256);
         match (jwks_url, secret) {
-            _ if algorithms.is_empty() => {
-                Err(InvalidCaller::new("algorithms", "algorithms must name one, such as \"RS256\""))
-            }
+            _ if algorithms.is_empty() => Err(InvalidCaller::new(
+                "algorithms",
+                "algorithms must not be empty: list at least one, such as \"RS256\"",
+            )),
             _ if algorithms.iter().enumerate().any(|(at, one)| algorithms[..at].contains(one)) => {
-                Err(InvalidCaller::new("algorithms", "algorithms must not list one twice"))
+                Err(InvalidCaller::new("algorithms", "algorithms must not contain duplicates"))
             }
             (None, Some(name)) if algorithms == [Algorithm::HS256] => Ok(Self::Shared(name)),
             (_, None) if shared => Err(InvalidCaller::new(
                 "algorithms",
-                "HS256 needs secret: the name of the shared secret in the secret store",
+                "HS256 requires secret: the name of the shared secret in the secret store",
             )),
-            (_, Some(_)) => Err(InvalidCaller::new(
-                "secret",
-                "secret goes with algorithms = [\"HS256\"] alone, and without jwks_url",
-            )),
+            (_, Some(_)) => {
+                Err(InvalidCaller::new("secret", "secret requires algorithms = [\"HS256\"], and no jwks_url"))
+            }
             (Some(url), None) => {
                 safe_url(&url).map(Self::At).ok_or_else(|| unsafe_url("jwks_url", "jwks_url"))
             }
@@ -133,53 +133,53 @@ impl KeyPlace {
                 let discovery = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
                 safe_url(&discovery)
                     .map(Self::Discovered)
-                    .ok_or_else(|| unsafe_url("issuer", "issuer (or else a jwks_url)"))
+                    .ok_or_else(|| unsafe_url("issuer", "issuer (or jwks_url)"))
             }
         }
     }
 }
 
-/// The name of a shared secret. Where the value is the secret itself, the error says so and doesn't show it.
+/// The name of a shared secret. The value may be the secret itself, so no error shows it.
 fn secret_name(written: toml::Value) -> Result<String, InvalidCaller> {
     let capitals = |name: &str| {
         name.starts_with(|first: char| first.is_ascii_uppercase())
             && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
     };
     match written {
-        toml::Value::String(name) if TAKEN.contains(&name.as_str()) => Err(InvalidCaller::new(
+        toml::Value::String(name) if RESERVED.contains(&name.as_str()) => Err(InvalidCaller::new(
             "secret",
-            "secret must not be a name that stands for something else, as LIVEKIT_API_SECRET does: choose another, \
-             such as \"LOGIN_SECRET\"",
+            "secret must not be a reserved name such as LIVEKIT_API_SECRET: choose another, such as \"LOGIN_SECRET\"",
         )),
         toml::Value::String(name) if name.len() <= 128 && capitals(&name) => Ok(name),
         _ => Err(InvalidCaller::new(
             "secret",
-            "secret must be the name of the shared secret, and not the secret itself: capital letters, digits and _, \
-             128 at most, such as \"LOGIN_SECRET\"",
+            "secret must be the name of the shared secret, not the secret itself: up to 128 capital letters, digits \
+             and _, such as \"LOGIN_SECRET\"",
         )),
     }
 }
 
 fn unsafe_url(key: &'static str, what: &str) -> InvalidCaller {
-    let problem = format!("{what} must be an https URL; http is for 127.0.0.1, [::1] and localhost alone");
+    let problem =
+        format!("{what} must be an https URL; http is allowed only for 127.0.0.1, [::1] and localhost");
     InvalidCaller::new(key, problem)
 }
 
-/// A URL that can't be intercepted: https, or this machine.
+/// A URL whose traffic can't be intercepted: https, or a loopback host.
 #[must_use]
 pub fn safe_url(url: &str) -> Option<Uri> {
     let uri: Uri = url.parse().ok()?;
-    let here = matches!(uri.host()?, "127.0.0.1" | "[::1]" | "localhost");
+    let is_loopback = matches!(uri.host()?, "127.0.0.1" | "[::1]" | "localhost");
     let plain = !has_userinfo(url);
     match uri.scheme_str()? {
         "https" if plain => Some(uri),
-        "http" if plain && here => Some(uri),
+        "http" if plain && is_loopback => Some(uri),
         _ => None,
     }
 }
 
-/// What the secret's members and the environment's variables of these names are for.
-const TAKEN: [&str; 9] = [
+/// Names of other members of the secret and of environment variables.
+const RESERVED: [&str; 9] = [
     "LIVEKIT_URL",
     "LIVEKIT_API_KEY",
     "LIVEKIT_API_SECRET",
@@ -213,25 +213,22 @@ mod tests {
     }
 
     #[test]
-    fn a_shared_secret_goes_by_a_name_as_variables_have_it() {
+    fn the_name_of_a_shared_secret_looks_like_an_environment_variable() {
         for name in ["S", "SUPABASE_JWT_SECRET", "LOGIN_2", &"S".repeat(128)] {
             assert_eq!(secret_name(name.into()), Ok(name.to_owned()));
         }
         for canary in ["", "canary", "Canary", "_S", "2S", "S-S", "S ", "Sé", &"S".repeat(129)] {
             let problem = problem(canary);
-            assert!(
-                problem.starts_with("secret must be the name of the shared secret, and not"),
-                "{problem}"
-            );
+            assert!(problem.starts_with("secret must be the name of the shared secret, not"), "{problem}");
             assert!(!problem.to_lowercase().contains("canary"), "{problem}");
         }
         assert!(!problem(71_345).contains("71345"));
     }
 
     #[test]
-    fn a_shared_secret_never_goes_by_a_name_that_stands_for_something_else() {
-        for name in TAKEN {
-            assert!(problem(name).contains("stands for something else"), "{name}");
+    fn the_name_of_a_shared_secret_is_not_reserved() {
+        for name in RESERVED {
+            assert!(problem(name).contains("must not be a reserved name"), "{name}");
         }
     }
 }

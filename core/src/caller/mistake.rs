@@ -1,6 +1,6 @@
-//! What is wrong with a `[[caller]]`.
+//! Mistakes in a `[[caller]]`.
 
-/// What is wrong with a `[[caller]]`, and with which key of it.
+/// A mistake in a `[[caller]]`, and the key that has it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct InvalidCaller {
     pub(crate) key: &'static str,

@@ -1,13 +1,13 @@
-//! Who may call, as `[[caller]]` says it, and who is calling.
+//! The callers of `roompass.toml`, and the caller of a request.
 //!
 //! | module | its one job |
 //! |---|---|
-//! | `written` | one `[[caller]]`, and several beside each other |
+//! | `written` | a `[[caller]]`, and checks across several |
 //! | `issuer`, `via` | how a caller is authenticated: by an issuer's token, by API Gateway |
-//! | `mistake` | what is wrong with a `[[caller]]` |
-//! | `caller` | who is calling, once it's known |
+//! | `mistake` | a mistake in a `[[caller]]` |
+//! | `caller` | an authenticated caller |
 
-#[expect(clippy::module_inception, reason = "it's what the module is named for")]
+#[expect(clippy::module_inception, reason = "the module is named after this type")]
 mod caller;
 mod issuer;
 mod mistake;

@@ -1,10 +1,10 @@
-//! `via`: which of API Gateway's authorizers a `[[caller]]` is vouched for by.
+//! `via`: the API Gateway authorizer that authenticates a `[[caller]]`.
 
 use std::fmt;
 
 use serde::Deserialize;
 
-/// `via`: which of the gateway's authorizers.
+/// `via`: an authorizer of API Gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Via {
@@ -30,7 +30,7 @@ impl fmt::Display for Via {
 }
 
 impl Via {
-    /// Whether it says who has issued what it verified.
+    /// Whether it passes on the issuer of the credential that it verified.
     #[must_use]
     pub fn has_issuer(self) -> bool {
         matches!(self, Self::Jwt | Self::Cognito)

@@ -1,4 +1,4 @@
-//! `[[caller]]`, as it's written in `roompass.toml`.
+//! `[[caller]]` in `roompass.toml`.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -12,33 +12,33 @@ use crate::url::has_userinfo;
 /// A configured caller.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CallerConfig {
-    /// `name`: what rules and the log call it.
+    /// `name`: its name in rules and in the log.
     pub name: String,
-    /// `kind`: how it's known.
+    /// `kind`: how it is authenticated.
     pub kind: CallerKind,
 }
 
-/// How a caller is known.
+/// How a caller is authenticated.
 #[derive(Debug, Clone, PartialEq)]
 pub enum CallerKind {
-    /// `anonymous`: no authentication. Every unauthenticated request counts as this caller.
+    /// `anonymous`: no authentication. Every unauthenticated request is from this caller.
     Anonymous,
-    /// `api-key`: by a key whose hash is in the secret.
+    /// `api-key`: by an API key whose hash is in the secret.
     ApiKey,
-    /// `gateway`: by what API Gateway has verified.
+    /// `gateway`: by an authorizer of API Gateway.
     Gateway(Via),
     /// `jwt`: by a token that an issuer signed.
     Jwt(Box<Issuer>),
 }
 
 impl CallerConfig {
-    /// Whether what this caller shows may end.
+    /// Whether this caller's credentials may have an expiry.
     #[must_use]
-    pub fn shows_an_end(&self) -> bool {
+    pub fn credential_may_expire(&self) -> bool {
         !matches!(self.kind, CallerKind::Anonymous | CallerKind::Gateway(Via::Iam))
     }
 
-    /// The name of the secret that its issuer shares with us, and the issuer, if it's known by one.
+    /// The name of its issuer's shared secret, and the issuer, if it has a shared secret.
     #[must_use]
     pub fn shared_secret(&self) -> Option<(&str, &str)> {
         match &self.kind {
@@ -50,7 +50,7 @@ impl CallerConfig {
         }
     }
 
-    /// Whose word it is that this caller is who it says: subjects of one authority are the same people.
+    /// The authority that authenticates this caller. Equal subjects of one authority are one person.
     #[must_use]
     pub fn authority(&self) -> Authority<'_> {
         match &self.kind {
@@ -60,21 +60,21 @@ impl CallerConfig {
     }
 }
 
-/// Who vouches for a caller's subject.
+/// An authority that assigns subjects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Authority<'a> {
-    /// An issuer's, by its name.
+    /// The issuer with this name.
     Issuer(&'a str),
-    /// This endpoint's own, or the gateway's, for a caller of this name.
+    /// This endpoint or the gateway, for the caller with this name.
     Caller(&'a str),
 }
 
-/// A `[[caller]]` with the keys of all kinds, which may not belong together.
+/// A `[[caller]]` before the check that its keys belong to its kind.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WrittenCaller {
     name: String,
-    kind: Kind,
+    kind: KindName,
     via: Option<Via>,
     issuer: Option<String>,
     audience: Option<OneOrMore>,
@@ -87,7 +87,7 @@ pub(crate) struct WrittenCaller {
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Kind {
+enum KindName {
     Anonymous,
     ApiKey,
     Gateway,
@@ -119,7 +119,7 @@ fn kind(written: WrittenCaller) -> Result<CallerKind, InvalidCaller> {
     let WrittenCaller {
         kind, via, issuer, audience, algorithms, jwks_url, secret, typ, required_claims, ..
     } = written;
-    let of_jwt = [
+    let keys_of_jwt = [
         ("issuer", issuer.is_some()),
         ("audience", audience.is_some()),
         ("algorithms", algorithms.is_some()),
@@ -128,35 +128,36 @@ fn kind(written: WrittenCaller) -> Result<CallerKind, InvalidCaller> {
         ("typ", typ.is_some()),
         ("required_claims", required_claims.is_some()),
     ];
-    if let Some((key, _)) = of_jwt.iter().find(|(_, given)| *given && kind != Kind::Jwt) {
-        return Err(InvalidCaller::new(key, format!("{key} is for kind = \"jwt\" alone")));
+    if let Some((key, _)) = keys_of_jwt.iter().find(|(_, is_set)| *is_set && kind != KindName::Jwt) {
+        return Err(InvalidCaller::new(key, format!("{key} is only for kind = \"jwt\"")));
     }
-    if via.is_some() && kind != Kind::Gateway {
-        return Err(InvalidCaller::new("via", "via is for kind = \"gateway\" alone"));
+    if via.is_some() && kind != KindName::Gateway {
+        return Err(InvalidCaller::new("via", "via is only for kind = \"gateway\""));
     }
-    let lacks = |key: &str, example: &str| {
-        InvalidCaller::new("kind", format!("kind = \"jwt\" needs {key}, such as {example}"))
+    let missing = |key: &str, example: &str| {
+        InvalidCaller::new("kind", format!("kind = \"jwt\" requires {key}, such as {example}"))
     };
     match kind {
-        Kind::Anonymous => Ok(CallerKind::Anonymous),
-        Kind::ApiKey => Ok(CallerKind::ApiKey),
-        Kind::Gateway => via.map(CallerKind::Gateway).ok_or_else(|| {
+        KindName::Anonymous => Ok(CallerKind::Anonymous),
+        KindName::ApiKey => Ok(CallerKind::ApiKey),
+        KindName::Gateway => via.map(CallerKind::Gateway).ok_or_else(|| {
             InvalidCaller::new(
                 "kind",
-                "kind = \"gateway\" needs via: \"jwt\", \"lambda\", \"iam\" or \"cognito\"",
+                "kind = \"gateway\" requires via: \"jwt\", \"lambda\", \"iam\" or \"cognito\"",
             )
         }),
-        Kind::Jwt => {
-            let issuer = issuer.ok_or_else(|| lacks("issuer", "\"https://login.example.com/\""))?;
-            let audience = match audience.ok_or_else(|| lacks("audience", "\"calls\""))? {
+        KindName::Jwt => {
+            let issuer = issuer.ok_or_else(|| missing("issuer", "\"https://login.example.com/\""))?;
+            let audience = match audience.ok_or_else(|| missing("audience", "\"calls\""))? {
                 OneOrMore::One(audience) => vec![audience],
                 OneOrMore::More(audiences) => audiences,
             };
-            let algorithms = algorithms.ok_or_else(|| lacks("algorithms", "[\"RS256\"]"))?;
+            let algorithms = algorithms.ok_or_else(|| missing("algorithms", "[\"RS256\"]"))?;
             for (key, url) in [("issuer", Some(&issuer)), ("jwks_url", jwks_url.as_ref())] {
                 if url.is_some_and(|url| has_userinfo(url)) {
-                    let problem =
-                        format!("{key} must not contain a user name or password: remove all before the @");
+                    let problem = format!(
+                        "{key} must not contain a user name or password: remove everything before the @"
+                    );
                     return Err(InvalidCaller::new(key, problem));
                 }
             }
@@ -173,39 +174,39 @@ fn kind(written: WrittenCaller) -> Result<CallerKind, InvalidCaller> {
     }
 }
 
-/// The callers that can't stand beside the others, each by its position, and why.
+/// The mistakes that show only with the other callers, each with the caller's position.
 pub(crate) fn mistakes(callers: &[CallerConfig]) -> impl Iterator<Item = (usize, InvalidCaller)> {
     callers.iter().enumerate().filter_map(|(position, caller)| {
         let earlier = &callers[..position];
-        let found = unnamed(caller, earlier)
+        let found = invalid_name(caller, earlier)
             .or_else(|| earlier.iter().find_map(|other| unreachable(caller, other)))
             .or_else(|| earlier.iter().find_map(|other| shares_a_secret(caller, other)));
         found.map(|found| (position, found))
     })
 }
 
-fn unnamed(caller: &CallerConfig, earlier: &[CallerConfig]) -> Option<InvalidCaller> {
+fn invalid_name(caller: &CallerConfig, earlier: &[CallerConfig]) -> Option<InvalidCaller> {
     let name = &caller.name;
     if name.is_empty() {
-        return Some(InvalidCaller::new("name", "a caller needs a name"));
+        return Some(InvalidCaller::new("name", "a caller's name must not be empty"));
     }
     let duplicate = earlier.iter().any(|other| other.name == *name);
-    duplicate.then(|| InvalidCaller::new("name", format!("there are two callers called {name:?}")))
+    duplicate.then(|| InvalidCaller::new("name", format!("duplicate caller name {name:?}")))
 }
 
-/// Why an earlier caller takes every credential that this one would accept, if it does.
+/// Why an earlier caller accepts every credential that this one accepts, if it does.
 fn unreachable(caller: &CallerConfig, earlier: &CallerConfig) -> Option<InvalidCaller> {
     let (name, first) = (&caller.name, &earlier.name);
     let problem = |why: String| format!("caller {name:?} is unreachable: {why}");
     match (&earlier.kind, &caller.kind) {
         (CallerKind::Anonymous, _) => Some(InvalidCaller::new(
             "name",
-            problem(format!("{first:?} before it accepts every request. Move {first:?} to the end")),
+            problem(format!("{first:?} accepts every request. Move {first:?} to the end")),
         )),
         (CallerKind::ApiKey, CallerKind::ApiKey) => Some(InvalidCaller::new(
             "kind",
             problem(format!(
-                "{first:?} accepts every API key. Use one caller of this kind, and tell keys apart by their names: \
+                "{first:?} accepts every API key. Use one caller of this kind, and distinguish keys by name: \
                  when = {{ sub = \"web\" }}"
             )),
         )),
@@ -217,7 +218,7 @@ fn unreachable(caller: &CallerConfig, earlier: &CallerConfig) -> Option<InvalidC
             Some(InvalidCaller::new(
                 "name",
                 problem(format!(
-                    "{first:?} accepts every token that it would. Put the narrower one first, or remove it"
+                    "{first:?} accepts all of its tokens. Move the narrower caller first, or remove it"
                 )),
             ))
         }
@@ -225,13 +226,12 @@ fn unreachable(caller: &CallerConfig, earlier: &CallerConfig) -> Option<InvalidC
     }
 }
 
-/// Two issuers with one secret: each could sign for the other.
+/// Two issuers with one secret could sign each other's tokens.
 fn shares_a_secret(caller: &CallerConfig, other: &CallerConfig) -> Option<InvalidCaller> {
-    let ((mine, issuer), (theirs, another)) = (caller.shared_secret()?, other.shared_secret()?);
-    (mine == theirs && issuer != another).then(|| {
+    let ((secret, issuer), (other_secret, other_issuer)) = (caller.shared_secret()?, other.shared_secret()?);
+    (secret == other_secret && issuer != other_issuer).then(|| {
         let problem = format!(
-            "caller {:?}: secret must not be that of caller {:?} too, whose issuer is different: each issuer needs a \
-             secret of its own",
+            "caller {:?}: caller {:?} has the same secret and another issuer: use a different secret for each issuer",
             caller.name, other.name
         );
         InvalidCaller::new("secret", problem)

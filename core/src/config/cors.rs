@@ -1,4 +1,4 @@
-//! Which web pages may read the answers.
+//! The web pages that may read responses.
 
 use std::fmt;
 
@@ -9,16 +9,16 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Cors {
-    /// `origins`: the origins of pages that may read answers, each exactly as browsers send it; "*" for any, or
-    /// "<http://localhost:*>" for any port of one's own machine. None unless set. `ROOMPASS_CORS_ORIGINS`, separated by
-    /// commas, stands in its place.
+    /// `origins`: the origins of pages that may read responses, each exactly as browsers send it; "*" for any, or
+    /// "<http://localhost:*>" for any port of a loopback host. None unless set. `ROOMPASS_CORS_ORIGINS`, separated by
+    /// commas, overrides it.
     pub origins: Vec<Origin>,
     /// `headers`: request headers that pages may send in addition to `Authorization`, `Content-Type`, `X-API-Key`,
     /// `X-Requested-With` and `X-Sandbox-ID`. None unless set.
     pub headers: Vec<Header>,
 }
 
-/// An origin, or several.
+/// An origin, or a pattern for several.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum Origin {
@@ -26,20 +26,20 @@ pub enum Origin {
     Any,
     /// Such as `https://app.example.com`: compared byte for byte.
     Exactly(HeaderValue),
-    /// Such as `http://localhost:*`: whatever is served on the machine that the page is looked at on.
+    /// Such as `http://localhost:*`: every port of a loopback host.
     AnyPort(String),
 }
 
 impl Origin {
-    /// Pages that are served on the machine that they're looked at on.
+    /// The origins of pages on the user's own machine.
     #[must_use]
-    pub fn of_this_machine() -> Vec<Self> {
-        THIS_MACHINE.map(|host| Self::AnyPort(host.to_owned())).into()
+    pub fn loopback() -> Vec<Self> {
+        LOOPBACK.map(|host| Self::AnyPort(host.to_owned())).into()
     }
 
-    /// Whether it's the one that a browser sends.
+    /// Whether it allows the origin that a browser sent.
     #[must_use]
-    pub fn is(&self, sent: &HeaderValue) -> bool {
+    pub fn matches(&self, sent: &HeaderValue) -> bool {
         match self {
             Self::Any => true,
             Self::Exactly(origin) => origin == sent,
@@ -48,7 +48,7 @@ impl Origin {
     }
 }
 
-/// As it's written in the file.
+/// The value in the file.
 impl fmt::Display for Origin {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -59,7 +59,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// The end of an origin: nothing for the scheme's own port, or a colon and a number.
+/// The port of an origin: empty for the scheme's default port, or a colon and a number.
 fn is_port(end: &[u8]) -> bool {
     match end.split_first() {
         None => true,
@@ -69,10 +69,10 @@ fn is_port(end: &[u8]) -> bool {
     }
 }
 
-/// A text that isn't an origin.
+/// A string that isn't an origin.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "must be \"*\" or scheme://host[:port] without a user name or a path, such as https://app.example.com, or http://localhost:* for any port there"
+    "must be \"*\" or scheme://host[:port] without a user name or a path, such as https://app.example.com, or http://localhost:* for any port"
 )]
 pub struct InvalidOrigin;
 
@@ -84,22 +84,22 @@ impl TryFrom<String> for Origin {
             return Ok(Self::Any);
         }
         if let Some(host) = text.strip_suffix(":*") {
-            return THIS_MACHINE.contains(&host).then(|| Self::AnyPort(host.to_owned())).ok_or(InvalidOrigin);
+            return LOOPBACK.contains(&host).then(|| Self::AnyPort(host.to_owned())).ok_or(InvalidOrigin);
         }
         let uri: Uri = text.parse().map_err(|_| InvalidOrigin)?;
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
             return Err(InvalidOrigin);
         };
-        // As browsers write it: lower case, no user, no path.
-        let written = format!("{scheme}://{authority}").to_ascii_lowercase();
-        if written != text || text.contains(['@', '*']) {
+        // Browsers send lower case, without user name and path.
+        let normalized = format!("{scheme}://{authority}").to_ascii_lowercase();
+        if normalized != text || text.contains(['@', '*']) {
             return Err(InvalidOrigin);
         }
         HeaderValue::try_from(text).map(Self::Exactly).map_err(|_| InvalidOrigin)
     }
 }
 
-const THIS_MACHINE: [&str; 6] = [
+const LOOPBACK: [&str; 6] = [
     "http://localhost",
     "http://127.0.0.1",
     "http://[::1]",
@@ -108,14 +108,14 @@ const THIS_MACHINE: [&str; 6] = [
     "https://[::1]",
 ];
 
-/// A header's name.
+/// The name of a header.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Header(pub HeaderName);
 
-/// A text that isn't a header's name.
+/// A string that isn't the name of a header.
 #[derive(Debug, thiserror::Error)]
-#[error("must be a header's name, such as \"x-tenant\"")]
+#[error("must be the name of a header, such as \"x-tenant\"")]
 pub struct InvalidHeader;
 
 impl TryFrom<String> for Header {
@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_origin_is_written_as_browsers_send_it() {
+    fn an_origin_has_the_form_that_browsers_send() {
         for text in [
             "*",
             "https://app.example.com",
@@ -162,13 +162,13 @@ mod tests {
     }
 
     #[test]
-    fn a_port_of_this_machine_is_one_whatever_its_number() {
-        let of_this_machine = |sent: &str| {
+    fn a_loopback_origin_matches_every_port() {
+        let is_loopback = |sent: &str| {
             let sent = HeaderValue::try_from(sent).unwrap();
-            Origin::of_this_machine().iter().any(|origin| origin.is(&sent))
+            Origin::loopback().iter().any(|origin| origin.matches(&sent))
         };
         for sent in ["http://localhost:5173", "https://localhost", "http://127.0.0.1:80", "http://[::1]:1"] {
-            assert!(of_this_machine(sent), "{sent}");
+            assert!(is_loopback(sent), "{sent}");
         }
         for sent in [
             "null",
@@ -182,7 +182,7 @@ mod tests {
             "http://evil.example:5173",
             "capacitor://localhost",
         ] {
-            assert!(!of_this_machine(sent), "{sent}");
+            assert!(!is_loopback(sent), "{sent}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Where the endpoint is served.
+//! The base path of the endpoint.
 
 use serde::Deserialize;
 
@@ -6,28 +6,28 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Http {
-    /// `base_path`: what stands in front of every path, for a proxy or a custom domain that passes its prefix on.
-    /// Nothing unless set. The named stage of an HTTP API, on API Gateway's own domain, is removed without it.
+    /// `base_path`: the prefix of every path, for a proxy or a custom domain that keeps its prefix. Empty unless set.
+    /// The named stage of an HTTP API, on API Gateway's own domain, is removed without this setting.
     pub base_path: BasePath,
 }
 
-/// A prefix such as `/calls`, or nothing.
+/// A prefix such as `/calls`, or empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct BasePath(String);
 
 impl BasePath {
-    /// The prefix, without a slash at its end.
+    /// The prefix, without a trailing slash.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// A text that isn't a prefix.
+/// A string that isn't a prefix.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "must be empty or like \"/calls\": a slash before each part, none at the end, and letters, digits and -._~ in the parts"
+    "must be empty or like \"/calls\": each part starts with a slash and contains only letters, digits and -._~"
 )]
 pub struct InvalidBasePath;
 

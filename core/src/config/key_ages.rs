@@ -1,4 +1,4 @@
-//! How old the keys in a process may be.
+//! How long a process caches keys.
 
 use std::time::Duration;
 
@@ -6,32 +6,32 @@ use serde::Deserialize;
 
 use crate::domain::within;
 
-/// `[keys]`: how the secret ages in a process, by the wall clock.
+/// `[keys]`: the ages of cached keys, by the wall clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "Written")]
+#[serde(try_from = "KeyAgesTable")]
 pub struct KeyAges {
     /// `refresh_after`: the age at which a request refreshes the keys, 1 second to 24 hours; 5 minutes unless
-    /// set. A rotated secret is in use everywhere after that.
+    /// set. Every process uses a rotated secret after that time.
     pub refresh_after: Duration,
-    /// `max_age`: how long the last good signing keys are used while the secret can't be refreshed, `refresh_after` to
-    /// 7 days; 24 hours unless set.
+    /// `max_age`: how long cached signing keys are used while refreshing fails, `refresh_after` to 7 days; 24 hours
+    /// unless set.
     pub max_age: Duration,
-    /// `callers_max_age`: the same for what callers' credentials are checked with (API keys, shared secrets), and so the
-    /// longest that a removed API key works, `refresh_after` to 7 days. Unless set, the shorter of an hour and
-    /// `max_age`, or `refresh_after` if that is longer.
+    /// `callers_max_age`: the same for callers' API keys and shared secrets, `refresh_after` to 7 days. A removed API
+    /// key works no longer than this. Unless set, the shorter of an hour and `max_age`, or `refresh_after` if that is
+    /// longer.
     pub callers_max_age: Duration,
 }
 
 impl Default for KeyAges {
     fn default() -> Self {
-        let Written { refresh_after, max_age, .. } = Written::default();
+        let KeyAgesTable { refresh_after, max_age, .. } = KeyAgesTable::default();
         Self { refresh_after, max_age, callers_max_age: HOUR }
     }
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Written {
+struct KeyAgesTable {
     #[serde(deserialize_with = "within::<_, 24>")]
     refresh_after: Duration,
     #[serde(deserialize_with = "within::<_, 168>")]
@@ -42,7 +42,7 @@ struct Written {
 #[derive(Deserialize)]
 struct CallersMaxAge(#[serde(deserialize_with = "within::<_, 168>")] Duration);
 
-impl Default for Written {
+impl Default for KeyAgesTable {
     fn default() -> Self {
         Self {
             refresh_after: Duration::from_mins(5),
@@ -52,7 +52,7 @@ impl Default for Written {
     }
 }
 
-/// Ages that don't belong together.
+/// A maximum age that is shorter than `refresh_after`.
 #[derive(Debug, thiserror::Error)]
 #[error("{key} ({}) must not be shorter than refresh_after ({})", humantime::format_duration(*.age), humantime::format_duration(*.refresh_after))]
 pub struct InvalidAges {
@@ -61,10 +61,12 @@ pub struct InvalidAges {
     refresh_after: Duration,
 }
 
-impl TryFrom<Written> for KeyAges {
+impl TryFrom<KeyAgesTable> for KeyAges {
     type Error = InvalidAges;
 
-    fn try_from(Written { refresh_after, max_age, callers_max_age }: Written) -> Result<Self, InvalidAges> {
+    fn try_from(
+        KeyAgesTable { refresh_after, max_age, callers_max_age }: KeyAgesTable,
+    ) -> Result<Self, InvalidAges> {
         let callers_max_age =
             callers_max_age.map_or_else(|| max_age.min(HOUR).max(refresh_after), |CallersMaxAge(age)| age);
         for (key, age) in [("max_age", max_age), ("callers_max_age", callers_max_age)] {
@@ -87,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn ages_are_written_with_their_unit() {
+    fn ages_have_a_unit() {
         let minutes = |refresh_after, max_age, callers_max_age| KeyAges {
             refresh_after: Duration::from_mins(refresh_after),
             max_age: Duration::from_mins(max_age),
@@ -104,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn an_age_out_of_bounds_is_a_mistake_that_says_what_would_be_right() {
+    fn an_age_out_of_bounds_is_a_mistake_with_the_bounds() {
         for text in ["", "5", "0s", "500ms", "1500ms", "25h", "-1s", "never"] {
             let message = read(&format!("refresh_after = {text:?}")).unwrap_err();
             assert_eq!(

@@ -105,16 +105,13 @@ pub(super) struct Text<'a> {
 impl Text<'_> {
     /// A mistake at a place.
     pub(super) fn mistake(&self, place: &Range<usize>, message: &str) -> Mistake {
-        self.at(place.start, message, |line, _| line.len())
+        self.at(place.start, message, None)
     }
 
     /// A mistake at a key whose value may be a secret. Only a table's header, which has no value, is shown whole.
     pub(super) fn mistake_without_value(&self, key: &Range<usize>, message: &str) -> Mistake {
-        self.at(key.start, message, |line, start| {
-            let end = key.end - start;
-            let is_header = line.get(end..).is_some_and(|rest| rest.trim_start().starts_with(']'));
-            if is_header { line.len() } else { end }
-        })
+        let is_header = self.text.get(key.end..).is_some_and(|rest| rest.trim_start().starts_with(']'));
+        self.at(key.start, message, Some(key.end).filter(|_| !is_header))
     }
 
     /// A mistake in the syntax. The text may be the secret itself, in the wrong place, so no line is shown.
@@ -125,19 +122,22 @@ impl Text<'_> {
         Mistakes(vec![Mistake { text: String::new(), ..mistake }]).into()
     }
 
-    /// `shown` returns how much of the line may be shown, for the line and its start in the text.
-    fn at(&self, place: usize, message: &str, shown: impl FnOnce(&str, usize) -> usize) -> Mistake {
+    /// The line is shown up to `hidden_from`, or up to the value of a key `secret`.
+    fn at(&self, place: usize, message: &str, hidden_from: Option<usize>) -> Mistake {
         let before = self.text.get(..place).unwrap_or(self.text);
         let start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let line = self.text[start..].lines().next().unwrap_or_default().trim_end();
-        let end = shown(line, start).min(end_of_key_secret(line).unwrap_or(line.len()));
-        let hidden = if end < line.len() { " = …" } else { "" };
+        let hidden_from = hidden_from.map(|from| from.saturating_sub(start));
+        let shown = match hidden_from.into_iter().chain(end_of_key_secret(line)).min() {
+            Some(end) => format!("{} = …", line.get(..end).unwrap_or_default()),
+            None => line.to_owned(),
+        };
         Mistake {
             file: self.file.to_owned(),
             line: before.matches('\n').count() + 1,
             column: before[start..].chars().count() + 1,
             message: message.replace('\n', ", "),
-            text: url::shown_in(&format!("{}{hidden}", line.get(..end).unwrap_or_default().trim_start())),
+            text: url::shown_in(shown.trim_start()),
         }
     }
 }

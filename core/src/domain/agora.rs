@@ -1,18 +1,18 @@
-//! Agora's names for channels and people, which are narrower than LiveKit's: a token whose channel or user is `*`,
-//! nothing or 0 is good for many channels or for any user, and none of that is a name here.
+//! Agora's names for channels and users, which allow fewer characters than LiveKit's. A channel or user of `*`, 0 or an
+//! empty string would make a token valid for many channels or any user, so these names are invalid.
 
 use serde::Deserialize;
 
 use super::InvalidField;
 
-/// How a token is laid out.
+/// The format of a token.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 pub enum TokenVersion {
-    /// `007`: what Agora's SDKs have read since 2022.
+    /// `007`: the format of Agora's SDKs since 2022.
     #[default]
     #[serde(rename = "007")]
     V007,
-    /// `006`: for the ones before.
+    /// `006`: the format of older SDKs.
     #[serde(rename = "006")]
     V006,
 }
@@ -24,7 +24,7 @@ macro_rules! agora_name {
         pub struct $name(String);
 
         impl $name {
-            /// The name, byte for byte as it was given.
+            /// The name, unchanged.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -34,17 +34,16 @@ macro_rules! agora_name {
 }
 
 agora_name!(
-    /// The channel that a token opens: 1 to 64 bytes of letters, digits, spaces and `` !#$%&()+-:;<=.>?@[]^_{}|~, ``, not
-    /// spaces alone.
+    /// A channel: 1 to 64 bytes of letters, digits, spaces and `` !#$%&()+-:;<=.>?@[]^_{}|~, ``, not only spaces.
     ChannelName
 );
 agora_name!(
-    /// A user with a number: 1 to 4294967295, in digits as a program would write them.
+    /// A user with a number: 1 to 4294967295, in decimal digits without leading zeros.
     Uid
 );
 agora_name!(
-    /// A user with a name, in calls: 1 to 255 bytes of the characters of a [`ChannelName`], and something
-    /// other than zeros and spaces. A number is an account too: Agora keeps both in the same place of a token.
+    /// A user with a name, in calls: 1 to 255 bytes of the characters of a [`ChannelName`], not only zeros and spaces.
+    /// A number is an account too, because Agora keeps both in the same field of a token.
     Account
 );
 agora_name!(
@@ -53,22 +52,22 @@ agora_name!(
 );
 
 agora_name!(
-    /// A user with a name, in Chat: 1 to 64 of a to z, digits, `_`, `-` and `.`. Agora ignores case there,
-    /// so they are none of it.
+    /// A user with a name, in Chat: 1 to 64 of a to z, digits, `_`, `-` and `.`. Agora ignores case there, so capital
+    /// letters are invalid.
     ChatUser
 );
 
 impl ChannelName {
     /// The field's name in a request.
     pub const FIELD: &str = "channel";
-    const MOST: usize = 64;
+    const MAX: usize = 64;
 
-    /// A name that means this one channel.
+    /// Parses the name of one channel.
     ///
     /// # Errors
-    /// Where it's empty or blank, too long, or holds another character.
+    /// If it is blank, too long, or contains another character.
     pub fn parse(text: impl Into<String>) -> Result<Self, InvalidField> {
-        let text = plain(Self::FIELD, text.into(), Self::MOST)?;
+        let text = plain(Self::FIELD, text.into(), Self::MAX)?;
         if text.trim_matches(' ').is_empty() {
             return Err(InvalidField::new(Self::FIELD, "must not be blank"));
         }
@@ -80,10 +79,10 @@ impl Uid {
     /// The field's name in a request.
     pub const FIELD: &str = "uid";
 
-    /// A number that means this one user.
+    /// Parses the number of one user.
     ///
     /// # Errors
-    /// Where it's 0, which means any user, or too large, or written in another way.
+    /// If it is 0, which means any user, too large, or in another format.
     pub fn parse(text: impl Into<String>) -> Result<Self, InvalidField> {
         let text = text.into();
         match text.parse::<u32>() {
@@ -99,80 +98,80 @@ impl Uid {
 impl Account {
     /// The field's name in a request.
     pub const FIELD: &str = "uid";
-    const MOST: usize = 255;
+    const MAX: usize = 255;
 
-    /// A name that means this one user.
+    /// Parses the name of one user.
     ///
     /// # Errors
-    /// Where it's empty, too long, holds another character, or nothing but zeros and spaces.
+    /// If it is empty, too long, contains another character, or only zeros and spaces.
     pub fn parse(text: impl Into<String>) -> Result<Self, InvalidField> {
-        user_name(Self::FIELD, text.into(), Self::MOST).map(Self)
+        user_name(Self::FIELD, text.into(), Self::MAX).map(Self)
     }
 }
 
 impl RtmUser {
     /// The field's name in a request.
     pub const FIELD: &str = "uid";
-    const MOST: usize = 64;
+    const MAX: usize = 64;
 
-    /// A name that means this one user.
+    /// Parses the name of one user.
     ///
     /// # Errors
-    /// Where it's empty, too long, holds another character, or nothing but zeros and spaces.
+    /// If it is empty, too long, contains another character, or only zeros and spaces.
     pub fn parse(text: impl Into<String>) -> Result<Self, InvalidField> {
-        user_name(Self::FIELD, text.into(), Self::MOST).map(Self)
+        user_name(Self::FIELD, text.into(), Self::MAX).map(Self)
     }
 }
 
 impl ChatUser {
     const FIELD: &str = "uid";
-    const MOST: usize = 64;
+    const MAX: usize = 64;
 
-    /// A name that means this one user.
+    /// Parses the name of one user.
     ///
     /// # Errors
-    /// Where it's empty, too long, holds another character, or nothing but zeros.
+    /// If it is empty, too long, contains another character, or only zeros.
     pub fn parse(text: impl Into<String>) -> Result<Self, InvalidField> {
-        let text = user_name(Self::FIELD, text.into(), Self::MOST)?;
+        let text = user_name(Self::FIELD, text.into(), Self::MAX)?;
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-.".contains(&byte);
         if text.bytes().all(plain) {
             Ok(Self(text))
         } else {
             Err(InvalidField::new(
                 Self::FIELD,
-                "may hold small letters from a to z, digits, _, - and . alone",
+                "must contain only lowercase letters from a to z, digits, _, - and .",
             ))
         }
     }
 }
 
-/// 0 is any user, so nothing that a client or a server might take for it is a name.
-fn user_name(field: &str, text: String, most: usize) -> Result<String, InvalidField> {
-    let text = plain(field, text, most)?;
+/// 0 means any user, so a name that could be read as 0 is invalid.
+fn user_name(field: &str, text: String, max: usize) -> Result<String, InvalidField> {
+    let text = plain(field, text, max)?;
     if text.trim_matches(['0', ' ']).is_empty() {
         return Err(InvalidField::new(field, "must not be 0 or blank, which would mean any user"));
     }
     Ok(text)
 }
 
-fn plain(field: &str, text: String, most: usize) -> Result<String, InvalidField> {
+fn plain(field: &str, text: String, max: usize) -> Result<String, InvalidField> {
     if text.is_empty() {
         return Err(InvalidField::new(field, "must not be empty"));
     }
-    if text.len() > most {
-        return Err(InvalidField::too_long(field, text.len(), most));
+    if text.len() > max {
+        return Err(InvalidField::too_long(field, text.len(), max));
     }
     if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || OTHERS.contains(&byte)) {
         Ok(text)
     } else {
         Err(InvalidField::new(
             field,
-            "may hold letters from a to z, digits, spaces and !#$%&()+-:;<=.>?@[]^_{}|~, alone",
+            "must contain only letters from a to z, digits, spaces and !#$%&()+-:;<=.>?@[]^_{}|~,",
         ))
     }
 }
 
-/// Agora's own list for channels and accounts. Neither `*` nor a slash is in it.
+/// The other characters that Agora allows in channels and accounts. `*` and `/` aren't allowed.
 const OTHERS: &[u8] = b" !#$%&()+-:;<=.>?@[]^_{}|~,";
 
 #[cfg(test)]
@@ -202,7 +201,7 @@ mod tests {
     const ALL: [fn(&str) -> Parsed; 4] = [channel, uid, account, rtm_user];
 
     #[test]
-    fn eighty_nine_characters_may_be_in_a_name() {
+    fn names_allow_eighty_nine_characters() {
         let allowed: Vec<char> = (0..=char::MAX as u32)
             .filter_map(char::from_u32)
             .filter(|c| account(&format!("a{c}")).is_ok())
@@ -210,17 +209,20 @@ mod tests {
         assert_eq!(allowed.len(), 89);
         for text in ["*", "a*", "a/b", "a\"b", "a'b", "a`b", "a\\b", "ä", "a\0", "a\n", "٣"] {
             for parse in [channel, account, rtm_user] {
-                assert!(parse(text).unwrap_err().problem.starts_with("may hold letters"), "{text:?}");
+                assert!(
+                    parse(text).unwrap_err().problem.starts_with("must contain only letters"),
+                    "{text:?}"
+                );
             }
         }
     }
 
     #[test]
-    fn lengths_are_agoras() {
-        for (parse, most) in [(channel as fn(&str) -> Parsed, 64), (account, 255), (rtm_user, 64)] {
-            assert!(parse(&"x".repeat(most)).is_ok());
-            let problem = parse(&"x".repeat(most + 1)).unwrap_err().problem;
-            assert_eq!(problem, format!("is {} bytes long in UTF-8; at most {most} are allowed", most + 1));
+    fn the_maximum_lengths_are_agoras() {
+        for (parse, max) in [(channel as fn(&str) -> Parsed, 64), (account, 255), (rtm_user, 64)] {
+            assert!(parse(&"x".repeat(max)).is_ok());
+            let problem = parse(&"x".repeat(max + 1)).unwrap_err().problem;
+            assert_eq!(problem, format!("is {} bytes long in UTF-8; at most {max} are allowed", max + 1));
             assert_eq!(parse("").unwrap_err().problem, "must not be empty");
         }
     }
@@ -265,22 +267,22 @@ mod tests {
             "uid must not be 0 or blank, which would mean any user"
         );
         assert_eq!(channel("  ").unwrap_err().to_string(), "channel must not be blank");
-        assert!(channel("0").is_ok(), "a channel may well be called 0");
+        assert!(channel("0").is_ok(), "0 is a valid channel");
         assert!(account("007").is_ok() && account("a 0").is_ok());
     }
 
     proptest! {
         #[test]
-        fn what_is_accepted_is_kept_as_it_is_and_never_a_wildcard(text in "[0-9a-zA-Z *?!#$%&()+:;<=.>@\\[\\]^_{}|~,-]{0,70}|[0 *]{0,4}|.{0,9}|[0-9]{1,12}") {
+        fn an_accepted_name_is_unchanged_and_never_a_wildcard(text in "[0-9a-zA-Z *?!#$%&()+:;<=.>@\\[\\]^_{}|~,-]{0,70}|[0 *]{0,4}|.{0,9}|[0-9]{1,12}") {
             for parse in ALL {
-                if let Ok(kept) = parse(&text) {
-                    prop_assert_eq!(&kept, &text);
-                    prop_assert!(!kept.contains('*') && !kept.trim().is_empty());
+                if let Ok(parsed) = parse(&text) {
+                    prop_assert_eq!(&parsed, &text);
+                    prop_assert!(!parsed.contains('*') && !parsed.trim().is_empty());
                 }
             }
             for parse in [uid, account, rtm_user] {
-                if let Ok(kept) = parse(&text) {
-                    prop_assert!(kept.parse::<u64>() != Ok(0));
+                if let Ok(parsed) = parse(&text) {
+                    prop_assert!(parsed.parse::<u64>() != Ok(0));
                 }
             }
         }

@@ -1,5 +1,5 @@
-//! What a request asks for, in any dialect: a list of asks. Each gets one decision. What the client left out,
-//! or sent empty, is absent.
+//! What a request asks for, in any dialect: a list of asks with one decision each. Fields that the client omitted or
+//! sent empty are absent.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,11 +10,11 @@ use super::{Attributes, Identity, Metadata, ParticipantName, RoomConfig, RoomNam
 pub enum Ask {
     /// To join a room.
     Room(Box<RoomAsk>),
-    /// To log in to a service, into no room.
+    /// To log in to a service, without a room.
     Login(LoginAsk),
 }
 
-/// What a client asks for that wants to join a room.
+/// A request to join a room.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RoomAsk {
     /// The room to join.
@@ -27,54 +27,54 @@ pub struct RoomAsk {
     pub metadata: Option<Metadata>,
     /// Attributes that others see.
     pub attributes: Option<Attributes>,
-    /// How the room is set up, should it not exist yet.
+    /// Settings of the room, if it doesn't exist yet.
     pub room_config: Option<RoomConfig>,
-    /// In dialects with one name for both: the identity where the rule lets the client choose it, else the name.
-    pub called: Option<Identity>,
-    /// What to do in the room, in dialects that ask.
+    /// In dialects with one field for both: the identity if the rule lets the client set it, otherwise the name.
+    pub name_or_identity: Option<Identity>,
+    /// The role in the room, in dialects that have one.
     pub role: Option<Role>,
-    /// The sandbox that the request came through, in the dialect that has them.
+    /// The sandbox ID of the request, in the sandbox's dialect.
     pub sandbox_id: Option<String>,
-    /// How long the token should last, in dialects that can ask.
+    /// The requested lifetime of the token, in dialects that have one.
     pub ttl: Option<Ttl>,
-    /// How long it lasts in this dialect where neither the request nor the rule says so.
-    pub usual_ttl: Ttl,
+    /// The dialect's lifetime, if neither the request nor the rule sets one.
+    pub default_ttl: Ttl,
 }
 
-/// What a client asks for that wants to log in to a service.
+/// A request to log in to a service.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoginAsk {
     /// The service.
     pub service: LoginService,
     /// The user's identity there.
     pub identity: Identity,
-    /// How long the token should last.
+    /// The requested lifetime of the token.
     pub ttl: Option<Ttl>,
-    /// How long it lasts where neither the request nor the rule says so.
-    pub usual_ttl: Ttl,
+    /// The dialect's lifetime, if neither the request nor the rule sets one.
+    pub default_ttl: Ttl,
 }
 
-/// What a participant does in a room. A client may ask for less than its rule gives, never for more.
+/// A participant's role in a room. It can only reduce the rule's grants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Sends and receives.
+    /// Publishes and subscribes.
     Publisher,
-    /// Only receives.
+    /// Only subscribes.
     Subscriber,
 }
 
-/// A service of Agora's beside its rooms. A login there is bound to no room.
+/// One of Agora's services without rooms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LoginService {
-    /// `rtm`: signaling, once called real-time messaging.
+    /// `rtm`: Signaling, formerly real-time messaging.
     Rtm,
-    /// `chat`: chat, as a user of it.
+    /// `chat`: Chat, as one of its users.
     Chat,
 }
 
 impl Ask {
-    /// The room that it names, if it names one.
+    /// The requested room, if any.
     #[must_use]
     pub fn room(&self) -> Option<&RoomName> {
         match self {
@@ -83,12 +83,12 @@ impl Ask {
         }
     }
 
-    /// The same, with the dialect's usual lifetime.
+    /// The same ask, with the dialect's default lifetime.
     #[must_use]
-    pub fn lasting_usually(mut self, usual_ttl: Ttl) -> Self {
+    pub fn with_default_ttl(mut self, default_ttl: Ttl) -> Self {
         match &mut self {
-            Self::Room(ask) => ask.usual_ttl = usual_ttl,
-            Self::Login(ask) => ask.usual_ttl = usual_ttl,
+            Self::Room(ask) => ask.default_ttl = default_ttl,
+            Self::Login(ask) => ask.default_ttl = default_ttl,
         }
         self
     }
@@ -101,7 +101,7 @@ impl From<RoomAsk> for Ask {
 }
 
 impl LoginService {
-    /// Its name in the policy and on the wire.
+    /// The name in the policy and on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

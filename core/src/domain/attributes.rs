@@ -1,4 +1,4 @@
-//! A participant's attributes: a small map of texts that everybody in the room sees.
+//! A participant's attributes: a small map of strings that every participant sees.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,10 @@ impl Attributes {
     /// The field's name in a request.
     pub const FIELD: &str = "participant_attributes";
 
-    /// Attributes that keep to the limit; none where the map is empty.
+    /// Parses attributes. An empty map is `None`.
     ///
     /// # Errors
-    /// Where keys and values together are too long.
+    /// If keys and values together are too long.
     pub fn parse(
         attributes: BTreeMap<String, String>,
         limits: &Limits,
@@ -30,7 +30,7 @@ impl Attributes {
         Ok(Some(Self(attributes)))
     }
 
-    /// Each key and its value.
+    /// The keys and values.
     pub fn iter(&self) -> impl Iterator<Item = (&String, &String)> {
         self.0.iter()
     }
@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn no_attributes_are_absent_attributes() {
+    fn an_empty_map_is_absent() {
         assert_eq!(Attributes::parse(of(&[]), &Limits::default()), Ok(None));
     }
 

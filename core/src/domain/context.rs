@@ -1,16 +1,16 @@
-//! What a request takes from the outside world: the time, and randomness. Both are taken once, at the edge, and handed
-//! down, so that a request has one time and tests pin both.
+//! The time and the randomness of a request. Both are set once per request, so that all of its code uses one time and
+//! tests can fix both.
 
 use std::fmt;
 
 use super::generated::Randomness;
 
-/// The time of a request, and where its random bytes come from.
+/// The time of a request, and its source of random bytes.
 #[derive(Clone, Copy)]
 pub struct Context {
-    /// Seconds since 1970, by the wall clock: a frozen process's other clocks may stand still.
+    /// Seconds since 1970, by the wall clock. Monotonic clocks may stop while Lambda freezes the process.
     pub now: u64,
-    /// Where random bytes come from.
+    /// The source of random bytes.
     pub randomness: Randomness,
 }
 

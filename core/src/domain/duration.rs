@@ -1,18 +1,18 @@
-//! Lengths of time as a file has them: a text with a unit, such as "10m".
+//! Durations in the file: a string with a unit, such as "10m".
 
 use std::fmt;
 use std::time::Duration;
 
 use serde::de::{Deserializer, Error, Visitor};
 
-/// Whole seconds, from one to so many hours.
+/// A duration of whole seconds, from one second to `HOURS`.
 pub(crate) fn within<'de, D: Deserializer<'de>, const HOURS: u64>(value: D) -> Result<Duration, D::Error> {
-    value.deserialize_str(Written::<HOURS>)
+    value.deserialize_str(DurationVisitor::<HOURS>)
 }
 
-struct Written<const HOURS: u64>;
+struct DurationVisitor<const HOURS: u64>;
 
-impl<const HOURS: u64> Visitor<'_> for Written<HOURS> {
+impl<const HOURS: u64> Visitor<'_> for DurationVisitor<HOURS> {
     type Value = Duration;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

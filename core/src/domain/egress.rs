@@ -1,12 +1,12 @@
-//! What may be recorded of a room, or streamed.
+//! Egress: recording or streaming a room.
 
 use serde::Deserialize;
 
-/// A kind of egress: what is recorded or streamed.
+/// A kind of egress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Egress {
-    /// `room`: everything, mixed.
+    /// `room`: all participants, mixed.
     Room,
     /// `participant`: each participant.
     Participant,
@@ -14,17 +14,17 @@ pub enum Egress {
     Tracks,
 }
 
-/// Egress that a request sets up.
+/// Egress that a request configures.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EgressRequest {
-    /// What is to be recorded.
+    /// The kind.
     pub kind: Egress,
     /// The members that the request sets, by LiveKit's names.
     pub members: Vec<&'static str>,
 }
 
 impl Egress {
-    /// Its name in a rule.
+    /// The name in a rule.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -34,7 +34,7 @@ impl Egress {
         }
     }
 
-    /// Its path in a request.
+    /// The path in a request.
     #[must_use]
     pub fn path(self) -> &'static str {
         match self {
@@ -44,8 +44,8 @@ impl Egress {
         }
     }
 
-    /// The members of its request that a rule can let the client set, by LiveKit's names. The others are refused
-    /// whatever the rule: they name storages, streams, addresses and rooms.
+    /// The members that `client_may_set` can list, by LiveKit's names. The other members (storage, streams, addresses
+    /// and rooms) are refused for every rule.
     #[must_use]
     pub fn members(self) -> &'static [&'static str] {
         match self {

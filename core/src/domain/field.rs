@@ -1,12 +1,12 @@
-//! A field that can't be what it is, and why.
+//! An invalid field of a request.
 
-/// What is wrong with a field that the client sent. Safe to show: it never holds the value.
+/// What is wrong with a field that the client sent. It never contains the value, so it is safe to show.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field} {problem}")]
 pub struct InvalidField {
-    /// The field's path in the request, as `room_config.agents[0].metadata`.
+    /// The field's path in the request, such as `room_config.agents[0].metadata`.
     pub field: String,
-    /// What is wrong and what would be right, to be read after the field's name.
+    /// What is wrong and how to fix it. It follows the field's name in the message.
     pub problem: String,
 }
 
@@ -14,33 +14,33 @@ impl InvalidField {
     /// A field and its problem.
     pub fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
         let mut field: String = field.into();
-        if field.len() > MOST {
-            field.truncate(field.floor_char_boundary(MOST));
+        if field.len() > MAX_PATH {
+            field.truncate(field.floor_char_boundary(MAX_PATH));
             field.push('…');
         }
         Self { field, problem: problem.into() }
     }
 
-    /// The field holds a value of a type that isn't `expected`.
+    /// The field's value has the wrong type.
     pub fn wrong_type(field: impl Into<String>, expected: &str) -> Self {
         Self::new(field, format!("must be {expected}"))
     }
 
-    /// The field is `size` bytes long, where `limit` are allowed.
+    /// The field's value is longer than `limit` bytes.
     pub fn too_long(field: impl Into<String>, size: usize, limit: usize) -> Self {
         Self::new(field, format!("is {size} bytes long in UTF-8; at most {limit} are allowed"))
     }
 }
 
-/// How much of a path is shown, in bytes: names inside it may be the client's.
-const MOST: usize = 200;
+/// The maximum length of a path in the message, in bytes. A path may contain names from the client.
+const MAX_PATH: usize = 200;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn of_a_path_that_the_client_made_long_the_beginning_is_told() {
+    fn a_long_path_is_truncated() {
         let invalid = InvalidField::new(format!("tags.{}", "é".repeat(10_000)), "must be a string");
         assert_eq!(invalid.field, format!("tags.{}…", "é".repeat(97)));
         assert_eq!(InvalidField::new("tags.é", "").field, "tags.é");

@@ -1,6 +1,6 @@
-//! Generated names: unique, unguessable, and readable aloud.
+//! Generated names: unique, unguessable, and easy to read aloud.
 
-/// Where random bytes come from: fills the whole slice.
+/// A source of random bytes. It fills the whole slice.
 pub type Randomness = fn(&mut [u8]);
 
 /// Twenty characters, five random bits each.
@@ -11,15 +11,15 @@ pub fn readable(randomness: Randomness) -> String {
     bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect()
 }
 
-/// Whether a byte is one that [`readable`] writes.
+/// Whether [`readable`] can return this byte.
 #[must_use]
 pub fn is_readable(byte: u8) -> bool {
     ALPHABET.contains(&byte)
 }
 
-/// How many characters [`readable`] writes.
+/// The length of [`readable`], in characters.
 pub const READABLE_LENGTH: usize = 20;
-/// Crockford's base 32: without the letters i, l, o and u, which are mistaken for others.
+/// Crockford's base 32, without the easily confused letters i, l, o and u.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 #[cfg(test)]
@@ -33,13 +33,13 @@ mod tests {
     }
 
     #[test]
-    fn every_random_bit_counts() {
+    fn all_bits_of_the_alphabet_are_used() {
         assert_eq!(readable(|bytes| bytes.fill(0)), "00000000000000000000");
         assert_eq!(readable(|bytes| bytes.fill(255)), "zzzzzzzzzzzzzzzzzzzz");
     }
 
     #[test]
-    fn ten_thousand_are_all_different() {
+    fn ten_thousand_names_are_all_different() {
         let names: HashSet<_> = (0..10_000).map(|_| readable(operating_system_randomness)).collect();
         assert_eq!(names.len(), 10_000);
     }

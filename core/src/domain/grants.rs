@@ -1,9 +1,9 @@
-//! What a participant may do in a room, by LiveKit's own names.
+//! A participant's permissions in a room, by LiveKit's names.
 
 use serde::{Deserialize, Serialize};
 
-/// `[rule.grants]`: LiveKit's video grants, without `room_join` and `room`, which every pass has. What isn't written
-/// has LiveKit's default: publish, subscribe and data yes, everything else no.
+/// `[rule.grants]`: LiveKit's video grants, without `room_join` and `room`, which every pass has. Unset grants have
+/// LiveKit's defaults: publish, subscribe and data yes, everything else no.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 #[expect(clippy::struct_excessive_bools, reason = "LiveKit's own list of permissions, each on or off")]
@@ -20,13 +20,13 @@ pub struct Grants {
     /// `can_publish_sources`: which kinds of tracks may be sent; all unless set.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub can_publish_sources: Vec<TrackSource>,
-    /// `can_update_own_metadata`: change one's own name, metadata and attributes. No unless set.
+    /// `can_update_own_metadata`: change the participant's own name, metadata and attributes. No unless set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub can_update_own_metadata: Option<bool>,
-    /// `room_admin`: mute and remove others, in this room. No unless set.
+    /// `room_admin`: mute and remove other participants of this room. No unless set.
     #[serde(skip_serializing_if = "is_default")]
     pub room_admin: bool,
-    /// `room_create`: create and delete rooms, any room. No unless set.
+    /// `room_create`: create and delete any room. No unless set.
     #[serde(skip_serializing_if = "is_default")]
     pub room_create: bool,
     /// `room_list`: list rooms. No unless set.
@@ -38,7 +38,7 @@ pub struct Grants {
     /// `ingress_admin`: manage ingresses. No unless set.
     #[serde(skip_serializing_if = "is_default")]
     pub ingress_admin: bool,
-    /// `hidden`: be in the room unseen. No unless set.
+    /// `hidden`: be invisible to other participants. No unless set.
     #[serde(skip_serializing_if = "is_default")]
     pub hidden: bool,
     /// `recorder`: be shown as a recorder. No unless set.
@@ -50,9 +50,9 @@ pub struct Grants {
     /// `destination_room`: a room that participants may be forwarded to. None unless set.
     #[serde(skip_serializing_if = "is_default")]
     pub destination_room: String,
-    /// `kind`: what sort of participant its holder is. Standard unless set.
+    /// `kind`: the kind of participant. Standard unless set.
     #[serde(skip_serializing_if = "is_default")]
-    pub kind: Kind,
+    pub kind: ParticipantKind,
     /// `sip`: `{ admin, call }`: manage SIP, make outbound calls. No unless set.
     #[serde(skip_serializing_if = "is_default")]
     pub sip: Sip,
@@ -63,8 +63,8 @@ pub struct Grants {
     /// `agent_endpoint`: `{ call, agent_name, deployment }`: call an agent's own HTTP endpoints. No unless set.
     #[serde(skip_serializing_if = "is_default")]
     pub agent_endpoint: AgentEndpoint,
-    /// `agent_thread`: `{ all, scope, thread_ids, list, create, write, read, delete }`: have conversations with agents
-    /// that are kept. No unless set.
+    /// `agent_thread`: `{ all, scope, thread_ids, list, create, write, read, delete }`: have persistent
+    /// conversations with agents. No unless set.
     #[serde(skip_serializing_if = "is_default")]
     pub agent_thread: AgentThread,
     /// `inference`: `{ perform }`: use LiveKit Inference. No unless set.
@@ -75,10 +75,10 @@ pub struct Grants {
     pub observability: Observability,
 }
 
-/// A sort of participant, by LiveKit's own names.
+/// A kind of participant, by LiveKit's names.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum ParticipantKind {
     /// `standard`: a person.
     #[default]
     Standard,
@@ -92,8 +92,8 @@ pub enum Kind {
     Agent,
 }
 
-impl Kind {
-    /// LiveKit's name for it; none for a person, which is what a token says that says nothing.
+impl ParticipantKind {
+    /// The value of the claim `kind`. Empty for a person, which is LiveKit's default.
     #[must_use]
     pub fn claim(self) -> &'static str {
         match self {
@@ -116,7 +116,7 @@ pub struct Sip {
     pub call: bool,
 }
 
-/// `cloud_agents`, which is the claim `agent` in a token.
+/// `cloud_agents`: the claim `agent` in a token.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 #[expect(clippy::struct_excessive_bools, reason = "LiveKit's own list of permissions, each on or off")]
@@ -135,11 +135,11 @@ pub struct CloudAgents {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AgentEndpoint {
-    /// `call`: call the endpoints that aren't public.
+    /// `call`: call private endpoints.
     pub call: bool,
-    /// `agent_name`: of this agent alone. Of every agent unless set.
+    /// `agent_name`: only this agent's endpoints. Every agent's unless set.
     pub agent_name: String,
-    /// `deployment`: of this deployment alone. Of every deployment unless set.
+    /// `deployment`: only this deployment's endpoints. Every deployment's unless set.
     pub deployment: String,
 }
 
@@ -150,13 +150,13 @@ pub struct AgentEndpoint {
 pub struct AgentThread {
     /// `all`: in every scope, and every thread.
     pub all: bool,
-    /// `scope`: list and create in this scope.
+    /// `scope`: list and create threads in this scope.
     pub scope: String,
     /// `thread_ids`: read, write and delete these threads.
     pub thread_ids: Vec<String>,
     /// `list`: list the threads of the scope.
     pub list: bool,
-    /// `create`: begin a thread in the scope.
+    /// `create`: create a thread in the scope.
     pub create: bool,
     /// `write`: add to the threads.
     pub write: bool,
@@ -183,10 +183,9 @@ pub struct Observability {
 }
 
 impl Grants {
-    /// Everything its holder may and may not do, LiveKit's defaults spelled out: each grant's name, what it is, and
-    /// whether that is the default.
+    /// All grants, including LiveKit's defaults: each grant's name, its value, and whether the value is the default.
     #[must_use]
-    pub fn spelled_out(&self) -> Vec<(&'static str, String, bool)> {
+    pub fn effective(&self) -> Vec<(&'static str, String, bool)> {
         let optional = |name, value: Option<bool>, default: bool| {
             (name, value.unwrap_or(default).to_string(), value.is_none_or(|value| value == default))
         };
@@ -236,7 +235,7 @@ impl Grants {
     }
 }
 
-/// A kind of track that may be sent.
+/// A kind of track.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TrackSource {
@@ -251,7 +250,7 @@ pub enum TrackSource {
 }
 
 impl TrackSource {
-    /// LiveKit's name for it.
+    /// The name in LiveKit.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

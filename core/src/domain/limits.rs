@@ -1,10 +1,10 @@
-//! How long things may be, in bytes.
+//! The maximum sizes of fields and tokens, in bytes.
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 
-/// `[limits]`: how long a field may be, in bytes of UTF-8. The defaults are a LiveKit server's own (the keys of the
-/// same names under `limit:` in its configuration); here they can only be lowered.
+/// `[limits]`: maximum sizes in bytes of UTF-8. The defaults are a LiveKit server's (the keys of the same names under
+/// `limit:` in its configuration), and can only be lowered.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
@@ -43,14 +43,14 @@ impl Default for Limits {
     }
 }
 
-/// A whole number of bytes between two bounds. The lower one leaves room for a generated name.
-fn within<'de, D: Deserializer<'de>, const LEAST: usize, const MOST: usize>(
+/// A number of bytes between two bounds. The lower bound allows a generated name.
+fn within<'de, D: Deserializer<'de>, const MIN: usize, const MAX: usize>(
     value: D,
 ) -> Result<usize, D::Error> {
     let bytes = usize::deserialize(value)?;
-    if (LEAST..=MOST).contains(&bytes) {
+    if (MIN..=MAX).contains(&bytes) {
         Ok(bytes)
     } else {
-        Err(D::Error::custom(format_args!("must be {LEAST} to {MOST} bytes")))
+        Err(D::Error::custom(format_args!("must be {MIN} to {MAX} bytes")))
     }
 }

@@ -1,13 +1,13 @@
-//! A member of a secret that can't be used.
+//! An invalid member of the secret.
 
-/// What is wrong with a secret, or with the environment variable that stands in its place. Names the member, never what it
-/// holds.
+/// What is wrong with a member of the secret, or with the environment variable of the same name. It never contains the
+/// value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{member} {problem}")]
 pub struct MalformedSecret {
-    /// The member's name, which is the environment variable's too.
+    /// The name of the member and of the environment variable.
     pub member: String,
-    /// What is wrong and what would be right, to be read after the name.
+    /// What is wrong and how to fix it. It follows the name in the message.
     pub problem: String,
 }
 

@@ -1,5 +1,5 @@
-//! The words the stages share. Each is built only by a `parse` that enforces its limits, so that a [`Pass`] that
-//! exists is valid and isn't checked again.
+//! The types that all stages share. Only a `parse` that enforces the limits creates them, so a [`Pass`] is always valid
+//! and isn't checked again.
 
 mod agent;
 pub mod agora;
@@ -30,11 +30,12 @@ pub use egress::{Egress, EgressRequest};
 pub use field::InvalidField;
 pub use generated::{READABLE_LENGTH, Randomness, is_readable, readable};
 pub use grants::{
-    AgentEndpoint, AgentThread, CloudAgents, Grants, Inference, Kind, Observability, Sip, TrackSource,
+    AgentEndpoint, AgentThread, CloudAgents, Grants, Inference, Observability, ParticipantKind, Sip,
+    TrackSource,
 };
 pub use limits::Limits;
 pub use malformed::MalformedSecret;
-pub use pass::{Opens, Pass, RoomPass};
+pub use pass::{Access, Pass, RoomPass};
 pub use provider::Provider;
 pub use room_config::RoomConfig;
 pub use server_url::ServerUrl;

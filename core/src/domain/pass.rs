@@ -1,34 +1,34 @@
-//! What a rule gives a caller: everything that a token says.
+//! What a rule gives a caller: the content of a token.
 
 use super::{
     Attributes, Grants, Identity, LoginService, Metadata, ParticipantName, RoomConfig, RoomName, Ttl,
 };
 
-/// What a rule gives for one ask. Only [`crate::policy`] makes one.
+/// What a rule gives for one ask. Only [`crate::policy`] creates one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pass {
     /// The caller's name in the configuration.
     pub caller: String,
-    /// The rule that gave it.
+    /// The name of the rule that gave it.
     pub rule: String,
-    /// Who its holder is there.
+    /// The participant's or user's identity.
     pub identity: Identity,
-    /// How long it can be used.
+    /// The token's lifetime.
     pub ttl: Ttl,
-    /// What it opens.
-    pub opens: Opens,
+    /// The room or service that it gives access to.
+    pub access: Access,
 }
 
-/// What a pass opens.
+/// What a pass gives access to.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Opens {
+pub enum Access {
     /// A room.
     Room(Box<RoomPass>),
-    /// A service, and no room.
+    /// A service without rooms.
     Login(LoginService),
 }
 
-/// One room, and what its holder may do there.
+/// A room, and the participant's permissions there.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RoomPass {
     /// The room.
@@ -39,28 +39,28 @@ pub struct RoomPass {
     pub metadata: Option<Metadata>,
     /// Attributes that others see.
     pub attributes: Option<Attributes>,
-    /// How the room is set up, should it not exist yet.
+    /// Settings of the room, if it doesn't exist yet.
     pub room_config: Option<RoomConfig>,
-    /// What its holder may do in the room.
+    /// The participant's permissions.
     pub grants: Grants,
 }
 
 impl Pass {
-    /// The room that it opens, if it opens one.
+    /// The room, if it is for a room.
     #[must_use]
     pub fn room(&self) -> Option<&RoomPass> {
-        match &self.opens {
-            Opens::Room(room) => Some(room),
-            Opens::Login(_) => None,
+        match &self.access {
+            Access::Room(room) => Some(room),
+            Access::Login(_) => None,
         }
     }
 
-    /// The service that it's a login for, if it is one.
+    /// The service, if it is a login.
     #[must_use]
     pub fn login(&self) -> Option<LoginService> {
-        match self.opens {
-            Opens::Room(_) => None,
-            Opens::Login(service) => Some(service),
+        match self.access {
+            Access::Room(_) => None,
+            Access::Login(service) => Some(service),
         }
     }
 }

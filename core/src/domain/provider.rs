@@ -1,4 +1,4 @@
-//! Whose tokens they are.
+//! The providers that tokens are for.
 
 /// A provider of realtime rooms, whose servers check the tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub enum Provider {
 }
 
 impl Provider {
-    /// Its name, for people.
+    /// The display name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

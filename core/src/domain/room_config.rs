@@ -1,20 +1,19 @@
-//! How a room is set up when the first person joins it, as the client may ask.
+//! Room settings that a client requests, for a room that doesn't exist yet.
 //!
-//! A token can be read by its holder, so a setting that carries a secret (storage credentials, the address of a
-//! stream with its key) is refused here for every caller: LiveKit's own Go builder refuses to sign such a token. So is an
-//! address that LiveKit would go to with what only it may know: a page for its recorder, which joins the room to see all
-//! of it, and a webhook.
+//! The client can read its token. So a setting with a secret (storage credentials, a stream's address with its key) is
+//! refused for every caller; LiveKit's own Go builder refuses to sign such a token too. Addresses that would receive
+//! private data from LiveKit are also refused: a page for its recorder, which sees the whole room, and a webhook.
 
 use livekit_protocol::{RoomAgentDispatch, RoomConfiguration, RoomEgress};
 use serde_json::{Map, Value};
 
 use super::{AgentDispatch, EgressRequest, InvalidField, room_members};
 
-/// Room settings that differ from the defaults and carry no secret.
+/// Room settings that differ from the defaults and contain no secret.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RoomConfig {
     livekit: RoomConfiguration,
-    /// Where in the request each of its agents is: those that say nothing are dropped.
+    /// The index of each agent in the request, because empty agents are removed.
     indices: Vec<usize>,
 }
 
@@ -22,12 +21,12 @@ impl RoomConfig {
     /// The field's name in a request.
     pub const FIELD: &str = "room_config";
 
-    /// Reads LiveKit's `RoomConfiguration`, in protobuf's JSON with either casing. Members that this version doesn't
-    /// know are dropped (servers before 1.12 refuse a token with one they don't know); what says nothing beyond the
-    /// defaults, an agent without a name or settings included, is absent.
+    /// Parses LiveKit's `RoomConfiguration`, in protobuf's JSON with either casing. Unknown members are removed,
+    /// because servers before 1.12 refuse a token with unknown members. Default values are absent, and so are agents
+    /// without a name and settings.
     ///
     /// # Errors
-    /// Where a value has the wrong type, or would put a secret into the token; where egress has several outputs of a kind.
+    /// If a value has the wrong type or would put a secret into the token, or if egress has several outputs of a kind.
     pub fn parse(mut value: Value) -> Result<Option<Self>, InvalidField> {
         if !value.is_object() {
             return Err(InvalidField::wrong_type(Self::FIELD, "an object"));
@@ -46,7 +45,7 @@ impl RoomConfig {
         let mut config: RoomConfiguration =
             serde_path_to_error::deserialize(value).map_err(|error| wrong_type(&error))?;
         if let Some(path) = config.egress.as_ref().and_then(room_members::several_outputs) {
-            return Err(InvalidField::new(path, "must hold one output at most"));
+            return Err(InvalidField::new(path, "must contain at most one output"));
         }
         let agents = std::mem::take(&mut config.agents).into_iter().enumerate();
         let (indices, agents) = agents.filter(|(_, agent)| *agent != RoomAgentDispatch::default()).unzip();
@@ -55,12 +54,12 @@ impl RoomConfig {
         Ok((config != RoomConfiguration::default()).then_some(Self { livekit: config, indices }))
     }
 
-    /// The egress (recording or streaming the room) that it asks for, a kind each.
+    /// The requested egress (recording or streaming the room), one entry for each kind.
     pub fn egress(&self) -> impl Iterator<Item = EgressRequest> {
         self.livekit.egress.iter().flat_map(room_members::of_egress)
     }
 
-    /// The agents that it dispatches.
+    /// The agents to dispatch.
     pub fn agents(&self) -> impl Iterator<Item = AgentDispatch<'_>> {
         self.livekit.agents.iter().zip(&self.indices).map(|(agent, index)| AgentDispatch {
             index: *index,
@@ -70,7 +69,7 @@ impl RoomConfig {
         })
     }
 
-    /// The paths of the other settings that it changes.
+    /// The paths of the other settings.
     pub fn settings(&self) -> impl Iterator<Item = &'static str> {
         room_members::settings(&self.livekit).into_iter()
     }
@@ -82,12 +81,12 @@ impl RoomConfig {
     }
 }
 
-/// Where, below `value`, the first member is that no client may set, and why: one that names a storage, even without
-/// saying more of it, or an address.
+/// The path below `value` of the first member that no client may set, and the reason. A storage is refused even without
+/// settings.
 fn forbidden_below(value: &Value) -> Option<(String, &'static str)> {
     match value {
         Value::Object(members) => members.iter().find_map(|(name, inner)| {
-            if let Some(why) = why_forbidden(name).filter(|_| says_something(inner)) {
+            if let Some(why) = why_forbidden(name).filter(|_| !is_default(inner)) {
                 return Some((format!(".{name}"), why));
             }
             forbidden_below(inner).map(|(rest, why)| (format!(".{name}{rest}"), why))
@@ -99,22 +98,22 @@ fn forbidden_below(value: &Value) -> Option<(String, &'static str)> {
     }
 }
 
-/// In either casing of protobuf's JSON.
+/// Why no client may set this member, in either casing of protobuf's JSON.
 fn why_forbidden(member: &str) -> Option<&'static str> {
     let member = member.to_ascii_lowercase().replace('_', "");
     FORBIDDEN.iter().find(|(members, _)| members.contains(&member.as_str())).map(|(_, why)| *why)
 }
 
-fn says_something(value: &Value) -> bool {
+fn is_default(value: &Value) -> bool {
     match value {
-        Value::Null => false,
-        Value::String(text) => !text.is_empty(),
-        Value::Array(items) => !items.is_empty(),
-        _ => true,
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        _ => false,
     }
 }
 
-/// In protobuf's JSON a null is the default, as if it weren't there.
+/// In protobuf's JSON, null means the default.
 fn remove_nulls(value: &mut Value) {
     match value {
         Value::Object(members) => {
@@ -129,8 +128,8 @@ fn remove_nulls(value: &mut Value) {
     }
 }
 
-/// Names the member, and what it should have been. Only the end of the decoder's own message is shown: what it
-/// expected, which is never the client's text.
+/// The member's path and the expected type. Of the decoder's message, only the end with the expected type is used,
+/// because the beginning may contain the client's text.
 fn wrong_type(error: &serde_path_to_error::Error<serde_json::Error>) -> InvalidField {
     let field = match error.path().to_string().as_str() {
         "." => RoomConfig::FIELD.to_owned(),
@@ -138,7 +137,7 @@ fn wrong_type(error: &serde_path_to_error::Error<serde_json::Error>) -> InvalidF
     };
     let message = error.inner().to_string();
     if message.starts_with("duplicate field") {
-        return InvalidField::new(field, "has a member in both casings");
+        return InvalidField::new(field, "contains a member in both casings");
     }
     match message.rsplit_once("expected ") {
         Some((_, expected)) if expected.starts_with("struct ") => {
@@ -149,18 +148,14 @@ fn wrong_type(error: &serde_path_to_error::Error<serde_json::Error>) -> InvalidF
     }
 }
 
-/// Members of an egress request, without their underscores, that hold credentials or a stream's secret address; and
-/// those that send LiveKit somewhere, or to another room.
+/// Members of an egress request that no client may set, in lower case without underscores.
 const FORBIDDEN: [(&[&str], &str); 3] = [
     (
         &["s3", "gcp", "azure", "alioss", "storage", "stream", "streamoutputs"],
         "anyone who holds the token could read the credentials or the stream's address",
     ),
-    (
-        &["custombaseurl", "webhooks"],
-        "LiveKit would go to an address of the client's, with what only LiveKit may know of the room",
-    ),
-    (&["roomname"], "what is recorded is the room that the token opens"),
+    (&["custombaseurl", "webhooks"], "LiveKit would send private data of the room to the client's address"),
+    (&["roomname"], "egress always records the token's own room"),
 ];
 
 #[cfg(test)]
@@ -179,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_says_nothing_is_absent() {
+    fn default_values_are_absent() {
         for value in [
             json!({}),
             json!({"agents": []}),
@@ -195,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_differs_from_the_defaults_goes_on() {
+    fn only_values_that_differ_from_the_defaults_are_kept() {
         assert_eq!(
             livekit(json!({
                 "agents": [{"agent_name": "a", "metadata": "m", "deployment": "d", "new": 1}, {}],
@@ -209,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_of_the_wrong_type_is_named_with_what_it_should_be() {
+    fn a_member_of_the_wrong_type_is_named_with_the_expected_type() {
         assert_eq!(refused(json!({"metadata": 5})), "room_config.metadata must be a string");
         assert_eq!(
             refused(json!({"agents": [{"agent_name": "a"}, {"agent_name": ["expected gold"]}]})),
@@ -221,7 +216,7 @@ mod tests {
         );
         assert_eq!(
             refused(json!({"empty_timeout": 1, "emptyTimeout": 2})),
-            "room_config has a member in both casings"
+            "room_config contains a member in both casings"
         );
         assert_eq!(refused(json!([])), "room_config must be an object");
         assert_eq!(
@@ -231,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_would_be_readable_in_the_token_and_is_refused_by_its_path() {
+    fn a_member_with_a_secret_is_refused_with_its_path() {
         for (egress, path) in [
             (
                 json!({"room": {"file_outputs": [{"filepath": "x"}, {"s3": {"secret": "k"}}]}}),
@@ -258,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_sends_livekit_to_an_address_of_theirs() {
+    fn an_address_that_would_receive_private_data_is_refused() {
         for (egress, path) in [
             (
                 json!({"room": {"layout": "grid", "custom_base_url": "https://a.example"}}),
@@ -270,7 +265,7 @@ mod tests {
         ] {
             let refused = refused(json!({"egress": egress}));
             assert!(
-                refused.starts_with(&format!("room_config.egress.{path} is not allowed: LiveKit would go"))
+                refused.starts_with(&format!("room_config.egress.{path} is not allowed: LiveKit would send"))
             );
         }
         for nothing in [json!({"custom_base_url": ""}), json!({"webhooks": []})] {
@@ -279,14 +274,14 @@ mod tests {
     }
 
     #[test]
-    fn names_of_storages_elsewhere_are_only_words() {
+    fn names_of_storages_are_allowed_outside_egress() {
         let config =
             json!({"tags": {"s3": "yes"}, "agents": [{"agentName": "a", "attributes": {"stream": "on"}}]});
         assert_eq!(livekit(config.clone()), config);
     }
 
     #[test]
-    fn egress_without_a_secret_is_for_the_policy_to_judge() {
+    fn egress_without_a_secret_is_passed_to_the_policy() {
         let config = RoomConfig::parse(json!({"egress": {"tracks": {"filepath": "x"}}})).unwrap().unwrap();
         let tracks = EgressRequest { kind: Egress::Tracks, members: vec!["filepath"] };
         assert_eq!(config.egress().collect::<Vec<_>>(), [tracks]);

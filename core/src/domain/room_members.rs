@@ -1,7 +1,7 @@
-//! Which members of LiveKit's compound messages a request sets, by LiveKit's names: those that differ from the default.
+//! The members of LiveKit's compound messages that a request sets to a value other than the default.
 //!
-//! Each message is taken apart in full, so that this stops compiling when LiveKit adds a member: it must be named here,
-//! and a rule must be able to list it, before a client can set it.
+//! Each message is destructured completely, so that this stops compiling when LiveKit adds a member. Clients can set a
+//! new member only once it is named here and rules can list it.
 
 use livekit_protocol::{
     AutoParticipantEgress, AutoTrackEgress, EncodedFileOutput, EncodingOptions, ImageOutput,
@@ -26,7 +26,7 @@ pub(super) fn settings(config: &RoomConfiguration) -> Vec<&'static str> {
         agents: _,
         tags,
     } = config;
-    those_set([
+    names_of_set([
         (!name.is_empty(), "room_config.name"),
         (*empty_timeout != 0, "room_config.empty_timeout"),
         (*departure_timeout != 0, "room_config.departure_timeout"),
@@ -39,25 +39,28 @@ pub(super) fn settings(config: &RoomConfiguration) -> Vec<&'static str> {
     ])
 }
 
-/// An agent's, without its name and deployment.
+/// The members of an agent's dispatch, without its name and deployment.
 pub(super) fn of_agent(dispatch: &RoomAgentDispatch) -> Vec<&'static str> {
     let RoomAgentDispatch { agent_name: _, metadata, restart_policy, deployment: _, attributes } = dispatch;
-    those_set([
+    names_of_set([
         (!metadata.is_empty(), "metadata"),
         (!attributes.is_empty(), "attributes"),
         (*restart_policy != 0, "restart_policy"),
     ])
 }
 
-/// Each kind of egress that is asked for.
+/// Each requested kind of egress.
 pub(super) fn of_egress(egress: &RoomEgress) -> Vec<EgressRequest> {
     let RoomEgress { room, participant, tracks } = egress;
-    let asked = [
+    let requested = [
         (Egress::Room, room.as_ref().map(of_room)),
         (Egress::Participant, participant.as_ref().map(of_participant)),
         (Egress::Tracks, tracks.as_ref().map(of_tracks)),
     ];
-    asked.into_iter().filter_map(|(kind, members)| Some(EgressRequest { kind, members: members? })).collect()
+    requested
+        .into_iter()
+        .filter_map(|(kind, members)| Some(EgressRequest { kind, members: members? }))
+        .collect()
 }
 
 #[expect(deprecated, reason = "LiveKit still reads the older outputs")]
@@ -88,7 +91,7 @@ fn of_room(request: &RoomCompositeEgressRequest) -> Vec<&'static str> {
         Options::Preset(_) => "preset",
         Options::Advanced(_) => "advanced",
     });
-    let mut members = those_set([
+    let mut members = names_of_set([
         (!room_name.is_empty(), "room_name"),
         (!layout.is_empty(), "layout"),
         (*audio_only, "audio_only"),
@@ -114,7 +117,7 @@ fn of_participant(request: &AutoParticipantEgress) -> Vec<&'static str> {
         Options::Preset(_) => "preset",
         Options::Advanced(_) => "advanced",
     });
-    let mut members = those_set([
+    let mut members = names_of_set([
         (!file_outputs.is_empty(), "file_outputs"),
         (!segment_outputs.is_empty(), "segment_outputs"),
     ]);
@@ -124,14 +127,14 @@ fn of_participant(request: &AutoParticipantEgress) -> Vec<&'static str> {
 
 fn of_tracks(request: &AutoTrackEgress) -> Vec<&'static str> {
     let AutoTrackEgress { filepath, disable_manifest, output } = request;
-    those_set([
+    names_of_set([
         (!filepath.is_empty(), "filepath"),
         (*disable_manifest, "disable_manifest"),
         (output.is_some(), "output"),
     ])
 }
 
-/// The path of a list that holds more than one output of its kind, the older single outputs included.
+/// The path of a list with more than one output of its kind, including the older single outputs.
 #[expect(deprecated, reason = "LiveKit still reads the older outputs")]
 pub(super) fn several_outputs(egress: &RoomEgress) -> Option<&'static str> {
     use room_composite_egress_request::Output;
@@ -154,12 +157,12 @@ pub(super) fn several_outputs(egress: &RoomEgress) -> Option<&'static str> {
     room.chain(participant).find_map(|(count, path)| (count > 1).then_some(path))
 }
 
-fn those_set<const MEMBERS: usize>(members: [(bool, &'static str); MEMBERS]) -> Vec<&'static str> {
+fn names_of_set<const MEMBERS: usize>(members: [(bool, &'static str); MEMBERS]) -> Vec<&'static str> {
     members.into_iter().filter_map(|(set, name)| set.then_some(name)).collect()
 }
 
-// A rule lists these messages as a whole. When one of them gets a member that carries a secret or an address, that name
-// belongs on the list of what no client may set.
+// A rule allows these messages as a whole. A new member with a secret or an address must be added to the list of
+// members that no client may set.
 const _: fn(&EncodedFileOutput) =
     |EncodedFileOutput { file_type: _, filepath: _, disable_manifest: _, output: _ }| {};
 const _: fn(&SegmentedFileOutput) = |SegmentedFileOutput {

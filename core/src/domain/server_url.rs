@@ -1,4 +1,4 @@
-//! Where clients connect.
+//! The URL that clients connect to.
 
 use std::net::IpAddr;
 
@@ -7,27 +7,27 @@ use http::Uri;
 use super::MalformedSecret;
 use crate::url::has_userinfo;
 
-/// Where clients connect: a `ws`, `wss`, `http` or `https` URL. Some clients refuse an answer whose URL doesn't parse.
+/// The URL that clients connect to: `ws`, `wss`, `http` or `https`. Some clients refuse a response with an invalid URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerUrl(String);
 
 impl ServerUrl {
-    /// The name of the secret's member, and of the environment variable for the same thing.
+    /// The name of the secret's member and of the environment variable.
     pub const MEMBER: &str = "LIVEKIT_URL";
 
-    /// Reads a URL.
+    /// Parses a URL.
     ///
     /// # Errors
-    /// Where it isn't one, or has another scheme.
+    /// If it isn't a URL, or has another scheme.
     pub fn parse(text: &str) -> Result<Self, MalformedSecret> {
         let url = text.parse::<Uri>().ok().filter(|url| url.host().is_some_and(|host| !host.is_empty()));
-        let connects = |url: &Uri| matches!(url.scheme_str(), Some("ws" | "wss" | "http" | "https"));
+        let is_supported = |url: &Uri| matches!(url.scheme_str(), Some("ws" | "wss" | "http" | "https"));
         match url {
             _ if has_userinfo(text) => Err(MalformedSecret::new(
                 Self::MEMBER,
-                "must not contain a user name or password: remove all before the @",
+                "must not contain a user name or password: remove everything before the @",
             )),
-            Some(url) if connects(&url) => Ok(Self(text.to_owned())),
+            Some(url) if is_supported(&url) => Ok(Self(text.to_owned())),
             _ => Err(MalformedSecret::new(
                 Self::MEMBER,
                 "must be a URL such as wss://my-project.livekit.cloud",
@@ -45,7 +45,7 @@ impl ServerUrl {
         self.0.split_once("://").is_some_and(|(own, _)| own.eq_ignore_ascii_case(scheme))
     }
 
-    /// Whether it's this machine.
+    /// Whether it is a loopback address.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         let uri = self.0.parse::<Uri>().ok();
@@ -54,13 +54,13 @@ impl ServerUrl {
         host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
     }
 
-    /// Where a LiveKit server started with `--dev` listens.
+    /// The URL of a LiveKit server that was started with `--dev`.
     #[must_use]
     pub fn development() -> Self {
         Self("ws://localhost:7880".to_owned())
     }
 
-    /// The URL, as it was given.
+    /// The URL, unchanged.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

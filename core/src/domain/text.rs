@@ -1,4 +1,4 @@
-//! Texts with a limit: the names of rooms and participants, and metadata. The one way to have one is to parse it.
+//! Strings with a maximum length: the names of rooms and participants, and metadata.
 
 use super::generated::{Randomness, readable};
 use super::{InvalidField, Limits};
@@ -13,10 +13,10 @@ macro_rules! bounded_text {
             /// The field's name in a request.
             pub const FIELD: &str = $field;
 
-            /// Any text that isn't empty and keeps to the limit, taken as it is.
+            /// Parses any string that isn't empty or too long, and keeps it unchanged.
             ///
             /// # Errors
-            /// Where it's empty or too long.
+            /// If it is empty or too long.
             pub fn parse(text: impl Into<String>, limits: &Limits) -> Result<Self, InvalidField> {
                 let text = text.into();
                 if text.is_empty() {
@@ -28,7 +28,7 @@ macro_rules! bounded_text {
                 Ok(Self(text))
             }
 
-            /// The text, byte for byte as it was given.
+            /// The string, unchanged.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -38,28 +38,28 @@ macro_rules! bounded_text {
 }
 
 bounded_text!(
-    /// The room a pass opens. Never empty (LiveKit reads an empty grant as "any room"), at most 256 bytes
+    /// The name of a room. Never empty (LiveKit reads an empty grant as "any room"), at most 256 bytes
     /// (`limit.max_room_name_length` on the server).
     RoomName, field: "room_name", limit: max_room_name_length
 );
 bounded_text!(
-    /// A participant's identity, unique in a room: a second participant with the same identity ends the first one's
-    /// connection. Never empty, at most 256 bytes (`limit.max_participant_identity_length` on the server).
+    /// A participant's identity, unique in a room: a second participant with the same identity disconnects the
+    /// first. Never empty, at most 256 bytes (`limit.max_participant_identity_length` on the server).
     Identity, field: "participant_identity", limit: max_participant_identity_length
 );
 bounded_text!(
-    /// The name shown to others in the room. At most 256 bytes (`limit.max_participant_name_length` on the server,
-    /// which checks it on later updates only, so it's checked here).
+    /// The name that other participants see. At most 256 bytes (`limit.max_participant_name_length` on the server,
+    /// which checks it only on later updates, so it is checked here).
     ParticipantName, field: "participant_name", limit: max_participant_name_length
 );
 bounded_text!(
-    /// Free text that everybody in the room sees with a participant. At most 512 KiB (`limit.max_metadata_size` on the
+    /// Free text about a participant that other participants see. At most 512 KiB (`limit.max_metadata_size` on the
     /// server).
     Metadata, field: "participant_metadata", limit: max_metadata_size
 );
 
 impl RoomName {
-    /// A new room that can't be guessed: `room-` and 100 random bits.
+    /// An unguessable name for a new room: `room-` and 100 random bits.
     #[must_use]
     pub fn generated(randomness: Randomness) -> Self {
         Self(format!("room-{}", readable(randomness)))
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_empty_name_is_never_a_name() {
+    fn a_name_is_not_empty() {
         assert_eq!(
             RoomName::parse("", &Limits::default()).unwrap_err().to_string(),
             "room_name must not be empty"
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_count_bytes_not_characters() {
+    fn limits_count_bytes_and_not_characters() {
         let limits = Limits::default();
         assert!(RoomName::parse("é".repeat(128), &limits).is_ok());
         assert_eq!(
@@ -92,14 +92,14 @@ mod tests {
     }
 
     #[test]
-    fn a_lowered_limit_is_kept() {
+    fn a_lowered_limit_is_enforced() {
         let limits = Limits { max_participant_name_length: 3, ..Limits::default() };
         assert!(ParticipantName::parse("abc", &limits).is_ok());
         assert!(ParticipantName::parse("abcd", &limits).is_err());
     }
 
     #[test]
-    fn what_is_generated_keeps_to_the_lowest_limit() {
+    fn a_generated_name_fits_the_lowest_limit() {
         let lowest = 32;
         assert!(RoomName::generated(|bytes| bytes.fill(7)).as_str().len() <= lowest);
     }

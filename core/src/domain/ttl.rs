@@ -1,4 +1,4 @@
-//! How long a token opens its door.
+//! The lifetime of a token.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,31 +7,31 @@ use serde::Deserialize;
 
 use super::within;
 
-/// From when a token is minted to when it can no longer be used to join: whole seconds, 1 second to 24 hours. Once
-/// a participant has joined, LiveKit renews the token itself. Clients treat a token as stale 60 seconds before its end, so a
-/// TTL of a minute or less defeats their cache.
+/// How long a token can be used to join: whole seconds, 1 second to 24 hours. Once a participant has joined, LiveKit
+/// renews the token. Clients treat a token as stale 60 seconds before it expires, so a TTL of a minute or less disables
+/// their cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 pub struct Ttl(#[serde(deserialize_with = "within::<_, 24>")] Duration);
 
 impl Ttl {
-    /// 10 minutes: what LiveKit's own dialects give where the rule names none.
+    /// 10 minutes: the default of LiveKit's own dialects.
     pub const DEFAULT: Self = Self::minutes(10);
-    const MOST: Duration = Duration::from_hours(24);
+    const MAX: Duration = Duration::from_hours(24);
 
-    /// So many minutes.
+    /// A lifetime in minutes.
     #[must_use]
     pub const fn minutes(minutes: u64) -> Self {
         Self(Duration::from_mins(minutes))
     }
 
-    /// So many seconds, if that is a lifetime.
+    /// A lifetime in seconds, if it is within the bounds.
     #[must_use]
     pub fn seconds(seconds: u64) -> Option<Self> {
         let duration = Duration::from_secs(seconds);
-        (Duration::from_secs(1)..=Self::MOST).contains(&duration).then_some(Self(duration))
+        (Duration::from_secs(1)..=Self::MAX).contains(&duration).then_some(Self(duration))
     }
 
-    /// This lifetime, or as many seconds if they are fewer. None where there are none left.
+    /// The shorter of this lifetime and a number of seconds. `None` for zero seconds.
     #[must_use]
     pub fn within(self, seconds: u64) -> Option<Self> {
         (seconds > 0).then(|| Self(self.0.min(Duration::from_secs(seconds))))
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lifetime_is_written_with_its_unit() {
+    fn a_lifetime_has_a_unit() {
         for (value, seconds) in
             [("'10m'", 600), ("'90s'", 90), ("'1s'", 1), ("'24h'", 86_400), ("'1h 30m'", 5_400)]
         {

@@ -1,4 +1,4 @@
-//! Which agents a rule lets a client dispatch.
+//! The agents that a rule allows a client to dispatch.
 
 use std::fmt;
 
@@ -9,25 +9,25 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 use super::members::Members;
 use crate::domain::AgentDispatch;
 
-/// An agent that may be dispatched, once and without other members: its name, or
-/// `{ name = "..", deployments = [..], client_may_set = [..], max = 2 }` for more than that. The name "*" is any agent,
-/// and the deployment "*" any deployment.
+/// An entry of `agents`: an agent's name, which allows one dispatch without other members, or a table
+/// `{ name = "..", deployments = [..], client_may_set = [..], max = 2 }`. The name "*" is any agent, and the deployment
+/// "*" any deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Allowed {
+pub struct AllowedAgent {
     name: String,
     deployments: Vec<String>,
     members: Members,
     max: usize,
 }
 
-impl Allowed {
-    /// Whether it's this agent, in any deployment.
+impl AllowedAgent {
+    /// Whether it covers this agent in some deployment.
     #[must_use]
     pub fn names(&self, name: &str) -> bool {
         self.name == ANY || self.name == name
     }
 
-    /// Whether it's this agent, in this deployment if one is asked for.
+    /// Whether it covers this agent in the requested deployment, if any.
     #[must_use]
     pub fn covers(&self, name: &str, deployment: Option<&str>) -> bool {
         self.names(name) && deployment.is_none_or(|asked| self.has_deployment(asked))
@@ -35,17 +35,17 @@ impl Allowed {
 
     /// Whether the client may set this member of the dispatch.
     #[must_use]
-    pub fn lets_client_set(&self, member: &str) -> bool {
+    pub fn allows_member(&self, member: &str) -> bool {
         self.members.contains(member)
     }
 
-    /// How many times a request may dispatch each agent that this entry covers.
+    /// The maximum number of dispatches in a request of each agent that this entry covers.
     #[must_use]
     pub fn max(&self) -> usize {
         self.max
     }
 
-    /// Whether it covers all that another entry covers, so that the other is never used after it.
+    /// Whether it covers everything that another entry covers, so that a later entry like that is never used.
     pub(super) fn covers_all_of(&self, other: &Self) -> bool {
         self.names(&other.name) && other.deployments.iter().all(|deployment| self.has_deployment(deployment))
     }
@@ -55,7 +55,7 @@ impl Allowed {
     }
 }
 
-impl fmt::Display for Allowed {
+impl fmt::Display for AllowedAgent {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} (", self.name)?;
         if !self.deployments.is_empty() {
@@ -68,24 +68,24 @@ impl fmt::Display for Allowed {
     }
 }
 
-impl<'de> Deserialize<'de> for Allowed {
+impl<'de> Deserialize<'de> for AllowedAgent {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
-        struct Table {
+        struct AgentTable {
             name: String,
             #[serde(default)]
             deployments: Vec<String>,
             #[serde(default)]
             client_may_set: Vec<String>,
-            #[serde(default = "once", deserialize_with = "within_the_cap")]
+            #[serde(default = "once", deserialize_with = "up_to_max_agents")]
             max: usize,
         }
 
-        struct Written;
+        struct AgentVisitor;
 
-        impl<'de> Visitor<'de> for Written {
-            type Value = Allowed;
+        impl<'de> Visitor<'de> for AgentVisitor {
+            type Value = AllowedAgent;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter.write_str(
@@ -93,20 +93,20 @@ impl<'de> Deserialize<'de> for Allowed {
                 )
             }
 
-            fn visit_str<E: de::Error>(self, name: &str) -> Result<Allowed, E> {
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<AllowedAgent, E> {
                 let (deployments, members) = (Vec::new(), Members::default());
-                Ok(Allowed { name: name.to_owned(), deployments, members, max: once() })
+                Ok(AllowedAgent { name: name.to_owned(), deployments, members, max: once() })
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<Allowed, A::Error> {
-                let Table { name, deployments, client_may_set, max } =
-                    Table::deserialize(MapAccessDeserializer::new(table))?;
+            fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<AllowedAgent, A::Error> {
+                let AgentTable { name, deployments, client_may_set, max } =
+                    AgentTable::deserialize(MapAccessDeserializer::new(table))?;
                 let members = Members::parse(&client_may_set, AgentDispatch::MEMBERS)?;
-                Ok(Allowed { name, deployments, members, max })
+                Ok(AllowedAgent { name, deployments, members, max })
             }
         }
 
-        deserializer.deserialize_any(Written)
+        deserializer.deserialize_any(AgentVisitor)
     }
 }
 
@@ -114,7 +114,7 @@ fn once() -> usize {
     1
 }
 
-fn within_the_cap<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+fn up_to_max_agents<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
     let max = usize::deserialize(deserializer)?;
     if (1..=AgentDispatch::MAX).contains(&max) {
         return Ok(max);

@@ -1,219 +1,230 @@
-//! Mistakes that a rule's own text doesn't show: rules that can never give a pass, rules that are never reached, and
-//! rules that could give two people one identity.
+//! Mistakes that depend on callers and other rules: rules that can never give a pass, unreachable rules, and rules that
+//! could give two people the same identity.
 
 use serde_json::{Map, Value};
 
 use super::condition::Condition;
-use super::source::Source;
-use super::template::{Part, Template};
+use super::source::ValueSource;
+use super::template::{Segment, Template};
 use super::{RoomPattern, Rule, identities};
 use crate::caller::{Caller, CallerConfig, CallerKind};
 
-/// What is wrong with a rule, and the key in it that says so.
+/// A mistake in a rule, and the key that has it.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Mistake {
+pub(crate) struct InvalidRule {
     pub(crate) key: &'static str,
     pub(crate) problem: String,
 }
 
-impl Mistake {
+impl InvalidRule {
     fn new(key: &'static str, problem: impl Into<String>) -> Self {
         Self { key, problem: problem.into() }
     }
 }
 
-/// The first mistake of each rule that has one, by the rule's position. `sandboxes` are those that requests may name, if
-/// any are served.
+/// The first mistake of each rule, with the rule's position. `sandboxes` are the accepted sandbox IDs, if the sandbox's
+/// dialect is served.
 pub(crate) fn mistakes(
     rules: &[Rule],
     callers: &[CallerConfig],
     sandboxes: Option<&[String]>,
-) -> impl Iterator<Item = (usize, Mistake)> {
+) -> impl Iterator<Item = (usize, InvalidRule)> {
     rules.iter().enumerate().filter_map(move |(position, rule)| {
         let earlier = &rules[..position];
-        let Mistake { key, problem } = impossible(rule, callers)
+        let InvalidRule { key, problem } = impossible(rule, callers)
             .or_else(|| unreachable_entry(rule))
-            .or_else(|| rule.when.on(&Source::SandboxId).and_then(|is| never_asked_through(is, sandboxes)))
-            .or_else(|| earlier.iter().find_map(|other| clash(rule, other)))
             .or_else(|| {
-                let shared =
-                    rules[..=position].iter().find_map(|other| identities::shared(rule, other, callers));
-                shared.map(|problem| Mistake::new("identity", problem))
+                rule.when
+                    .get(&ValueSource::SandboxId)
+                    .and_then(|condition| unknown_sandbox(condition, sandboxes))
+            })
+            .or_else(|| earlier.iter().find_map(|other| conflict(rule, other)))
+            .or_else(|| {
+                let mut others = rules[..=position].iter();
+                let shared = others.find_map(|other| identities::shared_identity(rule, other, callers));
+                shared.map(|problem| InvalidRule::new("identity", problem))
             })?;
-        Some((position, Mistake::new(key, format!("rule {:?} {problem}", rule.name))))
+        Some((position, InvalidRule::new(key, format!("rule {:?} {problem}", rule.name))))
     })
 }
 
-/// Why the rule could never give a pass.
-fn impossible(rule: &Rule, callers: &[CallerConfig]) -> Option<Mistake> {
+/// Why the rule can never give a pass.
+fn impossible(rule: &Rule, callers: &[CallerConfig]) -> Option<InvalidRule> {
     let known = |name: &String| callers.iter().any(|caller| caller.name == *name);
     if let Some(unknown) = rule.callers.iter().find(|name| !known(name)) {
-        return Some(Mistake::new(
+        return Some(InvalidRule::new(
             "callers",
-            format!("is for caller {unknown:?}, and no [[caller]] has that name"),
+            format!("has the unknown caller {unknown:?}: no [[caller]] has that name"),
         ));
     }
     if rule.name.is_empty() {
-        return Some(Mistake::new("name", "needs a name"));
+        return Some(InvalidRule::new("name", "needs a name"));
     }
     if rule.callers.is_empty() {
-        return Some(Mistake::new("callers", "is for no caller: callers must list at least one"));
+        return Some(InvalidRule::new("callers", "has no callers: list at least one"));
     }
     if let (Some(ttl), Some(max_ttl)) = (rule.ttl, rule.max_ttl)
         && max_ttl < ttl
     {
-        return Some(Mistake::new("max_ttl", format!("has a ttl of {ttl} over its max_ttl of {max_ttl}")));
+        return Some(InvalidRule::new(
+            "max_ttl",
+            format!("has a ttl of {ttl}, longer than its max_ttl of {max_ttl}"),
+        ));
     }
     let named = callers.iter().filter(|caller| rule.callers.contains(&caller.name));
     let sources = sources(rule);
     for caller in named {
         let name = &caller.name;
-        if rule.within_credential && !caller.shows_an_end() {
+        if rule.within_credential && !caller.credential_may_expire() {
             let problem =
-                format!("is within_credential, and the credential of caller {name:?} has no expiry");
-            return Some(Mistake::new("within_credential", problem));
+                format!("sets within_credential, but the credential of caller {name:?} has no expiry");
+            return Some(InvalidRule::new("within_credential", problem));
         }
-        if let Some((key, source)) = sources.iter().find(|(_, source)| !may_have(caller, source)) {
-            return Some(Mistake::new(
+        if let Some((key, source)) = sources.iter().find(|(_, source)| !can_have(caller, source)) {
+            return Some(InvalidRule::new(
                 key,
-                format!("asks for {{{source}}}, which caller {name:?} never has"),
+                format!("uses {{{source}}}, which caller {name:?} never has"),
             ));
         }
     }
     if let Some((source, condition)) = never_met(rule, callers) {
-        let problem = format!("is unreachable: no caller of it ever has {source} {condition}");
-        return Some(Mistake::new("when", problem));
+        let problem = format!("is unreachable: no caller in callers can have {source} {condition}");
+        return Some(InvalidRule::new("when", problem));
     }
     let sample = sample(sources.iter().map(|(_, source)| *source));
     let default_room = rule.default_room.as_ref().and_then(|room| room.fill(&sample, |_| {}).ok())?;
-    let opens = |pattern: &RoomPattern| pattern.matches(&default_room, &sample) == Ok(true);
-    if rule.rooms.iter().any(opens) {
+    let matches = |pattern: &RoomPattern| pattern.matches(&default_room, &sample) == Ok(true);
+    if rule.rooms.iter().any(matches) {
         return None;
     }
-    Some(Mistake::new("default_room", "has a default_room that does not match rooms"))
+    Some(InvalidRule::new("default_room", "has a default_room that does not match rooms"))
 }
 
-/// A condition that no caller of a rule can meet, by what the callers themselves must be.
-fn never_met<'a>(rule: &'a Rule, callers: &[CallerConfig]) -> Option<(&'a Source, &'a Condition)> {
+/// A condition that no caller of a rule can meet.
+fn never_met<'a>(rule: &'a Rule, callers: &[CallerConfig]) -> Option<(&'a ValueSource, &'a Condition)> {
     let named: Vec<_> = callers.iter().filter(|caller| rule.callers.contains(&caller.name)).collect();
     rule.when
         .iter()
-        .find(|(source, condition)| !named.iter().any(|caller| may_meet(caller, source, condition)))
+        .find(|(source, condition)| !named.iter().any(|caller| can_meet(caller, source, condition)))
 }
 
-/// Whether a caller can meet a condition. Its subject and its issuer are strings; of a token, the issuer and the required
-/// claims are known.
-fn may_meet(caller: &CallerConfig, source: &Source, condition: &Condition) -> bool {
+/// Whether a caller can meet a condition. Subjects and issuers are strings. A token's issuer and required claims are
+/// known from the configuration.
+fn can_meet(caller: &CallerConfig, source: &ValueSource, condition: &Condition) -> bool {
     let issuer = match &caller.kind {
         CallerKind::Jwt(issuer) => Some(issuer),
         _ => None,
     };
     match (source, issuer) {
-        (Source::Issuer, Some(issuer)) => condition.holds_for(&issuer.issuer.as_str().into()),
-        (Source::Claim(path), Some(issuer)) => match path.as_slice() {
+        (ValueSource::Issuer, Some(issuer)) => condition.holds_for(&issuer.issuer.as_str().into()),
+        (ValueSource::Claim(path), Some(issuer)) => match path.as_slice() {
             [name] => issuer.required_claims.get(name).is_none_or(|value| condition.holds_for(value)),
             _ => true,
         },
-        (Source::Issuer | Source::Subject, _) => condition.may_hold_for_a_string(),
+        (ValueSource::Issuer | ValueSource::Subject, _) => condition.can_hold_for_a_string(),
         _ => true,
     }
 }
 
-/// An entry of `agents` or `egress` that an earlier one decides before.
-fn unreachable_entry(rule: &Rule) -> Option<Mistake> {
+/// An entry of `agents` or `egress` that is never used because of an earlier one.
+fn unreachable_entry(rule: &Rule) -> Option<InvalidRule> {
     let agents = rule.agents.iter().enumerate().find_map(|(position, entry)| {
         let earlier = rule.agents[..position].iter().find(|earlier| earlier.covers_all_of(entry))?;
         let problem =
             format!("has an unreachable entry in agents: {entry} comes after {earlier}, which covers it");
-        Some(Mistake::new("agents", problem))
+        Some(InvalidRule::new("agents", problem))
     });
     let egress = || {
         rule.egress.iter().enumerate().find_map(|(position, entry)| {
             let mut earlier = rule.egress[..position].iter();
             earlier.find(|earlier| earlier.kind() == entry.kind())?;
-            Some(Mistake::new("egress", format!("lists {} twice in egress", entry.kind().name())))
+            Some(InvalidRule::new("egress", format!("lists {} twice in egress", entry.kind().name())))
         })
     };
     agents.or_else(egress)
 }
 
-/// Why no sandbox that can be asked through is what a rule says it is.
-fn never_asked_through(is: &Condition, sandboxes: Option<&[String]>) -> Option<Mistake> {
-    let ids = match is {
+/// Why no accepted sandbox ID meets a rule's condition.
+fn unknown_sandbox(condition: &Condition, sandboxes: Option<&[String]>) -> Option<InvalidRule> {
+    let ids = match condition {
         Condition::Equal(id) => std::slice::from_ref(id),
         Condition::OneOf(ids) => ids,
         Condition::Contains(_) => {
-            return Some(Mistake::new("when", "needs a list as sandbox_id, which is a string"));
+            return Some(InvalidRule::new("when", "requires sandbox_id to be a list, but it is a string"));
         }
     };
     let unknown = ids.iter().find(|id| !sandboxes.unwrap_or_default().iter().any(|known| *id == known))?;
     let why = match sandboxes {
-        Some(_) => "which [sandbox] ids doesn't list",
-        None => "and dialects doesn't list \"sandbox\"",
+        Some(_) => "[sandbox] ids does not list it",
+        None => "dialects does not list \"sandbox\"",
     };
-    Some(Mistake::new("when", format!("is for the sandbox {unknown}, {why}")))
+    Some(InvalidRule::new("when", format!("requires sandbox {unknown}, but {why}")))
 }
 
-/// Whether a caller of this kind can have something that a rule asks for.
-fn may_have(caller: &CallerConfig, source: &Source) -> bool {
-    if *source == Source::SandboxId {
+/// Whether a caller of this kind can have a value that a rule uses.
+fn can_have(caller: &CallerConfig, source: &ValueSource) -> bool {
+    if *source == ValueSource::SandboxId {
         return true;
     }
     match &caller.kind {
         CallerKind::Anonymous => false,
-        CallerKind::ApiKey => *source == Source::Subject,
-        CallerKind::Gateway(via) => *source != Source::Issuer || via.has_issuer(),
+        CallerKind::ApiKey => *source == ValueSource::Subject,
+        CallerKind::Gateway(via) => *source != ValueSource::Issuer || via.has_issuer(),
         CallerKind::Jwt(_) => true,
     }
 }
 
-/// Why two rules can't both stand, `other` being the earlier.
-fn clash(rule: &Rule, other: &Rule) -> Option<Mistake> {
-    if rule.name == other.name {
-        return Some(Mistake::new("name", "has the same name as an earlier rule"));
+/// The conflict between a rule and an earlier one, if there is one.
+fn conflict(rule: &Rule, earlier: &Rule) -> Option<InvalidRule> {
+    if rule.name == earlier.name {
+        return Some(InvalidRule::new("name", "has the same name as an earlier rule"));
     }
-    let opens_all = other.rooms.iter().any(RoomPattern::is_any)
+    let covers_rooms = earlier.rooms.iter().any(RoomPattern::is_any)
         || (!rule.rooms.is_empty()
-            && rule.rooms.iter().all(|room| other.rooms.contains(room))
-            && (other.default_room.is_some() || rule.default_room.is_none()));
-    let covers =
-        rule.callers.iter().all(|name| other.callers.contains(name)) && other.when.covers(&rule.when);
-    let logs_in = rule.agora_logins.is_none() || other.agora_logins.is_some();
-    let refuses_all = other.rooms.is_empty() && other.agora_logins.is_none();
-    if covers && (refuses_all || (opens_all && logs_in && fits_whenever(other, rule))) {
+            && rule.rooms.iter().all(|room| earlier.rooms.contains(room))
+            && (earlier.default_room.is_some() || rule.default_room.is_none()));
+    let covers_callers =
+        rule.callers.iter().all(|name| earlier.callers.contains(name)) && earlier.when.covers(&rule.when);
+    let covers_logins = rule.agora_logins.is_none() || earlier.agora_logins.is_some();
+    let denies_all = earlier.rooms.is_empty() && earlier.agora_logins.is_none();
+    if covers_callers
+        && (denies_all || (covers_rooms && covers_logins && fills_for_all_callers_of(earlier, rule)))
+    {
         let problem =
-            format!("is unreachable: rule {:?} before it decides every request that it matches", other.name);
-        return Some(Mistake::new("name", problem));
+            format!("is unreachable: the earlier rule {:?} matches all of its requests", earlier.name);
+        return Some(InvalidRule::new("name", problem));
     }
     None
 }
 
-/// Whether one rule's texts fit each caller that another's fit: they ask nothing of the caller, or what the other's ask.
-fn fits_whenever(one: &Rule, another: &Rule) -> bool {
-    let anothers: Vec<_> = templates(another).collect();
-    templates(one).all(|written| {
-        let asks = written.2.parts().iter().any(|part| matches!(part, Part::Caller(_)));
-        !asks || anothers.contains(&written)
+/// Whether the rule's templates can be filled for every caller for which the other's can: they don't use the caller's
+/// values, or the other rule has the same templates.
+fn fills_for_all_callers_of(rule: &Rule, other: &Rule) -> bool {
+    let others: Vec<_> = templates(other).collect();
+    templates(rule).all(|template| {
+        let mut segments = template.2.segments().iter();
+        !segments.any(|segment| matches!(segment, Segment::Caller(_))) || others.contains(&template)
     })
 }
 
-/// All that the rule asks of a caller, each with the key that asks.
-fn sources(rule: &Rule) -> Vec<(&'static str, &Source)> {
+/// The caller's values that a rule uses, each with its key.
+fn sources(rule: &Rule) -> Vec<(&'static str, &ValueSource)> {
     placeholders(rule).chain(rule.when.sources().map(|source| ("when", source))).collect()
 }
 
-fn placeholders(rule: &Rule) -> impl Iterator<Item = (&'static str, &Source)> {
+fn placeholders(rule: &Rule) -> impl Iterator<Item = (&'static str, &ValueSource)> {
     let rooms = rule.rooms.iter().map(|room| ("rooms", room.head()));
-    let templates = templates(rule).map(|(key, _, text)| (key, text.parts()));
-    rooms.chain(templates).flat_map(|(key, parts)| parts.iter().map(move |part| (key, part))).filter_map(
-        |(key, part)| match part {
-            Part::Caller(source) => Some((key, source)),
+    let templates = templates(rule).map(|(key, _, text)| (key, text.segments()));
+    rooms
+        .chain(templates)
+        .flat_map(|(key, segments)| segments.iter().map(move |segment| (key, segment)))
+        .filter_map(|(key, segment)| match segment {
+            Segment::Caller(source) => Some((key, source)),
             _ => None,
-        },
-    )
+        })
 }
 
-/// The texts that the rule makes, each with its key, and of an attribute with its name.
+/// The rule's templates, each with its key. The name is an attribute's, or empty.
 fn templates(rule: &Rule) -> impl Iterator<Item = (&'static str, &str, &Template)> {
     let single = [
         ("default_room", rule.default_room.as_ref()),
@@ -226,15 +237,15 @@ fn templates(rule: &Rule) -> impl Iterator<Item = (&'static str, &str, &Template
     single.chain(attributes.map(|(name, text)| ("participant_attributes", name.as_str(), text)))
 }
 
-/// A caller who has them all, each with another value.
-fn sample<'a>(sources: impl Iterator<Item = &'a Source>) -> Caller {
+/// A caller who has all of these values, each different.
+fn sample<'a>(sources: impl Iterator<Item = &'a ValueSource>) -> Caller {
     let mut caller = Caller {
         issuer: Some("\u{1}iss".into()),
         subject: Some("\u{1}sub".into()),
         ..Caller::anonymous("sample")
     };
     for source in sources {
-        if let Source::Claim(path) = source {
+        if let ValueSource::Claim(path) = source {
             insert(&mut caller.claims, path, &source.to_string());
         }
     }

@@ -1,11 +1,11 @@
-//! Whether a rule allows the compound parts of a request: each agent and each egress, with every member that it sets.
+//! Checks whether a rule allows the agents and the egress of a request, with every member that they set.
 
 use std::collections::BTreeMap;
 
 use super::{Denial, Rule};
 use crate::domain::{AgentDispatch, Egress, RoomConfig};
 
-/// Why agents are refused. The text is read between "The field" and "of rule ..".
+/// Why agents are refused. The message is "The field {this} of rule ..".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AgentProblem {
     /// The rule doesn't list this agent.
@@ -14,7 +14,7 @@ pub enum AgentProblem {
         /// The agent's index in the request.
         index: usize,
     },
-    /// The rule lists the agent, and not in this deployment.
+    /// The rule lists the agent, but not in this deployment.
     #[error(
         "room_config.agents[{index}].deployment is not listed in deployments of this agent's entry in agents"
     )]
@@ -25,18 +25,18 @@ pub enum AgentProblem {
     /// The request dispatches the agent more often than the rule allows.
     #[error("room_config.agents[{index}] repeats an agent: max is {max} in this agent's entry in agents")]
     Repeated {
-        /// The index of the first that is too many.
+        /// The index of the first dispatch over the maximum.
         index: usize,
-        /// How many are allowed.
+        /// The maximum.
         max: usize,
     },
     /// The request dispatches more agents than any rule allows.
     #[error(
-        "room_config.agents has {count} agents, and at most {} are allowed whatever is listed in agents",
+        "room_config.agents has {count} agents; at most {} are allowed, regardless of agents",
         AgentDispatch::MAX
     )]
     TooMany {
-        /// How many there are.
+        /// The number of agents.
         count: usize,
     },
 }
@@ -53,7 +53,7 @@ impl AgentProblem {
     }
 }
 
-/// Of the rule's `agents`, the first entry that covers an agent's name and deployment decides on it.
+/// Checks the agents. The first entry of `agents` that covers an agent's name and deployment decides.
 pub(super) fn agents(rule: &Rule, config: &RoomConfig) -> Result<(), Denial> {
     let denied = |problem| Denial::AgentNotAllowed { problem, rule: rule.name.clone() };
     let count = config.agents().count();
@@ -64,7 +64,7 @@ pub(super) fn agents(rule: &Rule, config: &RoomConfig) -> Result<(), Denial> {
     for agent in config.agents() {
         let index = agent.index;
         let covers =
-            |(_, entry): &(usize, &super::agents::Allowed)| entry.covers(agent.name, agent.deployment);
+            |(_, entry): &(usize, &super::agents::AllowedAgent)| entry.covers(agent.name, agent.deployment);
         let Some((position, entry)) = rule.agents.iter().enumerate().find(covers) else {
             let known = rule.agents.iter().any(|entry| entry.names(agent.name));
             let problem =
@@ -76,7 +76,7 @@ pub(super) fn agents(rule: &Rule, config: &RoomConfig) -> Result<(), Denial> {
         if *times > entry.max() {
             return Err(denied(AgentProblem::Repeated { index, max: entry.max() }));
         }
-        if let Some(member) = agent.members.into_iter().find(|member| !entry.lets_client_set(member)) {
+        if let Some(member) = agent.members.into_iter().find(|member| !entry.allows_member(member)) {
             return Err(Denial::MemberNotAllowed {
                 field: format!("room_config.agents[{index}].{member}"),
                 member,
@@ -88,18 +88,18 @@ pub(super) fn agents(rule: &Rule, config: &RoomConfig) -> Result<(), Denial> {
     Ok(())
 }
 
-/// The rule's `egress` lists each kind, with the members that the request sets.
+/// Checks that the rule's `egress` lists each kind, with the members that the request sets.
 pub(super) fn egress(rule: &Rule, config: &RoomConfig) -> Result<(), Denial> {
-    for asked in config.egress() {
+    for requested in config.egress() {
         let rule_name = || rule.name.clone();
-        let Some(entry) = rule.egress.iter().find(|entry| entry.kind() == asked.kind) else {
-            return Err(Denial::EgressNotAllowed { field: asked.kind.path(), rule: rule_name() });
+        let Some(entry) = rule.egress.iter().find(|entry| entry.kind() == requested.kind) else {
+            return Err(Denial::EgressNotAllowed { field: requested.kind.path(), rule: rule_name() });
         };
-        if let Some(member) = asked.members.into_iter().find(|member| !entry.lets_client_set(member)) {
+        if let Some(member) = requested.members.into_iter().find(|member| !entry.allows_member(member)) {
             return Err(Denial::MemberNotAllowed {
-                field: format!("{}.{member}", asked.kind.path()),
+                field: format!("{}.{member}", requested.kind.path()),
                 member,
-                list: match asked.kind {
+                list: match requested.kind {
                     Egress::Room => "the room entry in egress",
                     Egress::Participant => "the participant entry in egress",
                     Egress::Tracks => "the tracks entry in egress",

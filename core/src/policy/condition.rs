@@ -1,4 +1,4 @@
-//! Conditions on what is known of a caller.
+//! Conditions on a caller's values.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,58 +7,62 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
-use super::source::Source;
+use super::source::ValueSource;
 use crate::caller::Caller;
 
-/// `when`: all of these hold.
+/// `when`: conditions that must all be met.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Conditions(BTreeMap<Source, Condition>);
+pub struct Conditions(BTreeMap<ValueSource, Condition>);
 
-/// What one value must be.
+/// A condition on one value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Condition {
-    /// Equal to this text, number or truth value.
+    /// Equal to this string, number or boolean.
     Equal(Value),
     /// `{ one_of = [..] }`: equal to one of these.
     OneOf(Vec<Value>),
-    /// `{ contains = .. }`: a list that holds this.
+    /// `{ contains = .. }`: a list that contains this.
     Contains(Value),
 }
 
 impl Conditions {
-    /// The first condition that doesn't hold for this caller, who asks through this sandbox.
+    /// The first condition that isn't met by this caller and the request's sandbox ID.
     #[must_use]
-    pub fn unmet_by(&self, caller: &Caller, sandbox_id: Option<&str>) -> Option<(&Source, &Condition)> {
-        let value = |source: &Source| match source {
-            Source::SandboxId => sandbox_id.map(Value::from),
-            of_caller => of_caller.of(caller),
+    pub fn first_unmet(
+        &self,
+        caller: &Caller,
+        sandbox_id: Option<&str>,
+    ) -> Option<(&ValueSource, &Condition)> {
+        let value = |source: &ValueSource| match source {
+            ValueSource::SandboxId => sandbox_id.map(Value::from),
+            source => source.value(caller),
         };
         self.0
             .iter()
             .find(|(source, condition)| !value(source).is_some_and(|value| condition.holds_for(&value)))
     }
 
-    /// What this must be, if they say.
+    /// The condition on a value, if there is one.
     #[must_use]
-    pub fn on(&self, source: &Source) -> Option<&Condition> {
+    pub fn get(&self, source: &ValueSource) -> Option<&Condition> {
         self.0.get(source)
     }
 
-    pub(super) fn sources(&self) -> impl Iterator<Item = &Source> {
+    pub(super) fn sources(&self) -> impl Iterator<Item = &ValueSource> {
         self.0.keys()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&Source, &Condition)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&ValueSource, &Condition)> {
         self.0.iter()
     }
 
-    /// Whether every caller that meets `other` meets these too.
+    /// Whether every caller that meets `other` meets these conditions too.
     pub(super) fn covers(&self, other: &Self) -> bool {
         self.0.iter().all(|(source, condition)| other.0.get(source) == Some(condition))
     }
 }
 
-/// All of them, in one line.
+/// All conditions, in one line.
 impl fmt::Display for Conditions {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let all: Vec<_> = self.0.iter().map(|(source, condition)| format!("{source} {condition}")).collect();
@@ -67,8 +71,8 @@ impl fmt::Display for Conditions {
 }
 
 impl Condition {
-    /// Whether there is a string that it holds for.
-    pub(super) fn may_hold_for_a_string(&self) -> bool {
+    /// Whether a string can meet it.
+    pub(super) fn can_hold_for_a_string(&self) -> bool {
         match self {
             Self::Equal(expected) => expected.is_string(),
             Self::OneOf(expected) => expected.iter().any(Value::is_string),
@@ -99,7 +103,7 @@ impl<'de> Deserialize<'de> for Conditions {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let written = BTreeMap::<String, Condition>::deserialize(deserializer)?;
         let read = |(path, condition): (String, Condition)| {
-            Ok((Source::parse(&path).map_err(de::Error::custom)?, condition))
+            Ok((ValueSource::parse(&path).map_err(de::Error::custom)?, condition))
         };
         written.into_iter().map(read).collect::<Result<_, _>>().map(Self)
     }
@@ -107,9 +111,9 @@ impl<'de> Deserialize<'de> for Conditions {
 
 impl<'de> Deserialize<'de> for Condition {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Written;
+        struct ConditionVisitor;
 
-        impl<'de> Visitor<'de> for Written {
+        impl<'de> Visitor<'de> for ConditionVisitor {
             type Value = Condition;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -131,16 +135,14 @@ impl<'de> Deserialize<'de> for Condition {
             fn visit_map<A: MapAccess<'de>>(self, mut table: A) -> Result<Condition, A::Error> {
                 let mistake = || {
                     de::Error::custom(
-                        "a condition is { one_of = [..] } or { contains = .. }; a path with dots stands in quotes as a whole: \"claims.role\"",
+                        "a condition must be a value, { one_of = [..] } or { contains = .. }; write a path with dots in quotes: \"claims.role\"",
                     )
                 };
                 let condition = match table.next_key::<String>()?.as_deref() {
                     Some("one_of") => {
                         let values: Vec<Value> = table.next_value()?;
                         if values.is_empty() {
-                            return Err(de::Error::custom(
-                                "one_of must list a value: nothing is one of none",
-                            ));
+                            return Err(de::Error::custom("one_of must not be empty"));
                         }
                         Condition::OneOf(values)
                     }
@@ -151,7 +153,7 @@ impl<'de> Deserialize<'de> for Condition {
             }
         }
 
-        deserializer.deserialize_any(Written)
+        deserializer.deserialize_any(ConditionVisitor)
     }
 }
 
@@ -163,10 +165,10 @@ mod tests {
 
     fn when(text: &str) -> Result<Conditions, String> {
         #[derive(Deserialize)]
-        struct Rule {
+        struct Table {
             when: Conditions,
         }
-        toml::from_str::<Rule>(text).map(|rule| rule.when).map_err(|error| error.message().to_owned())
+        toml::from_str::<Table>(text).map(|table| table.when).map_err(|error| error.message().to_owned())
     }
 
     fn holds(text: &str) -> bool {
@@ -179,7 +181,7 @@ mod tests {
             subject: Some("ada".into()),
             ..Caller::anonymous("a")
         };
-        when(text).unwrap().unmet_by(&caller, Some("demo")).is_none()
+        when(text).unwrap().first_unmet(&caller, Some("demo")).is_none()
     }
 
     #[test]
@@ -211,11 +213,11 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_in_a_condition_is_said() {
+    fn a_mistake_in_a_condition_is_reported() {
         assert!(
             when("when = { role = 'host' }")
                 .unwrap_err()
-                .contains("\"role\" is not known: write sub, iss or claims.path")
+                .contains("\"role\" is unknown: use sub, iss or claims.path")
         );
         for text in [
             "when.claims.role = 'host'",

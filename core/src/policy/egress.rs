@@ -1,4 +1,4 @@
-//! Which egress a rule lets a client set up.
+//! The egress that a rule allows a client to request.
 
 use std::fmt;
 
@@ -9,8 +9,8 @@ use serde::de::{self, Deserializer, IntoDeserializer, MapAccess, Visitor};
 use super::members::Members;
 use crate::domain::Egress;
 
-/// Egress that may be set up: its kind, as "room", or `{ kind = "room", client_may_set = [..] }` where the client may
-/// set members of its request too.
+/// An entry of `egress`: a kind such as "room", or a table `{ kind = "room", client_may_set = [..] }` with members that
+/// the client may set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AllowedEgress {
     kind: Egress,
@@ -18,7 +18,7 @@ pub struct AllowedEgress {
 }
 
 impl AllowedEgress {
-    /// What may be recorded.
+    /// The kind.
     #[must_use]
     pub fn kind(&self) -> Egress {
         self.kind
@@ -26,7 +26,7 @@ impl AllowedEgress {
 
     /// Whether the client may set this member of the request.
     #[must_use]
-    pub fn lets_client_set(&self, member: &str) -> bool {
+    pub fn allows_member(&self, member: &str) -> bool {
         self.members.contains(member)
     }
 }
@@ -42,15 +42,15 @@ impl<'de> Deserialize<'de> for AllowedEgress {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
-        struct Table {
+        struct EgressTable {
             kind: Egress,
             #[serde(default)]
             client_may_set: Vec<String>,
         }
 
-        struct Written;
+        struct EgressVisitor;
 
-        impl<'de> Visitor<'de> for Written {
+        impl<'de> Visitor<'de> for EgressVisitor {
             type Value = AllowedEgress;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -65,11 +65,12 @@ impl<'de> Deserialize<'de> for AllowedEgress {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<AllowedEgress, A::Error> {
-                let Table { kind, client_may_set } = Table::deserialize(MapAccessDeserializer::new(table))?;
+                let EgressTable { kind, client_may_set } =
+                    EgressTable::deserialize(MapAccessDeserializer::new(table))?;
                 Ok(AllowedEgress { kind, members: Members::parse(&client_may_set, kind.members())? })
             }
         }
 
-        deserializer.deserialize_any(Written)
+        deserializer.deserialize_any(EgressVisitor)
     }
 }

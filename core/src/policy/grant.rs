@@ -1,4 +1,4 @@
-//! What a request asks for beyond what its rule gives by itself, if the rule lets it.
+//! Checks what a request asks for in addition to its rule's offer, and makes the pass.
 
 use std::collections::BTreeMap;
 
@@ -6,12 +6,12 @@ use super::offer::RoomOffer;
 use super::{Denial, Offered, Rule, compound};
 use crate::caller::Caller;
 use crate::domain::{
-    Ask, Attributes, Grants, Identity, Limits, LoginAsk, Metadata, Opens, ParticipantName, Pass, Role,
+    Access, Ask, Attributes, Grants, Identity, Limits, LoginAsk, Metadata, ParticipantName, Pass, Role,
     RoomAsk, RoomConfig, RoomPass, Ttl,
 };
 
 impl Rule {
-    /// The pass, for what is offered and what else is asked for.
+    /// The pass for an offer and the request's other fields.
     pub(super) fn grant(
         &self,
         Offered { identity: own, room }: Offered,
@@ -20,13 +20,13 @@ impl Rule {
         limits: &Limits,
         now: u64,
     ) -> Result<Pass, Denial> {
-        let (identity, ttl, opens) = match (ask, room) {
+        let (identity, ttl, access) = match (ask, room) {
             (Ask::Room(ask), Some(room)) => self.room_pass(own, room, *ask, limits)?,
             (Ask::Login(ask), _) => self.login_pass(&own, ask)?,
-            (ask @ Ask::Room(_), None) => return Err(Denial::nothing_offered(self, &ask)),
+            (ask @ Ask::Room(_), None) => return Err(Denial::without_offer(self, &ask)),
         };
         let ttl = self.lifetime(caller, ttl, now)?;
-        Ok(Pass { caller: caller.name.clone(), rule: self.name.clone(), identity, ttl, opens })
+        Ok(Pass { caller: caller.name.clone(), rule: self.name.clone(), identity, ttl, access })
     }
 
     fn room_pass(
@@ -35,14 +35,14 @@ impl Rule {
         offer: RoomOffer,
         ask: RoomAsk,
         limits: &Limits,
-    ) -> Result<(Identity, Lifetime, Opens), Denial> {
-        let ask = self.named(&own, ask, limits)?;
-        must_be_allowed(self, (&own, &offer), &ask)?;
+    ) -> Result<(Identity, Lifetime, Access), Denial> {
+        let ask = self.with_name(&own, ask, limits)?;
+        check_allowed(self, (&own, &offer), &ask)?;
         let attributes = ask.attributes.iter().flat_map(Attributes::iter);
         let mut attributes: BTreeMap<_, _> =
             attributes.map(|(key, value)| (key.clone(), value.clone())).collect();
         attributes.extend(offer.attributes);
-        let lifetime = Lifetime { asked: ask.ttl, usual: ask.usual_ttl };
+        let lifetime = Lifetime { requested: ask.ttl, default: ask.default_ttl };
         let room = RoomPass {
             room: offer.room,
             name: ask.name.or(offer.name),
@@ -51,62 +51,62 @@ impl Rule {
             room_config: ask.room_config,
             grants: grants(self, ask.role)?,
         };
-        Ok((ask.identity.unwrap_or(own), lifetime, Opens::Room(Box::new(room))))
+        Ok((ask.identity.unwrap_or(own), lifetime, Access::Room(Box::new(room))))
     }
 
-    fn login_pass(&self, own: &Identity, ask: LoginAsk) -> Result<(Identity, Lifetime, Opens), Denial> {
-        if ask.identity != *own && !self.lets_client_set(Identity::FIELD) {
+    fn login_pass(&self, own: &Identity, ask: LoginAsk) -> Result<(Identity, Lifetime, Access), Denial> {
+        if ask.identity != *own && !self.allows_field(Identity::FIELD) {
             return Err(Denial::FieldNotAllowed { field: Identity::FIELD, rule: self.name.clone() });
         }
-        let lifetime = Lifetime { asked: ask.ttl, usual: ask.usual_ttl };
-        Ok((ask.identity, lifetime, Opens::Login(ask.service)))
+        let lifetime = Lifetime { requested: ask.ttl, default: ask.default_ttl };
+        Ok((ask.identity, lifetime, Access::Login(ask.service)))
     }
 
-    /// The ask, with the one name that some dialects have in its place: the identity if the client may choose it, or
-    /// else the participant's name.
-    fn named(&self, own: &Identity, ask: RoomAsk, limits: &Limits) -> Result<RoomAsk, Denial> {
-        match ask.called.clone() {
+    /// The ask, with `name_or_identity` in its place: the identity if the client may set it, otherwise the
+    /// participant's name.
+    fn with_name(&self, own: &Identity, ask: RoomAsk, limits: &Limits) -> Result<RoomAsk, Denial> {
+        match ask.name_or_identity.clone() {
             None => Ok(ask),
-            Some(called) if self.lets_client_set(Identity::FIELD) || called == *own => {
-                Ok(RoomAsk { identity: Some(called), ..ask })
+            Some(identity) if self.allows_field(Identity::FIELD) || identity == *own => {
+                Ok(RoomAsk { identity: Some(identity), ..ask })
             }
-            Some(called) => {
-                let name = Some(ParticipantName::parse(called.as_str(), limits)?);
+            Some(name) => {
+                let name = Some(ParticipantName::parse(name.as_str(), limits)?);
                 Ok(RoomAsk { name, ..ask })
             }
         }
     }
 
-    /// What is asked for up to the rule's most, or else the rule's own; and no longer than the caller's credential, if the
-    /// rule says so.
+    /// The requested lifetime up to the rule's maximum, or the rule's own. With `within_credential`, it ends no later
+    /// than the caller's credential.
     fn lifetime(
         &self,
         caller: &Caller,
-        Lifetime { asked, usual }: Lifetime,
+        Lifetime { requested, default }: Lifetime,
         now: u64,
     ) -> Result<Ttl, Denial> {
-        let max_ttl = self.max_ttl.or(self.ttl).unwrap_or(usual);
-        if asked.is_some_and(|asked| asked > max_ttl) {
+        let max_ttl = self.max_ttl.or(self.ttl).unwrap_or(default);
+        if requested.is_some_and(|requested| requested > max_ttl) {
             return Err(Denial::TtlTooLong { max_ttl, rule: self.name.clone() });
         }
-        let ttl = asked.or(self.ttl).unwrap_or(usual).min(max_ttl);
+        let ttl = requested.or(self.ttl).unwrap_or(default).min(max_ttl);
         match caller.expires.filter(|_| self.within_credential) {
             Some(expires) => ttl
                 .within(expires.saturating_sub(now))
-                .ok_or_else(|| Denial::CredentialEnded { rule: self.name.clone() }),
+                .ok_or_else(|| Denial::CredentialExpired { rule: self.name.clone() }),
             None => Ok(ttl),
         }
     }
 }
 
-/// How long a request asks its token to last, and how long its dialect's tokens usually do.
+/// The lifetime that a request asks for, and its dialect's default.
 struct Lifetime {
-    asked: Option<Ttl>,
-    usual: Ttl,
+    requested: Option<Ttl>,
+    default: Ttl,
 }
 
-/// What the client asks for that the rule doesn't give by itself must be listed in the rule.
-fn must_be_allowed(rule: &Rule, (own, offer): (&Identity, &RoomOffer), ask: &RoomAsk) -> Result<(), Denial> {
+/// Checks that the rule lists the fields that the client sets to values other than the rule's own.
+fn check_allowed(rule: &Rule, (own, offer): (&Identity, &RoomOffer), ask: &RoomAsk) -> Result<(), Denial> {
     let others = |attributes: &Attributes| {
         attributes.iter().any(|(key, value)| offer.attributes.get(key) != Some(value))
     };
@@ -118,9 +118,9 @@ fn must_be_allowed(rule: &Rule, (own, offer): (&Identity, &RoomOffer), ask: &Roo
     ];
     let mut paths = set
         .into_iter()
-        .filter_map(|(given, field)| given.then_some(field))
+        .filter_map(|(is_set, field)| is_set.then_some(field))
         .chain(ask.room_config.iter().flat_map(RoomConfig::settings));
-    if let Some(field) = paths.find(|path| !rule.lets_client_set(path)) {
+    if let Some(field) = paths.find(|path| !rule.allows_field(path)) {
         return Err(Denial::FieldNotAllowed { field, rule: rule.name.clone() });
     }
     match &ask.room_config {
@@ -129,9 +129,9 @@ fn must_be_allowed(rule: &Rule, (own, offer): (&Identity, &RoomOffer), ask: &Roo
     }
 }
 
-/// The rule's grants, less what the client says it doesn't need.
-fn grants(rule: &Rule, asked: Option<Role>) -> Result<Grants, Denial> {
-    match asked {
+/// The rule's grants, reduced to the requested role.
+fn grants(rule: &Rule, role: Option<Role>) -> Result<Grants, Denial> {
+    match role {
         Some(Role::Publisher) if rule.grants.can_publish == Some(false) => {
             Err(Denial::PublishingNotAllowed { rule: rule.name.clone() })
         }

@@ -1,4 +1,4 @@
-//! The members of a compound field that a rule lets the client set: `client_may_set` in an entry of `agents` or `egress`.
+//! `client_may_set` in an entry of `agents` or `egress`: the members that a client may set.
 
 use std::fmt;
 
@@ -10,14 +10,12 @@ pub(super) struct Members(Vec<&'static str>);
 
 impl Members {
     /// # Errors
-    /// Where a name is none of `known`.
+    /// If a name isn't in `known`.
     pub(super) fn parse<E: de::Error>(names: &[String], known: &'static [&'static str]) -> Result<Self, E> {
         let member = |name: &String| {
             known.iter().copied().find(|known| known == name).ok_or_else(|| {
                 let list = known.join(", ");
-                E::custom(format_args!(
-                    "{name:?} is not a member that client_may_set can list here: use {list}"
-                ))
+                E::custom(format_args!("{name:?} is not allowed in this client_may_set: use {list}"))
             })
         };
         names.iter().map(member).collect::<Result<_, _>>().map(Self)

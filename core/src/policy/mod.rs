@@ -1,15 +1,15 @@
-//! What a caller may have: the rules of `roompass.toml`, in order; the first that matches decides. What no rule allows
-//! is refused. Knows nothing of HTTP and cryptography.
+//! The rules of `roompass.toml`, which decide what a caller may have. The first rule that matches decides. A request
+//! without a matching rule is denied.
 //!
 //! | module | its one job |
 //! |---|---|
-//! | `rule` | one rule, as it's written |
-//! | `condition`, `source`, `template`, `pattern` | what a rule asks of a caller, and makes of its values |
-//! | `agents`, `egress`, `members` | what a rule lets a client dispatch and record |
-//! | `check`, `identities` | mistakes and notes that only several rules together show |
-//! | `offer` | whether a rule matches, and what it gives by itself |
-//! | `grant`, `compound` | what a request asks for beyond that, if the rule lets it |
-//! | `denial` | why nothing is given |
+//! | `rule` | a `[[rule]]` |
+//! | `condition`, `source`, `template`, `pattern` | a rule's conditions on a caller's values, and its templates for them |
+//! | `agents`, `egress`, `members` | the agents and the egress that a rule allows |
+//! | `check`, `identities` | mistakes and notes that depend on callers and other rules |
+//! | `offer` | whether a rule matches, and what it offers |
+//! | `grant`, `compound` | what a request asks for in addition |
+//! | `denial` | why a request is denied |
 
 mod agents;
 mod check;
@@ -34,27 +34,27 @@ pub use identities::notes as identity_notes;
 pub use offer::Skipped;
 pub use pattern::RoomPattern;
 pub use rule::{ClientField, Rule};
-pub use source::Source;
-pub use template::{Template, Unfit};
+pub use source::ValueSource;
+pub use template::{FillError, Template};
 
 use offer::Offered;
 
 use crate::caller::Caller;
 use crate::domain::{Ask, Context, Limits, Pass};
 
-/// The rules, in their order, and the limits of what they make.
+/// The rules in order, and the limits of their values.
 #[derive(Debug, Clone)]
 pub struct Policy {
     rules: Vec<Rule>,
     limits: Limits,
 }
 
-/// What is decided on one ask.
+/// The decision on one ask.
 #[derive(Debug)]
 pub struct Decision {
-    /// The rules before the one that decided, in their order, each with why it didn't match.
+    /// The rules before the deciding rule, in order, each with the reason that it didn't match.
     pub skipped: Vec<(String, Skipped)>,
-    /// The pass, or why there's none.
+    /// The pass, or the reason for the denial.
     pub outcome: Result<Pass, Denial>,
 }
 
@@ -64,13 +64,13 @@ impl Policy {
         Self { rules, limits }
     }
 
-    /// The rules, in their order.
+    /// The rules in order.
     #[must_use]
     pub fn rules(&self) -> &[Rule] {
         &self.rules
     }
 
-    /// What the first rule that matches gives for an ask.
+    /// Decides one ask: the first rule that matches decides.
     #[must_use]
     pub fn decide(&self, caller: &Caller, ask: Ask, context: &Context) -> Decision {
         let mut skipped = Vec::new();
@@ -79,7 +79,7 @@ impl Policy {
                 Ok(offered) => {
                     let outcome = match offered {
                         Some(offered) => rule.grant(offered, caller, ask, &self.limits, context.now),
-                        None => Err(Denial::nothing_offered(rule, &ask)),
+                        None => Err(Denial::without_offer(rule, &ask)),
                     };
                     return Decision { skipped, outcome };
                 }

@@ -1,8 +1,8 @@
-//! Whether a rule matches a caller and an ask, and what it gives by itself.
+//! Whether a rule matches a caller and an ask, and what it offers.
 
 use std::collections::BTreeMap;
 
-use super::template::{Template, Unfit};
+use super::template::{FillError, Template};
 use super::{Denial, Rule};
 use crate::caller::Caller;
 use crate::domain::{
@@ -10,14 +10,14 @@ use crate::domain::{
     RoomName,
 };
 
-/// What a rule that matches gives, before it's checked what else is asked for.
+/// What a matching rule offers, before the request's other fields are checked.
 pub(super) struct Offered {
     pub(super) identity: Identity,
-    /// The room, where one is asked for.
+    /// The room, if the ask is for one.
     pub(super) room: Option<RoomOffer>,
 }
 
-/// A room, and what a rule shows of its participant there.
+/// A room, and the participant's public values.
 pub(super) struct RoomOffer {
     pub(super) room: RoomName,
     pub(super) name: Option<ParticipantName>,
@@ -28,46 +28,46 @@ pub(super) struct RoomOffer {
 /// Why a rule doesn't match.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Skipped {
-    /// It's for other callers.
+    /// It doesn't list this caller.
     #[error("caller not in callers")]
     OtherCaller,
-    /// A condition of it isn't met.
+    /// One of its conditions isn't met.
     #[error("condition not met: {0}")]
     Condition(String),
-    /// A placeholder of it can't be filled for the caller.
+    /// One of its placeholders can't be filled for the caller.
     #[error("{0}")]
-    Unfit(#[from] Unfit),
-    /// A value of the caller's is too long for what the rule makes of it.
+    Template(#[from] FillError),
+    /// A filled template is too long.
     #[error("the rule's {0}")]
     Invalid(#[from] InvalidField),
-    /// The requested room does not match its rooms.
+    /// The requested room doesn't match its rooms.
     #[error("room {0:?} does not match rooms")]
     OtherRoom(String),
-    /// A login is asked for, and it has no `agora_logins`.
+    /// The ask is for a login, and it has no `agora_logins`.
     #[error("a login was requested, and the rule has no agora_logins")]
     NoLogins,
-    /// No room is requested, and a generated one does not match its rooms.
+    /// No room is requested, and a generated one doesn't match its rooms.
     #[error("no room was requested, and the rule has no default_room")]
     NoRoom,
 }
 
 impl Denial {
-    /// Why a rule that matches gives nothing.
-    pub(super) fn nothing_offered(rule: &Rule, ask: &Ask) -> Self {
+    /// The denial of a matching rule that offers nothing.
+    pub(super) fn without_offer(rule: &Rule, ask: &Ask) -> Self {
         match ask {
             Ask::Room(_) => Self::NoRoom { rule: rule.name.clone() },
             Ask::Login(login) => Self::LoginNotAllowed(login.service),
         }
     }
 
-    /// Why nothing is given where no rule matches.
+    /// The denial if no rule matches.
     pub(super) fn no_match(ask: &Ask, skipped: &[(String, Skipped)]) -> Self {
-        let because = |is: fn(&Skipped) -> bool| skipped.iter().any(|(_, why)| is(why));
+        let any_skipped = |is: fn(&Skipped) -> bool| skipped.iter().any(|(_, why)| is(why));
         match ask {
-            Ask::Room(_) if because(|why| matches!(why, Skipped::OtherRoom(_) | Skipped::NoRoom)) => {
+            Ask::Room(_) if any_skipped(|why| matches!(why, Skipped::OtherRoom(_) | Skipped::NoRoom)) => {
                 Self::RoomNotAllowed
             }
-            Ask::Login(login) if because(|why| *why == Skipped::NoLogins) => {
+            Ask::Login(login) if any_skipped(|why| *why == Skipped::NoLogins) => {
                 Self::LoginNotAllowed(login.service)
             }
             _ => Self::NoRule,
@@ -76,7 +76,7 @@ impl Denial {
 }
 
 impl Rule {
-    /// What it gives, if it matches this caller and this ask, and gives anything.
+    /// The offer if the rule matches this caller and this ask. `None` if it matches and offers nothing.
     pub(super) fn offer(
         &self,
         caller: &Caller,
@@ -87,7 +87,7 @@ impl Rule {
         let filling = Filling { caller, limits, randomness };
         match ask {
             Ask::Room(ask) => {
-                self.must_be_for(caller, ask.sandbox_id.as_deref())?;
+                self.check_caller(caller, ask.sandbox_id.as_deref())?;
                 if self.rooms.is_empty() {
                     return Ok(None);
                 }
@@ -95,7 +95,7 @@ impl Rule {
                 Ok(Some(Offered { identity: self.own_identity(&filling)?, room: Some(room) }))
             }
             Ask::Login(ask) => {
-                self.must_be_for(caller, None)?;
+                self.check_caller(caller, None)?;
                 self.login_offer(ask.service, &filling)
             }
         }
@@ -123,15 +123,15 @@ impl Rule {
                 .transpose()?,
             attributes: attributes
                 .map(|(key, template)| Ok((key.clone(), filling.fill(template)?)))
-                .collect::<Result<_, Unfit>>()?,
+                .collect::<Result<_, FillError>>()?,
         })
     }
 
-    fn must_be_for(&self, caller: &Caller, sandbox_id: Option<&str>) -> Result<(), Skipped> {
+    fn check_caller(&self, caller: &Caller, sandbox_id: Option<&str>) -> Result<(), Skipped> {
         if !self.callers.contains(&caller.name) {
             return Err(Skipped::OtherCaller);
         }
-        match self.when.unmet_by(caller, sandbox_id) {
+        match self.when.first_unmet(caller, sandbox_id) {
             Some((source, condition)) => Err(Skipped::Condition(format!("{source} {condition}"))),
             None => Ok(()),
         }
@@ -141,30 +141,30 @@ impl Rule {
         Ok(Identity::parse(filling.fill(&self.identity)?, filling.limits)?)
     }
 
-    /// The room asked for, or else its own, if that is one of its rooms.
+    /// The requested room or the default room, if it matches `rooms`.
     fn room(&self, ask: &RoomAsk, filling: &Filling<'_>) -> Result<RoomName, Skipped> {
         let room = match (&ask.room, &self.default_room) {
-            (Some(asked), _) => asked.clone(),
+            (Some(requested), _) => requested.clone(),
             (None, Some(default)) => RoomName::parse(filling.fill(default)?, filling.limits)?,
             (None, None) => RoomName::generated(filling.randomness),
         };
-        let mut unfit = None;
+        let mut fill_error = None;
         for pattern in &self.rooms {
             match pattern.matches(room.as_str(), filling.caller) {
                 Ok(true) => return Ok(room),
                 Ok(false) => {}
-                Err(error) => unfit = Some(error),
+                Err(error) => fill_error = Some(error),
             }
         }
-        Err(match (unfit, &ask.room) {
-            (Some(unfit), _) => unfit.into(),
-            (None, Some(asked)) => Skipped::OtherRoom(asked.as_str().to_owned()),
+        Err(match (fill_error, &ask.room) {
+            (Some(error), _) => error.into(),
+            (None, Some(requested)) => Skipped::OtherRoom(requested.as_str().to_owned()),
             (None, None) => Skipped::NoRoom,
         })
     }
 }
 
-/// What a rule's texts are filled with.
+/// The values for a rule's templates.
 struct Filling<'a> {
     caller: &'a Caller,
     limits: &'a Limits,
@@ -172,7 +172,7 @@ struct Filling<'a> {
 }
 
 impl Filling<'_> {
-    fn fill(&self, template: &Template) -> Result<String, Unfit> {
+    fn fill(&self, template: &Template) -> Result<String, FillError> {
         template.fill(self.caller, self.randomness)
     }
 }

@@ -4,36 +4,36 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use super::template::{InvalidTemplate, Part, Unfit, fill, parts};
+use super::template::{FillError, InvalidTemplate, Segment, fill, segments};
 use crate::caller::Caller;
 
-/// A room name in which `*` stands for any text, the empty one included, and placeholders for what is known of the
-/// caller. Everything else is literal, the caller's values too.
+/// A room name in which `*` matches any text, including none, and placeholders stand for the caller's values.
+/// Everything else is literal, including the caller's values.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct RoomPattern {
     written: String,
-    /// What stands before the first star.
-    head: Vec<Part>,
-    /// What stands after each star.
+    /// The segments before the first star.
+    head: Vec<Segment>,
+    /// The text after each star.
     tail: Vec<String>,
 }
 
-/// A text that isn't a pattern.
+/// A string that isn't a pattern.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPattern {
-    /// Nothing is written.
+    /// It is empty.
     #[error("a room pattern must not be empty: write \"*\" for any room")]
     Empty,
-    /// Its placeholders can't be read.
+    /// A placeholder is invalid.
     #[error("the room pattern {0}")]
     Template(#[from] InvalidTemplate),
-    /// Generated text can't be asked for.
-    #[error("a room pattern can't hold {{random}}: no request could name such a room")]
+    /// A room with generated text can't be requested.
+    #[error("a room pattern must not contain {{random}}: no request could name such a room")]
     Random,
-    /// A placeholder whose value has an ambiguous beginning or end.
+    /// The start or end of a placeholder's value would be ambiguous.
     #[error(
-        "a room pattern needs its placeholders before its first *, and a text between a placeholder and the *, one that the values never hold, such as \":\""
+        "a room pattern must have its placeholders before its first *, with a separator such as \":\" between a placeholder and the *"
     )]
     Ambiguous,
 }
@@ -44,12 +44,12 @@ impl TryFrom<String> for RoomPattern {
     fn try_from(pattern: String) -> Result<Self, InvalidPattern> {
         let mut pieces = pattern.split('*');
         let before = pieces.next().filter(|_| !pattern.is_empty()).ok_or(InvalidPattern::Empty)?;
-        let head = if before.is_empty() { Vec::new() } else { parts(before)? };
+        let head = if before.is_empty() { Vec::new() } else { segments(before)? };
         let tail: Vec<String> = pieces.map(str::to_owned).collect();
-        if head.contains(&Part::Random) {
+        if head.contains(&Segment::Random) {
             return Err(InvalidPattern::Random);
         }
-        let open_ended = matches!(head.last(), Some(Part::Caller(_))) && !tail.is_empty();
+        let open_ended = matches!(head.last(), Some(Segment::Caller(_))) && !tail.is_empty();
         if open_ended || tail.iter().any(|literal| literal.contains(['{', '}'])) {
             return Err(InvalidPattern::Ambiguous);
         }
@@ -58,20 +58,20 @@ impl TryFrom<String> for RoomPattern {
 }
 
 impl RoomPattern {
-    /// Whether a room's name is one of these, for this caller.
+    /// Whether a room's name matches, for this caller.
     ///
     /// # Errors
-    /// Where the caller lacks a value, or one doesn't fit.
-    pub fn matches(&self, room: &str, caller: &Caller) -> Result<bool, Unfit> {
-        let head = self.head.iter().enumerate().try_fold(String::new(), |text, (at, part)| {
-            Ok(text + &fill(part, self.head.get(at + 1), caller, |_| {})?)
+    /// If the caller lacks a value, or its end would be ambiguous.
+    pub fn matches(&self, room: &str, caller: &Caller) -> Result<bool, FillError> {
+        let head = self.head.iter().enumerate().try_fold(String::new(), |text, (at, segment)| {
+            Ok(text + &fill(segment, self.head.get(at + 1), caller, |_| {})?)
         })?;
         let Some(rest) = room.strip_prefix(head.as_str()) else { return Ok(false) };
-        Ok(self.rest_matches(rest))
+        Ok(self.tail_matches(rest))
     }
 
-    /// Whether what stands after the head matches the stars and what stands between them.
-    fn rest_matches(&self, rest: &str) -> bool {
+    /// Whether the text after the head matches the stars and the text between them.
+    fn tail_matches(&self, rest: &str) -> bool {
         let Some((last, between)) = self.tail.split_last() else { return rest.is_empty() };
         let Some(mut rest) = rest.strip_suffix(last.as_str()) else { return false };
         between.iter().all(|literal| match rest.find(literal.as_str()) {
@@ -83,17 +83,17 @@ impl RoomPattern {
         })
     }
 
-    /// Whether it's `*` alone: every room, for every caller.
+    /// Whether it is only stars, which match every room.
     pub(super) fn is_any(&self) -> bool {
         self.head.is_empty() && self.tail.iter().all(String::is_empty)
     }
 
-    pub(super) fn head(&self) -> &[Part] {
+    pub(super) fn head(&self) -> &[Segment] {
         &self.head
     }
 }
 
-/// As it's written in the file.
+/// The pattern in the file.
 impl fmt::Display for RoomPattern {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.written)
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_star_stands_for_any_text_and_everything_else_for_itself() {
+    fn a_star_matches_any_text_and_everything_else_is_literal() {
         for (text, matching, other) in [
             ("*", vec!["", "a", "é/*"], vec![]),
             ("lobby", vec!["lobby"], vec!["", "lobby2", "a-lobby", "Lobby"]),
@@ -136,18 +136,18 @@ mod tests {
     }
 
     #[test]
-    fn a_callers_value_is_literal_and_keeps_to_its_own_rooms() {
+    fn a_callers_value_is_literal_and_matches_only_its_own_rooms() {
         let rooms = pattern("{claims.team}:*").unwrap();
         assert_eq!(rooms.matches("a:x", &of("", "a")), Ok(true));
         assert_eq!(rooms.matches("b:x", &of("", "a")), Ok(false));
         assert_eq!(rooms.matches("*:x", &of("", "*")), Ok(true));
         assert_eq!(rooms.matches("a:x", &of("", "*")), Ok(false));
-        assert!(matches!(rooms.matches("a:b:x", &of("", "a:b")), Err(Unfit::Reaches(..))));
-        assert!(matches!(rooms.matches("a:x", &of("", "")), Err(Unfit::Lacks(_))));
+        assert!(matches!(rooms.matches("a:b:x", &of("", "a:b")), Err(FillError::Ambiguous(..))));
+        assert!(matches!(rooms.matches("a:x", &of("", "")), Err(FillError::Missing(_))));
     }
 
     #[test]
-    fn a_pattern_in_which_values_could_run_together_is_a_mistake() {
+    fn a_pattern_with_ambiguous_values_is_a_mistake() {
         for text in ["{claims.team}*", "*:{claims.team}", "{claims.org}:*:{claims.team}"] {
             assert_eq!(pattern(text), Err(InvalidPattern::Ambiguous), "{text}");
         }
@@ -157,7 +157,7 @@ mod tests {
     }
 
     proptest! {
-        /// Values that try: separators, stars, prefixes of each other, look-alikes.
+        /// Hostile values: separators, stars, prefixes of each other, look-alikes.
         #[test]
         fn no_room_is_open_to_two_callers_through_one_placeholder(
             pattern_text in prop::sample::select(vec![
@@ -170,7 +170,7 @@ mod tests {
             let uses_org = pattern_text.contains("org");
             prop_assume!(one.1 != other.1 || (uses_org && one.0 != other.0));
             let (first, second) = (of(&one.0, &one.1), of(&other.0, &other.1));
-            // Rooms that either could open, and some that run over the edges.
+            // Rooms of either caller, and rooms with separators added.
             for (org, team) in [&one, &other, &(one.0.clone(), other.1.clone())] {
                 for end in [end.clone(), format!(":{end}"), format!("-{end}-y"), format!("{end}:")] {
                     let room = pattern_text.replace("{claims.org}", org).replace("{claims.team}", team).replace('*', &end);
@@ -186,6 +186,6 @@ mod tests {
             prop::sample::select(vec!["a", "b", ":", "-", "*", "::", "--", "а", "{", "y", "-y"]),
             0..4,
         )
-        .prop_map(|parts| parts.concat())
+        .prop_map(|segments| segments.concat())
     }
 }

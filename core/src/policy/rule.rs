@@ -1,4 +1,4 @@
-//! One rule of the policy, as it's written in `roompass.toml`.
+//! `[[rule]]` in `roompass.toml`.
 
 use std::collections::BTreeMap;
 
@@ -10,28 +10,28 @@ use super::template::Template;
 use super::{RoomPattern, agents, egress};
 use crate::domain::{Grants, LoginService, Ttl};
 
-/// `[[rule]]`: who may have what.
+/// `[[rule]]`: what some callers may have.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
-    /// `name`: what the log and `explain` call it.
+    /// `name`: its name in the log and in `explain`.
     pub name: String,
-    /// `callers`: the callers it's for, by name.
+    /// `callers`: the names of its callers.
     pub callers: Vec<String>,
-    /// `when`: what else must be so of the caller. Nothing unless set.
+    /// `when`: conditions on the caller. None unless set.
     #[serde(default)]
     pub when: Conditions,
-    /// `rooms`: patterns for the rooms it opens, asked for or not. A rule with none refuses its callers, whatever they
-    /// ask for.
+    /// `rooms`: patterns for the rooms that its callers may join. An empty list denies all of its callers' requests,
+    /// unless `agora_logins` is set.
     pub rooms: Vec<RoomPattern>,
-    /// `default_room`: the room it opens when none is asked for. `room-{random}` unless set.
+    /// `default_room`: the room for requests without one. `room-{random}` unless set.
     pub default_room: Option<Template>,
-    /// `identity`: who its holder is in the room. `user-{random}` unless set.
+    /// `identity`: the participant's identity. `user-{random}` unless set.
     #[serde(default = "generated_identity")]
     pub identity: Template,
-    /// `participant_name`: the name to be shown. None unless set.
+    /// `participant_name`: the name that others see. None unless set.
     pub participant_name: Option<Template>,
-    /// `participant_metadata`: free text to be seen with. None unless set.
+    /// `participant_metadata`: free text that others see. None unless set.
     pub participant_metadata: Option<Template>,
     /// `participant_attributes`: attributes that others see; the client can't change them.
     #[serde(default)]
@@ -40,39 +40,39 @@ pub struct Rule {
     #[serde(default)]
     pub client_may_set: Vec<ClientField>,
     /// `agents`: the agents that a request may dispatch, by name; "*" for any. The first entry that covers an agent
-    /// decides on it. None unless set.
+    /// decides. None unless set.
     #[serde(default)]
-    pub agents: Vec<agents::Allowed>,
-    /// `egress`: what a request may have recorded. Nothing unless set.
+    pub agents: Vec<agents::AllowedAgent>,
+    /// `egress`: the kinds of egress that a request may ask for. None unless set.
     #[serde(default)]
     pub egress: Vec<egress::AllowedEgress>,
-    /// `agora_logins`: the services of Agora's that a request may log in to, which is bound to no room: `rtm`, `chat`.
-    /// A rule that doesn't say so is skipped where a login is requested; one that says `[]` gives none.
+    /// `agora_logins`: Agora's services without rooms that a request may log in to: `rtm`, `chat`. Unset, the rule is
+    /// skipped for logins; `[]` denies them.
     pub agora_logins: Option<Vec<LoginService>>,
-    /// `ttl`: how long the token can be used to join, as "10m". 1 second to 24 hours. As the dialect has it unless set:
-    /// 10 minutes in LiveKit's and OpenVidu's, 15 minutes in the sandbox's, an hour in Agora's.
+    /// `ttl`: how long the token can be used to join, such as "10m". 1 second to 24 hours. The dialect's default unless
+    /// set: 10 minutes for LiveKit and OpenVidu, 15 minutes for the sandbox, an hour for Agora.
     pub ttl: Option<Ttl>,
-    /// `max_ttl`: the most that a request may ask for, where its dialect can ask. As `ttl` unless set.
+    /// `max_ttl`: the longest lifetime that a request may ask for, in dialects that have one. `ttl` unless set.
     pub max_ttl: Option<Ttl>,
-    /// `within_credential`: the token ends no later than what the caller showed. No unless set.
+    /// `within_credential`: the token expires no later than the caller's credential. No unless set.
     #[serde(default)]
     pub within_credential: bool,
-    /// `[rule.grants]`: what its holder may do in the room. LiveKit's defaults unless set.
+    /// `[rule.grants]`: the participant's permissions in the room. LiveKit's defaults unless set.
     #[serde(default)]
     pub grants: Grants,
 }
 
 impl Rule {
-    pub(super) fn lets_client_set(&self, path: &str) -> bool {
+    pub(super) fn allows_field(&self, path: &str) -> bool {
         self.client_may_set.iter().any(|field| field.covers(path))
     }
 }
 
 fn generated_identity() -> Template {
-    Template::try_from("user-{random}".to_owned()).expect("it's a text with a placeholder")
+    Template::try_from("user-{random}".to_owned()).expect("the template is valid")
 }
 
-/// A field that a rule can let the client set, by its path in a request.
+/// A field in `client_may_set`, by its path in a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientField(&'static str);
 
@@ -81,19 +81,19 @@ impl<'de> Deserialize<'de> for ClientField {
         let path = String::deserialize(deserializer)?;
         CLIENT_FIELDS.into_iter().find(|field| *field == path).map(Self).ok_or_else(|| {
             let list = CLIENT_FIELDS.join(", ");
-            D::Error::custom(format_args!("{path:?} is not a field that a client can be let set: write one of {list}; agents and egress have keys of their own"))
+            D::Error::custom(format_args!("{path:?} is not allowed in client_may_set: use one of {list}; agents and egress have their own keys"))
         })
     }
 }
 
 impl ClientField {
-    /// Its path in a request.
+    /// The path in a request.
     #[must_use]
     pub fn path(self) -> &'static str {
         self.0
     }
 
-    /// Whether it's the path, or what the path is inside of.
+    /// Whether it is the path, or an object that contains the path.
     fn covers(self, path: &str) -> bool {
         path.strip_prefix(self.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     }

@@ -1,4 +1,4 @@
-//! Where a rule finds something about the caller: `sub`, `iss`, or a path into the claims.
+//! The sources of a caller's values: `sub`, `iss`, or a path into the claims.
 
 use std::fmt;
 
@@ -6,25 +6,25 @@ use serde_json::Value;
 
 use crate::caller::Caller;
 
-/// `sub`, `iss`, or `claims.path.to.value`; in conditions `sandbox_id` too. A name in the path that holds dots, slashes or colons is written in
-/// double quotes: `claims."https://example.com/roles"`.
+/// `sub`, `iss`, or `claims.path.to.value`; in conditions also `sandbox_id`. A name with dots or double quotes in the
+/// path is written in double quotes: `claims."https://example.com/roles"`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Source {
-    /// `sub`: who the caller is.
+pub enum ValueSource {
+    /// `sub`: the caller's subject.
     Subject,
-    /// `iss`: who says so.
+    /// `iss`: the issuer of the credential.
     Issuer,
-    /// `claims.…`: what the issuer says of the caller, name by name.
+    /// `claims.…`: a claim, as the names in its path.
     Claim(Vec<String>),
-    /// `sandbox_id`: the sandbox that is asked through. The client says so, not the caller's issuer, so it's for
-    /// conditions alone.
+    /// `sandbox_id`: the sandbox ID of the request. The client chooses it, not the caller's issuer, so templates can't
+    /// use it.
     SandboxId,
 }
 
-/// A text that isn't a source.
+/// A string that isn't a source.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is not known: write sub, iss or claims.path.to.value, with double quotes around a name that holds a dot"
+    "{0:?} is unknown: use sub, iss or claims.path.to.value, with double quotes around a name that contains a dot"
 )]
 pub struct InvalidSource(String);
 
@@ -34,11 +34,11 @@ impl InvalidSource {
     }
 }
 
-impl Source {
-    /// Reads a source as it's written.
+impl ValueSource {
+    /// Parses a source.
     ///
     /// # Errors
-    /// Where it isn't one.
+    /// If it isn't one.
     pub fn parse(text: &str) -> Result<Self, InvalidSource> {
         match text {
             "sub" => return Ok(Self::Subject),
@@ -50,9 +50,9 @@ impl Source {
         path.map(Self::Claim).ok_or_else(|| InvalidSource::new(text))
     }
 
-    /// What it is for this caller, if the caller has it.
+    /// This caller's value, if the caller has one.
     #[must_use]
-    pub fn of(&self, caller: &Caller) -> Option<Value> {
+    pub fn value(&self, caller: &Caller) -> Option<Value> {
         match self {
             Self::Subject => caller.subject.clone().map(Value::String),
             Self::Issuer => caller.issuer.clone().map(Value::String),
@@ -64,10 +64,10 @@ impl Source {
         }
     }
 
-    /// What it is for this caller as text, if it's a string that isn't empty, or a whole number.
+    /// This caller's value as text, if it is a string that isn't empty, or a whole number.
     #[must_use]
     pub fn text(&self, caller: &Caller) -> Option<String> {
-        match self.of(caller)? {
+        match self.value(caller)? {
             Value::String(text) => Some(text).filter(|text| !text.is_empty()),
             Value::Number(number) if !number.is_f64() => Some(number.to_string()),
             _ => None,
@@ -75,7 +75,7 @@ impl Source {
     }
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for ValueSource {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Subject => formatter.write_str("sub"),
@@ -84,14 +84,18 @@ impl fmt::Display for Source {
             Self::Claim(path) => {
                 formatter.write_str("claims")?;
                 path.iter().try_for_each(|name| {
-                    if plain(name) { write!(formatter, ".{name}") } else { write!(formatter, ".\"{name}\"") }
+                    if is_plain(name) {
+                        write!(formatter, ".{name}")
+                    } else {
+                        write!(formatter, ".\"{name}\"")
+                    }
                 })
             }
         }
     }
 }
 
-/// The names of a path: plain ones between dots, any others in double quotes.
+/// The names in a path, separated by dots. A name may be in double quotes.
 fn names(path: &str) -> Option<Vec<String>> {
     let mut names = Vec::new();
     let mut rest = path;
@@ -112,7 +116,7 @@ fn names(path: &str) -> Option<Vec<String>> {
     }
 }
 
-fn plain(name: &str) -> bool {
+fn is_plain(name: &str) -> bool {
     !name.contains(['.', '"', '/', ':', ' ', '{', '}'])
 }
 
@@ -123,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_written_with_dots_and_quotes() {
+    fn a_path_has_dots_and_quotes() {
         for (text, path) in [
             ("claims.team", vec!["team"]),
             ("claims.realm_access.roles", vec!["realm_access", "roles"]),
@@ -131,11 +135,11 @@ mod tests {
             ("claims.\"a.b\".c", vec!["a.b", "c"]),
             ("claims.cognito:groups", vec!["cognito:groups"]),
         ] {
-            let source = Source::parse(text).unwrap();
-            assert_eq!(source, Source::Claim(path.into_iter().map(str::to_owned).collect()), "{text}");
-            assert_eq!(Source::parse(&source.to_string()).unwrap(), source, "{text}");
+            let source = ValueSource::parse(text).unwrap();
+            assert_eq!(source, ValueSource::Claim(path.into_iter().map(str::to_owned).collect()), "{text}");
+            assert_eq!(ValueSource::parse(&source.to_string()).unwrap(), source, "{text}");
         }
-        assert_eq!(Source::parse("sub"), Ok(Source::Subject));
+        assert_eq!(ValueSource::parse("sub"), Ok(ValueSource::Subject));
         for text in [
             "",
             "subject",
@@ -147,7 +151,7 @@ mod tests {
             "claims.\"a\"b",
             "team",
         ] {
-            assert!(Source::parse(text).is_err(), "{text}");
+            assert!(ValueSource::parse(text).is_err(), "{text}");
         }
     }
 
@@ -155,7 +159,7 @@ mod tests {
     fn text_is_a_string_or_a_whole_number() {
         let claims = json!({"s": "x", "e": "", "n": 42, "f": 1.5, "b": true, "l": ["x"], "o": {"p": "y"}});
         let caller = Caller { claims: claims.as_object().unwrap().clone(), ..Caller::anonymous("a") };
-        let text = |path: &str| Source::parse(path).unwrap().text(&caller);
+        let text = |path: &str| ValueSource::parse(path).unwrap().text(&caller);
         assert_eq!(text("claims.s").as_deref(), Some("x"));
         assert_eq!(text("claims.n").as_deref(), Some("42"));
         assert_eq!(text("claims.o.p").as_deref(), Some("y"));

@@ -1,121 +1,120 @@
-//! Texts with placeholders for what is known of the caller.
+//! Strings with placeholders for the caller's values.
 //!
-//! A caller's value is always literal, and can't reach into a neighbour's text: with `{claims.team}:*`, a team called
-//! `a:b` would own what team `a` may open too. So a value that would make its end ambiguous, by holding the text that
-//! follows its placeholder, doesn't fit, and then neither does the rule.
+//! A caller's value is always literal and its end is never ambiguous: with `{claims.team}:*`, a team `a:b` would get
+//! rooms of team `a`. So a value that contains the text after its placeholder is an error, and the rule is skipped.
 
 use std::fmt;
 
 use serde::Deserialize;
 
-use super::source::{InvalidSource, Source};
+use super::source::{InvalidSource, ValueSource};
 use crate::caller::Caller;
 use crate::domain::{Randomness, readable};
 
-/// A text with placeholders: `{sub}`, `{iss}`, `{claims.path.to.value}`, `{random}`. A brace is written twice.
+/// A string with placeholders: `{sub}`, `{iss}`, `{claims.path.to.value}`, `{random}`. A literal brace is doubled.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Template {
     written: String,
-    parts: Vec<Part>,
+    segments: Vec<Segment>,
 }
 
-/// A part of a template.
+/// A segment of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum Segment {
     Literal(String),
-    Caller(Source),
+    Caller(ValueSource),
     Random,
 }
 
-/// A text that isn't a template.
+/// A string that isn't a template.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidTemplate {
-    /// Nothing is written.
+    /// It is empty.
     #[error("must not be empty")]
     Empty,
-    /// A brace is left open, or closed without having been opened.
-    #[error("has a brace without its other half: write {{{{ or }}}} for the brace itself")]
+    /// A brace is unmatched.
+    #[error("has an unmatched brace: write {{{{ or }}}} for a literal brace")]
     Brace,
-    /// A placeholder isn't known.
+    /// A placeholder is unknown.
     #[error("the placeholder {0}")]
     Placeholder(#[from] InvalidSource),
-    /// Two placeholders touch, so where the first ends is ambiguous.
-    #[error("needs a text between its placeholders, one that their values never hold, such as \":\"")]
-    Touching,
+    /// Two placeholders are adjacent, so the end of the first is ambiguous.
+    #[error("needs a separator such as \":\" between its placeholders")]
+    Adjacent,
 }
 
-/// Why a template doesn't fit a caller.
+/// Why a template can't be filled for a caller.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unfit {
-    /// The caller has no such value, or not as text.
+pub enum FillError {
+    /// The caller has no such value, or it isn't text.
     #[error("the caller has no {{{0}}}")]
-    Lacks(Source),
-    /// The value holds the text that follows its placeholder.
+    Missing(ValueSource),
+    /// The value contains the text after its placeholder.
     #[error("the caller's {{{0}}} contains {1:?}, the text that follows it, so its end is ambiguous")]
-    Reaches(Source, String),
+    Ambiguous(ValueSource, String),
 }
 
 impl TryFrom<String> for Template {
     type Error = InvalidTemplate;
 
     fn try_from(text: String) -> Result<Self, InvalidTemplate> {
-        Ok(Self { parts: parts(&text)?, written: text })
+        Ok(Self { segments: segments(&text)?, written: text })
     }
 }
 
 impl Template {
-    /// The text for this caller.
+    /// Fills the placeholders for this caller.
     ///
     /// # Errors
-    /// Where the caller lacks a value, or one doesn't fit.
-    pub fn fill(&self, caller: &Caller, randomness: Randomness) -> Result<String, Unfit> {
-        self.parts.iter().enumerate().try_fold(String::new(), |text, (at, part)| {
-            Ok(text + &fill(part, self.parts.get(at + 1), caller, randomness)?)
+    /// If the caller lacks a value, or its end would be ambiguous.
+    pub fn fill(&self, caller: &Caller, randomness: Randomness) -> Result<String, FillError> {
+        self.segments.iter().enumerate().try_fold(String::new(), |text, (at, segment)| {
+            Ok(text + &fill(segment, self.segments.get(at + 1), caller, randomness)?)
         })
     }
 
-    /// Whether each filling differs from every other.
+    /// Whether every result is different.
     #[must_use]
     pub fn is_random(&self) -> bool {
-        self.parts.contains(&Part::Random)
+        self.segments.contains(&Segment::Random)
     }
 
-    /// Whether every filling is the same.
+    /// Whether every result is the same.
     #[must_use]
     pub fn is_constant(&self) -> bool {
-        self.parts.iter().all(|part| matches!(part, Part::Literal(_)))
+        self.segments.iter().all(|segment| matches!(segment, Segment::Literal(_)))
     }
 
-    pub(super) fn parts(&self) -> &[Part] {
-        &self.parts
+    pub(super) fn segments(&self) -> &[Segment] {
+        &self.segments
     }
 }
 
-/// As it's written in the file.
+/// The template in the file.
 impl fmt::Display for Template {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.written)
     }
 }
 
-/// One part's text, of which `next` follows.
+/// The text of one segment, before the segment `next`.
 pub(super) fn fill(
-    part: &Part,
-    next: Option<&Part>,
+    segment: &Segment,
+    next: Option<&Segment>,
     caller: &Caller,
     randomness: Randomness,
-) -> Result<String, Unfit> {
-    match part {
-        Part::Literal(literal) => Ok(literal.clone()),
-        Part::Random => Ok(readable(randomness)),
-        Part::Caller(source) => {
-            let value = source.text(caller).ok_or_else(|| Unfit::Lacks(source.clone()))?;
+) -> Result<String, FillError> {
+    match segment {
+        Segment::Literal(literal) => Ok(literal.clone()),
+        Segment::Random => Ok(readable(randomness)),
+        Segment::Caller(source) => {
+            let value = source.text(caller).ok_or_else(|| FillError::Missing(source.clone()))?;
             match next {
-                Some(Part::Literal(literal))
+                Some(Segment::Literal(literal))
                     if format!("{value}{literal}").find(literal.as_str()) != Some(value.len()) =>
                 {
-                    Err(Unfit::Reaches(source.clone(), literal.clone()))
+                    Err(FillError::Ambiguous(source.clone(), literal.clone()))
                 }
                 _ => Ok(value),
             }
@@ -123,9 +122,9 @@ pub(super) fn fill(
     }
 }
 
-/// Reads the parts of a template. No two placeholders touch, and no two literals do.
-pub(super) fn parts(text: &str) -> Result<Vec<Part>, InvalidTemplate> {
-    let mut parts = Vec::new();
+/// Parses the segments of a template. Neither two placeholders nor two literals are adjacent.
+pub(super) fn segments(text: &str) -> Result<Vec<Segment>, InvalidTemplate> {
+    let mut segments = Vec::new();
     let mut literal = String::new();
     let mut rest = text;
     while let Some(at) = rest.find(['{', '}']) {
@@ -137,25 +136,25 @@ pub(super) fn parts(text: &str) -> Result<Vec<Part>, InvalidTemplate> {
             continue;
         }
         let (name, after) = after.split_once('}').filter(|_| brace == "{").ok_or(InvalidTemplate::Brace)?;
-        if literal.is_empty() && !parts.is_empty() {
-            return Err(InvalidTemplate::Touching);
+        if literal.is_empty() && !segments.is_empty() {
+            return Err(InvalidTemplate::Adjacent);
         }
         if !literal.is_empty() {
-            parts.push(Part::Literal(std::mem::take(&mut literal)));
+            segments.push(Segment::Literal(std::mem::take(&mut literal)));
         }
-        parts.push(if name == "random" { Part::Random } else { Part::Caller(of_caller(name)?) });
+        segments.push(if name == "random" { Segment::Random } else { Segment::Caller(caller_value(name)?) });
         rest = after;
     }
     literal.push_str(rest);
     if !literal.is_empty() {
-        parts.push(Part::Literal(literal));
+        segments.push(Segment::Literal(literal));
     }
-    if parts.is_empty() { Err(InvalidTemplate::Empty) } else { Ok(parts) }
+    if segments.is_empty() { Err(InvalidTemplate::Empty) } else { Ok(segments) }
 }
 
-fn of_caller(name: &str) -> Result<Source, InvalidSource> {
-    Source::parse(name).and_then(|source| match source {
-        Source::SandboxId => Err(InvalidSource::new(name)),
+fn caller_value(name: &str) -> Result<ValueSource, InvalidSource> {
+    ValueSource::parse(name).and_then(|source| match source {
+        ValueSource::SandboxId => Err(InvalidSource::new(name)),
         source => Ok(source),
     })
 }
@@ -170,7 +169,7 @@ mod tests {
         Template::try_from(text.to_owned())
     }
 
-    fn filled(text: &str, team: &str) -> Result<String, Unfit> {
+    fn filled(text: &str, team: &str) -> Result<String, FillError> {
         let claims = json!({ "team": team });
         let caller = Caller { claims: claims.as_object().unwrap().clone(), ..Caller::anonymous("a") };
         template(text).unwrap().fill(&caller, |bytes| bytes.fill(1))
@@ -184,30 +183,30 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_in_a_template_is_said() {
+    fn a_mistake_in_a_template_is_reported() {
         assert_eq!(template(""), Err(InvalidTemplate::Empty));
         for text in ["{", "}", "{sub", "a}b", "{sub}}"] {
             assert_eq!(template(text), Err(InvalidTemplate::Brace), "{text}");
         }
-        assert_eq!(template("{sub}{random}"), Err(InvalidTemplate::Touching));
+        assert_eq!(template("{sub}{random}"), Err(InvalidTemplate::Adjacent));
         for text in ["{name}", "{sandbox_id}"] {
             assert!(matches!(template(text), Err(InvalidTemplate::Placeholder(_))), "{text}");
         }
     }
 
     #[test]
-    fn a_value_that_the_caller_lacks_or_that_reaches_further_does_not_fit() {
-        let team = Source::parse("claims.team").unwrap();
-        assert_eq!(filled("{sub}", "a"), Err(Unfit::Lacks(Source::Subject)));
-        assert_eq!(filled("{claims.team}:x", ""), Err(Unfit::Lacks(team.clone())));
+    fn a_missing_or_ambiguous_value_is_an_error() {
+        let team = ValueSource::parse("claims.team").unwrap();
+        assert_eq!(filled("{sub}", "a"), Err(FillError::Missing(ValueSource::Subject)));
+        assert_eq!(filled("{claims.team}:x", ""), Err(FillError::Missing(team.clone())));
         for value in ["a:", ":", "a:b", "a::"] {
             assert_eq!(
                 filled("{claims.team}:{random}", value),
-                Err(Unfit::Reaches(team.clone(), ":".into())),
+                Err(FillError::Ambiguous(team.clone(), ":".into())),
                 "{value}"
             );
         }
-        assert_eq!(filled("{claims.team}--", "a-"), Err(Unfit::Reaches(team.clone(), "--".into())));
+        assert_eq!(filled("{claims.team}--", "a-"), Err(FillError::Ambiguous(team.clone(), "--".into())));
         assert_eq!(filled("{claims.team}", "a:b").unwrap(), "a:b");
     }
 }

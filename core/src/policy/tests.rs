@@ -6,42 +6,48 @@ use crate::domain::{
     RoomName, RoomPass, Ttl,
 };
 
-/// A pass into a room, or a login without one, as the tests look at it.
+/// The parts of a pass that the tests compare.
 #[derive(Debug, PartialEq)]
-struct Given {
+struct GivenPass {
     caller: String,
     rule: String,
     identity: Identity,
     ttl: Ttl,
-    opens: Option<RoomPass>,
+    room_pass: Option<RoomPass>,
 }
 
-impl std::ops::Deref for Given {
+impl std::ops::Deref for GivenPass {
     type Target = RoomPass;
 
     fn deref(&self) -> &RoomPass {
-        self.opens.as_ref().unwrap()
+        self.room_pass.as_ref().unwrap()
     }
 }
 
-struct Explained {
+struct TestDecision {
     skipped: Vec<(String, Skipped)>,
-    decision: Result<Given, Denial>,
+    decision: Result<GivenPass, Denial>,
 }
 
 impl Policy {
-    /// Every random byte is a seven.
-    fn explain(&self, caller: &Caller, ask: impl Into<Ask>, now: u64) -> Explained {
+    /// Decides with sevens as random bytes.
+    fn explain(&self, caller: &Caller, ask: impl Into<Ask>, now: u64) -> TestDecision {
         let context = Context { now, randomness: |bytes| bytes.fill(7) };
         let Decision { skipped, outcome } = self.decide(caller, ask.into(), &context);
         let given = |pass: Pass| {
-            let opens = pass.room().cloned();
-            Given { caller: pass.caller, rule: pass.rule, identity: pass.identity, ttl: pass.ttl, opens }
+            let room_pass = pass.room().cloned();
+            GivenPass {
+                caller: pass.caller,
+                rule: pass.rule,
+                identity: pass.identity,
+                ttl: pass.ttl,
+                room_pass,
+            }
         };
-        Explained { skipped, decision: outcome.map(given) }
+        TestDecision { skipped, decision: outcome.map(given) }
     }
 
-    fn give(&self, caller: &Caller, ask: impl Into<Ask>, now: u64) -> Result<Given, Denial> {
+    fn give(&self, caller: &Caller, ask: impl Into<Ask>, now: u64) -> Result<GivenPass, Denial> {
         self.explain(caller, ask, now).decision
     }
 }
@@ -73,7 +79,7 @@ const OPEN: &str = r#"
 "#;
 
 #[test]
-fn what_is_left_out_is_generated() {
+fn a_missing_room_and_identity_are_generated() {
     let pass = policy(OPEN).give(&anyone(), RoomAsk::default(), 0).unwrap();
     assert_eq!(pass.room.as_str(), "room-77777777777777777777");
     assert_eq!(pass.identity.as_str(), "user-77777777777777777777");
@@ -106,7 +112,7 @@ fn the_first_rule_that_matches_decides() {
 }
 
 #[test]
-fn a_generated_room_keeps_to_the_patterns_too() {
+fn a_generated_room_must_match_the_patterns_too() {
     let rules = "[[rule]]\nname = \"lobby\"\ncallers = [\"anyone\"]\nrooms = [\"lobby\"]";
     let explained = policy(rules).explain(&anyone(), RoomAsk::default(), 0);
     assert_eq!(explained.decision, Err(Denial::RoomNotAllowed));
@@ -126,7 +132,7 @@ fn a_field_that_the_rule_does_not_list_is_refused_by_name() {
 }
 
 #[test]
-fn agents_and_egress_are_allowed_each_by_its_own_list() {
+fn agents_and_egress_are_allowed_by_their_own_lists() {
     let rules = OPEN.to_owned()
         + r#"
         agents = ["notetaker", { name = "support", deployments = ["blue"] }]
@@ -174,7 +180,7 @@ fn room_settings_are_allowed_one_by_one_or_all() {
     }
 }
 
-/// Ada of team `red`, a host, whose credential ends at 1,000 seconds.
+/// Ada of team `red`, a host, whose credential expires at 1,000 seconds.
 fn ada() -> Caller {
     let claims = json!({"team": "red", "role": "host", "name": "Ada"});
     Caller {
@@ -210,7 +216,7 @@ const TEAMS: &str = r#"
 "#;
 
 #[test]
-fn what_a_rule_says_of_the_caller_is_filled_in() {
+fn templates_are_filled_with_the_callers_values() {
     let pass = policy(TEAMS).give(&ada(), RoomAsk::default(), 0).unwrap();
     assert_eq!(pass.room.as_str(), "red:77777777777777777777");
     assert_eq!(pass.identity.as_str(), "ada");
@@ -223,7 +229,7 @@ fn what_a_rule_says_of_the_caller_is_filled_in() {
 }
 
 #[test]
-fn the_client_replaces_only_what_it_may_and_never_the_rules_attributes() {
+fn the_client_sets_only_allowed_fields_and_never_the_rules_attributes() {
     let limits = Limits::default();
     let attributes =
         [("team", "blue"), ("hand", "raised")].map(|(key, value)| (key.to_owned(), value.to_owned()));
@@ -246,7 +252,7 @@ fn the_client_replaces_only_what_it_may_and_never_the_rules_attributes() {
 }
 
 #[test]
-fn each_rule_skipped_says_why() {
+fn each_skipped_rule_has_a_reason() {
     let explain = |caller: &Caller, request| policy(TEAMS).explain(caller, request, 0);
     let mut guest = ada();
     guest.claims.insert("role".into(), "guest".into());
@@ -270,18 +276,15 @@ fn each_rule_skipped_says_why() {
     );
     assert_eq!(explain(&Caller::anonymous("anyone"), room("red:x")).skipped[0].1, Skipped::OtherCaller);
 
-    let mut endless = ada();
-    endless.subject = Some("a".repeat(257));
+    let mut long = ada();
+    long.subject = Some("a".repeat(257));
     assert!(
-        explain(&endless, room("red:x")).skipped[0]
-            .1
-            .to_string()
-            .contains("participant_identity is 257 bytes")
+        explain(&long, room("red:x")).skipped[0].1.to_string().contains("participant_identity is 257 bytes")
     );
 }
 
 #[test]
-fn a_lifetime_keeps_to_the_rule_and_to_the_credential() {
+fn a_lifetime_is_limited_by_the_rule_and_the_credential() {
     let seconds = |asked: Option<u64>, now| {
         let ttl = asked.map(Ttl::minutes);
         policy(TEAMS)
@@ -289,22 +292,22 @@ fn a_lifetime_keeps_to_the_rule_and_to_the_credential() {
             .map(|pass| pass.ttl.duration().as_secs())
     };
     assert_eq!(seconds(None, 0), Ok(600));
-    assert_eq!(seconds(Some(20), 0), Ok(1_000), "the credential ends first");
+    assert_eq!(seconds(Some(20), 0), Ok(1_000), "the credential expires first");
     assert_eq!(seconds(None, 900), Ok(100));
-    let ended = Err(Denial::CredentialEnded { rule: "hosts".into() });
+    let expired = Err(Denial::CredentialExpired { rule: "hosts".into() });
     assert_eq!(seconds(None, 999), Ok(1));
-    assert_eq!(seconds(None, 1_000), ended, "a credential within its leeway");
-    assert_eq!(seconds(None, 2_000), ended);
+    assert_eq!(seconds(None, 1_000), expired, "a credential within its leeway");
+    assert_eq!(seconds(None, 2_000), expired);
     let max_ttl = Ttl::minutes(20);
     assert_eq!(seconds(Some(21), 0), Err(Denial::TtlTooLong { max_ttl, rule: "hosts".into() }));
 }
 
 #[test]
-fn a_dialect_has_its_own_usual_lifetime_where_the_rule_names_none() {
+fn the_dialects_lifetime_is_used_if_the_rule_has_none() {
     let seconds = |rule: &str, asked: Option<u64>| {
         let rules = format!("[[rule]]\nname = \"r\"\ncallers = [\"anyone\"]\nrooms = [\"*\"]\n{rule}");
         let ttl = asked.map(|seconds| Ttl::seconds(seconds).unwrap());
-        let request = RoomAsk { ttl, usual_ttl: Ttl::minutes(60), ..room("r") };
+        let request = RoomAsk { ttl, default_ttl: Ttl::minutes(60), ..room("r") };
         policy(&rules).give(&anyone(), request, 0).map(|pass| pass.ttl.duration().as_secs()).ok()
     };
     for (rule, asked, given) in [
@@ -323,7 +326,7 @@ fn a_dialect_has_its_own_usual_lifetime_where_the_rule_names_none() {
 }
 
 #[test]
-fn asking_for_what_the_rule_gives_anyway_sets_nothing() {
+fn a_field_equal_to_the_rules_value_is_always_allowed() {
     let limits = Limits::default();
     let attributes =
         |value: &str| Attributes::parse([("team".to_owned(), value.to_owned())].into(), &limits).unwrap();
@@ -346,25 +349,25 @@ fn asking_for_what_the_rule_gives_anyway_sets_nothing() {
 }
 
 #[test]
-fn one_name_for_both_is_the_identity_where_it_may_be_and_else_the_name() {
-    let called = |may_set: &str, called: &str| {
+fn one_field_for_both_is_the_identity_if_allowed_and_otherwise_the_name() {
+    let names_for = |may_set: &str, name: &str| {
         let rules = format!(
             "[[rule]]\nname = \"r\"\ncallers = [\"app\"]\nrooms = [\"*\"]\nidentity = \"{{sub}}\"\nclient_may_set = [{may_set}]"
         );
-        let called = Some(Identity::parse(called, &Limits::default()).unwrap());
-        let pass = policy(&rules).give(&ada(), RoomAsk { called, ..room("r") }, 0)?;
+        let name_or_identity = Some(Identity::parse(name, &Limits::default()).unwrap());
+        let pass = policy(&rules).give(&ada(), RoomAsk { name_or_identity, ..room("r") }, 0)?;
         Ok((pass.identity.as_str().to_owned(), pass.name.as_ref().map(|name| name.as_str().to_owned())))
     };
     let both = "\"participant_identity\", \"participant_name\"";
-    assert_eq!(called(both, "Grace"), Ok(("Grace".into(), None)));
-    assert_eq!(called("\"participant_name\"", "Grace"), Ok(("ada".into(), Some("Grace".into()))));
-    assert_eq!(called("\"participant_name\"", "ada"), Ok(("ada".into(), None)));
+    assert_eq!(names_for(both, "Grace"), Ok(("Grace".into(), None)));
+    assert_eq!(names_for("\"participant_name\"", "Grace"), Ok(("ada".into(), Some("Grace".into()))));
+    assert_eq!(names_for("\"participant_name\"", "ada"), Ok(("ada".into(), None)));
     let field = "participant_name";
-    assert_eq!(called("", "Grace"), Err(Denial::FieldNotAllowed { field, rule: "r".into() }));
+    assert_eq!(names_for("", "Grace"), Err(Denial::FieldNotAllowed { field, rule: "r".into() }));
 }
 
 #[test]
-fn a_role_narrows_what_the_rule_gives_and_never_widens_it() {
+fn a_role_reduces_the_grants_and_never_extends_them() {
     let decide = |rules: &str, role| {
         let pass = policy(rules).give(&anyone(), RoomAsk { role: Some(role), ..room("r") }, 0);
         pass.map(|pass| pass.grants.clone())
@@ -381,7 +384,7 @@ fn a_role_narrows_what_the_rule_gives_and_never_widens_it() {
 }
 
 #[test]
-fn a_login_is_for_whom_a_rule_lists_the_service_and_as_whom_it_says() {
+fn a_login_needs_a_rule_with_the_service_and_gets_its_identity() {
     let rules = TEAMS.to_owned()
         + r#"
         [[rule]]
@@ -394,7 +397,7 @@ fn a_login_is_for_whom_a_rule_lists_the_service_and_as_whom_it_says() {
     "#;
     let admit = |caller: &Caller, service, identity: &str| {
         let identity = Identity::parse(identity, &Limits::default()).unwrap();
-        let request = LoginAsk { service, identity, ttl: Ttl::seconds(7_200), usual_ttl: Ttl::minutes(60) };
+        let request = LoginAsk { service, identity, ttl: Ttl::seconds(7_200), default_ttl: Ttl::minutes(60) };
         policy(&rules).give(caller, Ask::Login(request), 0).map(|login| (login.rule, login.identity))
     };
     let ada = ada();
@@ -413,7 +416,7 @@ fn a_login_is_for_whom_a_rule_lists_the_service_and_as_whom_it_says() {
         service: LoginService::Chat,
         identity: identity.clone(),
         ttl: None,
-        usual_ttl: Ttl::minutes(60),
+        default_ttl: Ttl::minutes(60),
     };
     let skipped = policy(&rules).explain(&ada, Ask::Login(request()), 0).skipped;
     let why = ["hosts", "guests"].map(|rule| (rule.to_owned(), Skipped::NoLogins));
@@ -423,12 +426,12 @@ fn a_login_is_for_whom_a_rule_lists_the_service_and_as_whom_it_says() {
     assert_eq!(
         policy(TEAMS).give(&ada, Ask::Login(request()), 0),
         denied,
-        "no rule of theirs has logins at all"
+        "no rule for this caller has logins"
     );
 }
 
 #[test]
-fn a_rule_that_gives_no_login_decides_so_before_the_ones_after_it() {
+fn a_rule_with_an_empty_list_of_logins_denies_them() {
     let rules = r#"
         [[rule]]
         name = "suspended"
@@ -437,7 +440,7 @@ fn a_rule_that_gives_no_login_decides_so_before_the_ones_after_it() {
         rooms = ["none"]
         agora_logins = []
         [[rule]]
-        name = "everybody"
+        name = "everyone"
         callers = ["app"]
         rooms = ["*"]
         identity = "{sub}"
@@ -446,11 +449,11 @@ fn a_rule_that_gives_no_login_decides_so_before_the_ones_after_it() {
     let admit = |caller: &Caller| {
         let identity = Identity::parse("ada", &Limits::default()).unwrap();
         let service = LoginService::Rtm;
-        let request = LoginAsk { service, identity, ttl: None, usual_ttl: Ttl::minutes(60) };
+        let request = LoginAsk { service, identity, ttl: None, default_ttl: Ttl::minutes(60) };
         policy(rules).give(caller, Ask::Login(request), 0).map(|login| login.rule)
     };
     assert_eq!(admit(&ada()), Err(Denial::LoginNotAllowed(LoginService::Rtm)));
     let mut guest = ada();
     guest.claims.remove("role");
-    assert_eq!(admit(&guest).unwrap(), "everybody");
+    assert_eq!(admit(&guest).unwrap(), "everyone");
 }

@@ -8,7 +8,7 @@ use roompass::config::{Config, ConfigError, ConfigSource, Dialect, Environment, 
 use roompass::dialect::{Participant, Presence, Row};
 use roompass::domain::{Provider, RoomName};
 use roompass::keys::Deployment;
-use roompass::policy::{self, RoomPattern, Rule, Source, Template};
+use roompass::policy::{RoomPattern, Rule, Template, ValueSource, identity_notes};
 use roompass::url;
 
 use crate::development::{self, PolicySource};
@@ -107,7 +107,7 @@ fn summary(rule: &Rule, dialects: &[Dialect]) -> Vec<(&'static str, String)> {
         Some(default) => format!("{} (default {default})", list(&rule.rooms)),
         None => list(&rule.rooms),
     };
-    let grants = rule.grants.spelled_out().into_iter();
+    let grants = rule.grants.effective().into_iter();
     let grants: Vec<_> = grants
         .filter(|(_, value, is_default)| !is_default || value == "true")
         .map(|(name, value, _)| if value == "true" { name.to_owned() } else { format!("{name} = {value}") })
@@ -165,7 +165,7 @@ fn lifetimes(rule: &Rule, dialects: &[Dialect]) -> String {
 
 /// The dialects that can reach a rule.
 fn reaching(rule: &Rule, dialects: &[Dialect]) -> Vec<&'static Row> {
-    let is_for_sandboxes = rule.when.on(&Source::SandboxId).is_some();
+    let is_for_sandboxes = rule.when.get(&ValueSource::SandboxId).is_some();
     let dialects = dialects.iter().filter(|dialect| !is_for_sandboxes || **dialect == Dialect::Sandbox);
     dialects.map(|dialect| Row::of(*dialect)).collect()
 }
@@ -199,7 +199,7 @@ fn notes(config: &Config) -> Vec<String> {
         }
         notes.extend(dialect_notes(rule, &rows));
     }
-    notes.extend(policy::identity_notes(rules, callers));
+    notes.extend(identity_notes(rules, callers));
     notes.extend(open_route_note(callers));
     for caller in
         callers.iter().filter(|caller| !rules.iter().any(|rule| rule.callers.contains(&caller.name)))

@@ -24,7 +24,7 @@ pub(crate) fn load(environment: &Environment) -> Result<(Config, PolicySource), 
     }
     let mut config = config::load_with_callers_of(environment, (FILE, "development.toml"))?;
     if configured.cors.origins.is_empty() && has_private_keys(&environment.keys) {
-        config.cors.origins = Origin::of_this_machine();
+        config.cors.origins = Origin::loopback();
     }
     Ok((config, PolicySource::Development))
 }

@@ -26,7 +26,7 @@ pub(crate) fn curl(url: &str, config: &Config, always: Option<&Caller>) -> Resul
     let row = Row::of(dialect(&config.dialects));
     let sandbox = config.sandbox.ids.first().filter(|_| row.dialect == Dialect::Sandbox).map(String::as_str);
     let of_caller = || config.policy.rules().iter().filter(|rule| rule.callers.contains(&caller.name));
-    let unconditional = of_caller().find(|rule| rule.when.unmet_by(&caller, sandbox).is_none());
+    let unconditional = of_caller().find(|rule| rule.when.first_unmet(&caller, sandbox).is_none());
     let rule = unconditional.or(of_caller().next());
     let Sample { path, header, body } = (row.sample)(&SampleValues {
         room: rule.and_then(|rule| room(rule, &caller)).as_deref(),

@@ -11,7 +11,7 @@ use sha2::Sha256;
 
 use super::{MintError, Token};
 use crate::domain::agora::{Account, ChannelName, ChatUser, RtmUser, TokenVersion};
-use crate::domain::{Context, Grants, LoginService, Opens, Pass, RoomPass, TrackSource, Ttl};
+use crate::domain::{Access, Context, Grants, LoginService, Pass, RoomPass, TrackSource, Ttl};
 use crate::keys::AgoraKeys;
 use layout::{DAY, JOIN_CHANNEL, PUBLISH_AUDIO, PUBLISH_DATA, PUBLISH_VIDEO, RTM_LOGIN_006, SIGNATURE};
 use v007::ServiceEntry;
@@ -34,13 +34,13 @@ pub(super) fn token(
     let ttl = passes.iter().map(|pass| pass.ttl).min();
     let ttl = ttl.ok_or_else(|| MintError::Signing("an Agora token needs at least one pass".into()))?;
     match (version, passes) {
-        (TokenVersion::V006, [Pass { identity, opens: Opens::Room(room), .. }]) => {
+        (TokenVersion::V006, [Pass { identity, access: Access::Room(room), .. }]) => {
             let (channel, user) = (channel(room)?, account(identity.as_str())?);
             let privileges = rtc_privileges(&room.grants)?;
             Ok(v006::token(&issue, ttl, channel.as_str(), user.as_str(), &privileges))
         }
         // In a 006 token for Signaling, the user is in the channel's field.
-        (TokenVersion::V006, [Pass { identity, opens: Opens::Login(LoginService::Rtm), .. }]) => {
+        (TokenVersion::V006, [Pass { identity, access: Access::Login(LoginService::Rtm), .. }]) => {
             let user = RtmUser::parse(identity.as_str()).map_err(MintError::NotForAgora)?;
             Ok(v006::token(&issue, ttl, user.as_str(), "", &[RTM_LOGIN_006]))
         }
@@ -54,14 +54,14 @@ pub(super) fn token(
 /// The service of a pass, for a 007 token.
 fn service(pass: &Pass) -> Result<ServiceEntry, MintError> {
     let user = pass.identity.as_str();
-    Ok(match &pass.opens {
-        Opens::Room(room) => {
+    Ok(match &pass.access {
+        Access::Room(room) => {
             ServiceEntry::rtc(&channel(room)?, &account(user)?, &rtc_privileges(&room.grants)?)
         }
-        Opens::Login(LoginService::Rtm) => {
+        Access::Login(LoginService::Rtm) => {
             ServiceEntry::rtm(&RtmUser::parse(user).map_err(MintError::NotForAgora)?)
         }
-        Opens::Login(LoginService::Chat) => {
+        Access::Login(LoginService::Chat) => {
             ServiceEntry::chat_user(&ChatUser::parse(user).map_err(MintError::NotForAgora)?)
         }
     })

@@ -98,20 +98,20 @@ pub(super) fn issued(keys: &AgoraKeys, at: u32, salt: u32) -> Issue<'_> {
 fn pass(room: &str, identity: &str, grants: Grants, seconds: u64) -> Pass {
     let room = RoomName::parse(room, &Limits::default()).unwrap();
     let room = RoomPass { room, name: None, metadata: None, attributes: None, room_config: None, grants };
-    of(identity, seconds, Opens::Room(Box::new(room)))
+    of(identity, seconds, Access::Room(Box::new(room)))
 }
 
 fn login(identity: &str, seconds: u64) -> Pass {
-    of(identity, seconds, Opens::Login(LoginService::Rtm))
+    of(identity, seconds, Access::Login(LoginService::Rtm))
 }
 
-fn of(identity: &str, seconds: u64, opens: Opens) -> Pass {
+fn of(identity: &str, seconds: u64, access: Access) -> Pass {
     Pass {
         caller: "anyone".into(),
         rule: "open".into(),
         identity: Identity::parse(identity, &Limits::default()).unwrap(),
         ttl: ttl(seconds),
-        opens,
+        access,
     }
 }
 
@@ -126,7 +126,7 @@ fn rtm(login: &Pass, version: TokenVersion, keys: &AgoraKeys, now: u64, randomne
 }
 
 fn chat_user(login: &Pass, keys: &AgoraKeys, now: u64, randomness: Randomness) -> Minted {
-    let login = Pass { opens: Opens::Login(LoginService::Chat), ..login.clone() };
+    let login = Pass { access: Access::Login(LoginService::Chat), ..login.clone() };
     token(&[login], TokenVersion::V006, keys, &Context { now, randomness })
 }
 

@@ -30,7 +30,7 @@ fn pass(room: &str, identity: &str, metadata: &str, attributes: BTreeMap<String,
         rule: "open".into(),
         identity: Identity::parse(identity, &limits).unwrap(),
         ttl: Ttl::DEFAULT,
-        opens: Opens::Room(Box::new(RoomPass {
+        access: Access::Room(Box::new(RoomPass {
             room: RoomName::parse(room, &limits).unwrap(),
             name: None,
             metadata: Metadata::parse(metadata, &limits).ok(),
@@ -77,7 +77,7 @@ fn a_token_has_exactly_the_grants_of_the_rule() {
     let granted = |grants: &str| {
         let grants: Grants = toml::from_str(grants).unwrap();
         let mut pass = pass("r", "i", "", BTreeMap::new());
-        if let Opens::Room(room) = &mut pass.opens {
+        if let Access::Room(room) = &mut pass.access {
             (room.grants, room.room_config) = (grants, None);
         }
         let token = livekit(&pass, &keys(), &Limits::default(), now()).unwrap();

@@ -203,7 +203,7 @@ async fn a_token_of_one_issuer_is_never_accepted_as_one_of_another() {
     );
 
     let mistake = Config::parse(&(callers + &rule), "test.toml").unwrap_err().to_string();
-    assert!(mistake.contains("could give callers \"app\" and \"partner\" one identity"), "{mistake}");
+    assert!(mistake.contains("could give callers \"app\" and \"partner\" the same identity"), "{mistake}");
 }
 
 #[tokio::test]

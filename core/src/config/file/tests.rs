@@ -1,4 +1,4 @@
-//! What the file says, and what is said of mistakes in it.
+//! Valid files, and the mistakes of invalid ones.
 
 use super::*;
 
@@ -6,7 +6,7 @@ fn mistake(text: &str) -> String {
     Config::parse(text, "x.toml").unwrap_err().to_string()
 }
 
-/// The file that comes with the program.
+/// The default file.
 const SHIPPED: &str = include_str!("../../../../roompass.toml");
 const CALLER: &str = "[[caller]]\nname = \"a\"\nkind = \"anonymous\"\n";
 
@@ -18,7 +18,7 @@ fn the_file_compiled_in_is_valid_and_accepts_no_request() {
 }
 
 #[test]
-fn the_example_in_it_is_valid_too() {
+fn its_example_is_valid_too() {
     let lines = SHIPPED.lines().filter_map(|line| line.strip_prefix("#:"));
     let example: Vec<_> = lines.map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
     let config = Config::parse(&example.join("\n"), "the example").unwrap();
@@ -26,7 +26,7 @@ fn the_example_in_it_is_valid_too() {
 }
 
 #[test]
-fn a_mistake_is_named_with_its_file_line_and_key() {
+fn a_mistake_has_its_file_line_and_column() {
     for (text, message) in [
         (
             "[https]",
@@ -42,7 +42,7 @@ fn a_mistake_is_named_with_its_file_line_and_key() {
         ),
         (
             "[cors]\norigins = [\"https://a/\"]",
-            "x.toml:2:12: must be \"*\" or scheme://host[:port] without a user name or a path, such as https://app.example.com, or http://localhost:* for any port there (in `origins = [\"https://a/\"]`)",
+            "x.toml:2:12: must be \"*\" or scheme://host[:port] without a user name or a path, such as https://app.example.com, or http://localhost:* for any port (in `origins = [\"https://a/\"]`)",
         ),
         (
             "[keys]\nrefresh_after = \"0s\"",
@@ -58,7 +58,7 @@ fn a_mistake_is_named_with_its_file_line_and_key() {
         ),
         (
             "[http]\nbase_path = \"calls\"",
-            "x.toml:2:13: must be empty or like \"/calls\": a slash before each part, none at the end, and letters, digits and -._~ in the parts (in `base_path = \"calls\"`)",
+            "x.toml:2:13: must be empty or like \"/calls\": each part starts with a slash and contains only letters, digits and -._~ (in `base_path = \"calls\"`)",
         ),
         (
             "[[rule]]\nagents = [5]",
@@ -80,7 +80,7 @@ fn a_mistake_is_named_with_its_file_line_and_key() {
 }
 
 #[test]
-fn a_mistake_uses_the_words_of_the_file() {
+fn a_mistake_uses_the_names_of_toml_types() {
     let jwt = "[[caller]]\nname = 'a'\nkind = 'jwt'\nissuer = 'https://i'\n";
     let in_a_rule = |line: &str| format!("[[rule]]\n{line}");
     for (text, message) in [
@@ -94,10 +94,7 @@ fn a_mistake_uses_the_words_of_the_file() {
         (in_a_rule("grants.room_admin = 'yes'"), "expected true or false (in"),
         (in_a_rule("name = { a = 1 }"), "invalid type: table, expected a string, such as \"…\" (in"),
         (in_a_rule("name = []"), "invalid type: list, expected a string, such as \"…\" (in"),
-        (
-            in_a_rule("when = { sub = { one_of = [] } }"),
-            "one_of must list a value: nothing is one of none (in",
-        ),
+        (in_a_rule("when = { sub = { one_of = [] } }"), "one_of must not be empty (in"),
         ("limits.max_token_size = -1".to_owned(), "expected a whole number, 0 or more (in"),
         (
             "dialects = [5]".to_owned(),
@@ -113,7 +110,7 @@ fn a_mistake_uses_the_words_of_the_file() {
         ),
         (
             format!("{jwt}audience = 'a'\nalgorithms = ['RS256', 'ES256', 'RS256']"),
-            "x.toml:6:1: caller \"a\": algorithms must not list one twice (in",
+            "x.toml:6:1: caller \"a\": algorithms must not contain duplicates (in",
         ),
         (
             "[caller]\nname = 'a'".to_owned(),
@@ -131,18 +128,18 @@ fn a_mistake_uses_the_words_of_the_file() {
 }
 
 #[test]
-fn what_may_be_a_secret_is_shown_in_no_mistake() {
+fn no_mistake_shows_a_possible_secret() {
     let jwt = "[[caller]]\nname = 'a'\nkind = 'jwt'\nissuer = 'i'\naudience = 'a'\nalgorithms = ['HS256']\n";
     for (text, expected) in [
         (
             format!("{jwt}secret = 'canary of thirty-two bytes and more'"),
-            "x.toml:7:1: caller \"a\": secret must be the name of the shared secret, and not the secret itself: \
-             capital letters, digits and _, 128 at most, such as \"LOGIN_SECRET\" (in `secret = …`)",
+            "x.toml:7:1: caller \"a\": secret must be the name of the shared secret, not the secret itself: \
+             up to 128 capital letters, digits and _, such as \"LOGIN_SECRET\" (in `secret = …`)",
         ),
         (format!("{jwt}\"secret\"=\"\"\"\ncanary\"\"\""), "(in `\"secret = …`)"),
         (format!("{jwt}secret = ['canary']"), "(in `secret = …`)"),
         (format!("{jwt}secret = 'canary'").replace("HS256", "RS256"), "(in `secret = …`)"),
-        (format!("{CALLER}secret = 'canary'"), "secret is for kind = \"jwt\" alone (in `secret = …`)"),
+        (format!("{CALLER}secret = 'canary'"), "secret is only for kind = \"jwt\" (in `secret = …`)"),
         (
             "caller = [{ name = 'a', kind = 'jwt', secret = 'canary', audience = 5 }]".to_owned(),
             "(in `caller = [{ name = 'a', kind = 'jwt', secret = …`)",
@@ -164,15 +161,15 @@ fn what_may_be_a_secret_is_shown_in_no_mistake() {
 }
 
 #[test]
-fn a_rule_that_could_never_give_a_pass_is_a_mistake() {
+fn a_rule_that_can_never_give_a_pass_is_a_mistake() {
     for (rule, message) in [
         (
             "callers = [\"b\"]\nrooms = [\"*\"]",
-            "x.toml:6:1: rule \"r\" is for caller \"b\", and no [[caller]] has that name (in `callers = [\"b\"]`)",
+            "x.toml:6:1: rule \"r\" has the unknown caller \"b\": no [[caller]] has that name (in `callers = [\"b\"]`)",
         ),
         (
             "callers = []\nrooms = [\"*\"]",
-            "x.toml:6:1: rule \"r\" is for no caller: callers must list at least one (in `callers = []`)",
+            "x.toml:6:1: rule \"r\" has no callers: list at least one (in `callers = []`)",
         ),
         (
             "callers = [\"a\"]\nrooms = [\"\"]",
@@ -225,19 +222,19 @@ fn a_rule_for_a_sandbox_that_is_not_served_is_a_mistake() {
     for (text, message) in [
         (
             rule("\"demo\""),
-            "x.toml:8:1: rule \"r\" is for the sandbox \"demo\", and dialects doesn't list \"sandbox\" (in `when = { sandbox_id = \"demo\" }`)",
+            "x.toml:8:1: rule \"r\" requires sandbox \"demo\", but dialects does not list \"sandbox\" (in `when = { sandbox_id = \"demo\" }`)",
         ),
         (
             served.to_owned() + &rule("\"deom\""),
-            "x.toml:10:1: rule \"r\" is for the sandbox \"deom\", which [sandbox] ids doesn't list (in `when = { sandbox_id = \"deom\" }`)",
+            "x.toml:10:1: rule \"r\" requires sandbox \"deom\", but [sandbox] ids does not list it (in `when = { sandbox_id = \"deom\" }`)",
         ),
         (
             served.to_owned() + &rule("{ one_of = [\"demo\", \"deom\"] }"),
-            "x.toml:10:1: rule \"r\" is for the sandbox \"deom\", which [sandbox] ids doesn't list (in `when = { sandbox_id = { one_of = [\"demo\", \"deom\"] } }`)",
+            "x.toml:10:1: rule \"r\" requires sandbox \"deom\", but [sandbox] ids does not list it (in `when = { sandbox_id = { one_of = [\"demo\", \"deom\"] } }`)",
         ),
         (
             served.to_owned() + &rule("{ contains = \"demo\" }"),
-            "x.toml:10:1: rule \"r\" needs a list as sandbox_id, which is a string (in `when = { sandbox_id = { contains = \"demo\" } }`)",
+            "x.toml:10:1: rule \"r\" requires sandbox_id to be a list, but it is a string (in `when = { sandbox_id = { contains = \"demo\" } }`)",
         ),
     ] {
         assert_eq!(mistake(&text), message);
@@ -256,36 +253,36 @@ fn a_dialect_is_listed_once() {
 }
 
 #[test]
-fn a_caller_that_could_never_be_is_a_mistake() {
+fn an_invalid_or_unreachable_caller_is_a_mistake() {
     let jwt = "[[caller]]\nname = \"j\"\nkind = \"jwt\"\n";
     for (text, message) in [
-        (CALLER.repeat(2), "x.toml:5:1: there are two callers called \"a\""),
+        (CALLER.repeat(2), "x.toml:5:1: duplicate caller name \"a\""),
         (
             CALLER.to_owned() + &CALLER.replace("\"a\"", "\"b\""),
-            "x.toml:5:1: caller \"b\" is unreachable: \"a\" before it accepts every request. Move \"a\" to the end",
+            "x.toml:5:1: caller \"b\" is unreachable: \"a\" accepts every request. Move \"a\" to the end",
         ),
         (
             format!("{CALLER}issuer = \"x\""),
-            "x.toml:4:1: caller \"a\": issuer is for kind = \"jwt\" alone (in `issuer = \"x\"`)",
+            "x.toml:4:1: caller \"a\": issuer is only for kind = \"jwt\" (in `issuer = \"x\"`)",
         ),
         (
             "[[caller]]\nname = \"g\"\nkind = \"gateway\"".to_owned(),
-            "x.toml:3:1: caller \"g\": kind = \"gateway\" needs via",
+            "x.toml:3:1: caller \"g\": kind = \"gateway\" requires via",
         ),
-        (jwt.to_owned(), "x.toml:3:1: caller \"j\": kind = \"jwt\" needs issuer"),
+        (jwt.to_owned(), "x.toml:3:1: caller \"j\": kind = \"jwt\" requires issuer"),
         (
             format!("{jwt}issuer = \"https://i\"\nalgorithms = [\"RS256\"]"),
-            "x.toml:3:1: caller \"j\": kind = \"jwt\" needs audience",
+            "x.toml:3:1: caller \"j\": kind = \"jwt\" requires audience",
         ),
         (
             format!("{jwt}issuer = \"http://i\"\naudience = \"a\"\nalgorithms = [\"RS256\"]"),
-            "x.toml:4:1: caller \"j\": issuer (or else a jwks_url) must be an https URL",
+            "x.toml:4:1: caller \"j\": issuer (or jwks_url) must be an https URL",
         ),
         (
             format!(
                 "{jwt}issuer = \"i\"\naudience = \"a\"\nalgorithms = [\"HS256\", \"RS256\"]\nsecret = \"S\""
             ),
-            "x.toml:7:1: caller \"j\": secret goes with algorithms = [\"HS256\"] alone",
+            "x.toml:7:1: caller \"j\": secret requires algorithms = [\"HS256\"], and no jwks_url",
         ),
         (
             format!("{jwt}issuer = \"https://i\"\naudience = [\"\"]\nalgorithms = [\"RS256\"]"),
@@ -293,7 +290,7 @@ fn a_caller_that_could_never_be_is_a_mistake() {
         ),
         (
             "caller = [{ name = \"a\", kind = \"api-key\", via = \"jwt\" }]".to_owned(),
-            "x.toml:1:43: caller \"a\": via is for kind = \"gateway\" alone",
+            "x.toml:1:43: caller \"a\": via is only for kind = \"gateway\"",
         ),
         (
             format!("{jwt}issuer = \"i\"\naudience = \"a\"\nalgorithms = [\"none\"]"),
@@ -305,7 +302,7 @@ fn a_caller_that_could_never_be_is_a_mistake() {
 }
 
 #[test]
-fn a_caller_whose_credentials_an_earlier_one_takes_is_a_mistake() {
+fn a_caller_after_one_that_accepts_its_credentials_is_a_mistake() {
     let caller = |name: &str, lines: &str| format!("[[caller]]\nname = {name:?}\n{lines}\n");
     let jwt = |more: &str| {
         format!(
@@ -318,7 +315,7 @@ fn a_caller_whose_credentials_an_earlier_one_takes_is_a_mistake() {
         (
             "kind = \"api-key\"".to_owned(),
             "kind = \"api-key\"".to_owned(),
-            "x.toml:6:1: caller \"b\" is unreachable: \"a\" accepts every API key. Use one caller of this kind, and tell keys apart by their names: when = { sub = \"web\" } (in `kind = \"api-key\"`)",
+            "x.toml:6:1: caller \"b\" is unreachable: \"a\" accepts every API key. Use one caller of this kind, and distinguish keys by name: when = { sub = \"web\" } (in `kind = \"api-key\"`)",
         ),
         (
             "kind = \"gateway\"\nvia = \"lambda\"".to_owned(),
@@ -328,14 +325,10 @@ fn a_caller_whose_credentials_an_earlier_one_takes_is_a_mistake() {
         (
             jwt(narrow),
             jwt(narrow),
-            "\"a\" accepts every token that it would. Put the narrower one first, or remove it",
+            "\"a\" accepts all of its tokens. Move the narrower caller first, or remove it",
         ),
-        (jwt(wide), jwt(narrow), "\"a\" accepts every token that it would"),
-        (
-            jwt(wide),
-            jwt(&(narrow.to_owned() + "\ntyp = \"at+jwt\"")),
-            "\"a\" accepts every token that it would",
-        ),
+        (jwt(wide), jwt(narrow), "\"a\" accepts all of its tokens"),
+        (jwt(wide), jwt(&(narrow.to_owned() + "\ntyp = \"at+jwt\"")), "\"a\" accepts all of its tokens"),
     ] {
         let mistake = mistake(&(caller("a", &first) + &caller("b", &second)));
         assert!(mistake.contains(message), "{mistake}");
@@ -355,7 +348,7 @@ fn a_caller_whose_credentials_an_earlier_one_takes_is_a_mistake() {
 }
 
 #[test]
-fn two_issuers_never_share_one_secret() {
+fn two_issuers_never_share_a_secret() {
     let caller = |name: &str, issuer: &str, secret: &str| {
         format!(
             "[[caller]]\nname = {name:?}\nkind = \"jwt\"\nissuer = {issuer:?}\naudience = {name:?}\nalgorithms = [\"HS256\"]\nsecret = {secret:?}\n"
@@ -363,7 +356,7 @@ fn two_issuers_never_share_one_secret() {
     };
     assert_eq!(
         mistake(&(caller("a", "one", "LOGIN") + &caller("b", "two", "LOGIN"))),
-        "x.toml:14:1: caller \"b\": secret must not be that of caller \"a\" too, whose issuer is different: each issuer needs a secret of its own (in `secret = …`)"
+        "x.toml:14:1: caller \"b\": caller \"a\" has the same secret and another issuer: use a different secret for each issuer (in `secret = …`)"
     );
     for second in [caller("b", "two", "OTHER"), caller("b", "one", "LOGIN"), caller("b", "one", "OTHER")] {
         assert!(Config::parse(&(caller("a", "one", "LOGIN") + &second), "x.toml").is_ok(), "{second}");
@@ -371,7 +364,7 @@ fn two_issuers_never_share_one_secret() {
 }
 
 #[test]
-fn two_rules_need_two_names() {
+fn two_rules_have_different_names() {
     let rule = "[[rule]]\nname = \"r\"\ncallers = [\"a\"]\nrooms = [\"*\"]\n";
     assert_eq!(
         mistake(&format!("{CALLER}{rule}{rule}")),
@@ -397,7 +390,7 @@ fn of_rules(rules: &str) -> Result<(), String> {
 }
 
 #[test]
-fn two_people_of_two_issuers_never_get_one_identity() {
+fn two_people_of_two_issuers_never_get_the_same_identity() {
     let rule = |name: &str, callers: &str, identity: &str| {
         format!(
             "{{ name = {name:?}, callers = [{callers}], rooms = [\"{name}:*\"], identity = {identity:?} }},"
@@ -420,27 +413,27 @@ fn two_people_of_two_issuers_never_get_one_identity() {
     ] {
         let read = of_rules(&rules);
         assert_eq!(read.is_err(), clash, "{rules} {read:?}");
-        assert!(read.is_ok() || read.unwrap_err().contains("for two people of two issuers"));
+        assert!(read.is_ok() || read.unwrap_err().contains("for two people of different issuers"));
     }
 }
 
 #[test]
-fn an_issuer_is_no_caller_that_is_called_like_it() {
+fn an_issuer_and_a_caller_of_the_same_name_are_different() {
     let jwt = "{ name = 'app', kind = 'jwt', issuer = 'backend', jwks_url = 'https://a.example', audience = 'a', algorithms = ['RS256'] }";
     let rule = "rule = [{ name = 'r', callers = ['app', 'backend'], rooms = ['*'], identity = '{sub}' }]";
     for other in ["kind = 'api-key'", "kind = 'gateway', via = 'cognito'"] {
         let text = format!("caller = [{jwt}, {{ name = 'backend', {other} }}]\n{rule}");
-        assert!(mistake(&text).contains("for two people of two issuers"), "{}", mistake(&text));
+        assert!(mistake(&text).contains("for two people of different issuers"), "{}", mistake(&text));
     }
 }
 
 #[expect(clippy::too_many_lines, reason = "one table of mistakes")]
 #[test]
-fn a_rule_that_is_never_reached_or_never_fits_is_a_mistake() {
+fn an_unreachable_rule_or_one_that_never_fits_is_a_mistake() {
     for (rules, message) in [
         (
             "{ name = 'a', callers = ['one', 'two'], rooms = ['*'] }, { name = 'b', callers = ['one'], rooms = ['x'] }",
-            "rule \"b\" is unreachable: rule \"a\" before it decides every request that it matches",
+            "rule \"b\" is unreachable: the earlier rule \"a\" matches all of its requests",
         ),
         (
             "{ name = 'a', callers = ['one'], rooms = ['*'] }, { name = 'b', callers = ['one'], rooms = ['*'], when = { sub = 'x' } }",
@@ -464,27 +457,27 @@ fn a_rule_that_is_never_reached_or_never_fits_is_a_mistake() {
         ),
         (
             "{ name = 'a', callers = ['anyone'], rooms = ['*'], within_credential = true }",
-            "rule \"a\" is within_credential, and the credential of caller \"anyone\" has no expiry",
+            "rule \"a\" sets within_credential, but the credential of caller \"anyone\" has no expiry",
         ),
         (
             "{ name = 'a', callers = ['signer'], rooms = ['*'], within_credential = true }",
-            "rule \"a\" is within_credential, and the credential of caller \"signer\" has no expiry",
+            "rule \"a\" sets within_credential, but the credential of caller \"signer\" has no expiry",
         ),
         (
             "{ name = 'a', callers = ['function'], rooms = ['*'], identity = '{iss}|{sub}' }",
-            "rule \"a\" asks for {iss}, which caller \"function\" never has",
+            "rule \"a\" uses {iss}, which caller \"function\" never has",
         ),
         (
             "{ name = 'a', callers = ['anyone'], rooms = ['{sub}:*'] }",
-            "rule \"a\" asks for {sub}, which caller \"anyone\" never has",
+            "rule \"a\" uses {sub}, which caller \"anyone\" never has",
         ),
         (
             "{ name = 'a', callers = ['anyone'], rooms = ['*'], identity = '{sub}' }",
-            "rule \"a\" asks for {sub}, which caller \"anyone\" never has",
+            "rule \"a\" uses {sub}, which caller \"anyone\" never has",
         ),
         (
             "{ name = 'a', callers = ['anyone'], rooms = ['*'], when = { sub = 'x' } }",
-            "rule \"a\" asks for {sub}, which caller \"anyone\" never has",
+            "rule \"a\" uses {sub}, which caller \"anyone\" never has",
         ),
         (
             "{ name = 'a', callers = ['one'], rooms = ['{claims.team}:*'], default_room = 'lobby' }",
@@ -504,31 +497,31 @@ fn a_rule_that_is_never_reached_or_never_fits_is_a_mistake() {
         ),
         (
             "{ name = 'a', callers = ['one'], rooms = ['*'], when = { iss = 'https://two' } }",
-            "rule \"a\" is unreachable: no caller of it ever has iss = \"https://two\"",
+            "rule \"a\" is unreachable: no caller in callers can have iss = \"https://two\"",
         ),
         (
             "{ name = 'a', callers = ['one'], rooms = ['*'], when = { sub = 5 } }",
-            "rule \"a\" is unreachable: no caller of it ever has sub = 5",
+            "rule \"a\" is unreachable: no caller in callers can have sub = 5",
         ),
         (
             "{ name = 'a', callers = ['function'], rooms = ['*'], when = { sub = { contains = 'x' } } }",
-            "rule \"a\" is unreachable: no caller of it ever has sub contains \"x\"",
+            "rule \"a\" is unreachable: no caller in callers can have sub contains \"x\"",
         ),
         (
             "{ name = 'a', callers = ['other'], rooms = ['*'], when = { 'claims.use' = { one_of = ['access'] } } }",
-            "rule \"a\" is unreachable: no caller of it ever has claims.use one of [\"access\"]",
+            "rule \"a\" is unreachable: no caller in callers can have claims.use one of [\"access\"]",
         ),
         (
             "{ name = 'a', callers = ['one'], rooms = ['*'], ttl = '10m', max_ttl = '5m' }",
-            "rule \"a\" has a ttl of 10m over its max_ttl of 5m",
+            "rule \"a\" has a ttl of 10m, longer than its max_ttl of 5m",
         ),
         (
             "{ name = 'a', callers = ['one'], rooms = ['{claims.team}*'] }",
-            "needs its placeholders before its first *",
+            "must have its placeholders before its first *",
         ),
         (
             "{ name = 'a', callers = ['one'], rooms = ['*'], client_may_set = ['room_name'] }",
-            "\"room_name\" is not a field that a client can be let set",
+            "\"room_name\" is not allowed in client_may_set",
         ),
     ] {
         let mistake = of_rules(rules).unwrap_err();
@@ -554,7 +547,7 @@ fn a_rule_that_is_never_reached_or_never_fits_is_a_mistake() {
 }
 
 #[test]
-fn all_mistakes_are_found_each_with_its_place() {
+fn all_mistakes_are_found_with_their_places() {
     let text = "dialects = ['standard', 'standard']\ncolour = 'blue'\n[limits]\nmax_token_size = 1\n[[caller]]\nname = 'a'\nkind = 'open'\n[[caller]]\nname = 'b'\nkind = 'gateway'\n[[rule]]\nname = 'r'\nttl = '2d'\n";
     assert_eq!(
         mistake(text).lines().collect::<Vec<_>>(),
@@ -562,14 +555,14 @@ fn all_mistakes_are_found_each_with_its_place() {
             "x.toml:2:1: unknown field `colour`, expected one of `http`, `cors`, `keys`, `limits`, `dialects`, `sandbox`, `agora`, `caller`, `rule` (in `colour = …`)",
             "x.toml:4:18: must be 1024 to 1048576 bytes (in `max_token_size = 1`)",
             "x.toml:7:8: unknown variant `open`, expected one of `anonymous`, `api-key`, `gateway`, `jwt` (in `kind = 'open'`)",
-            "x.toml:10:1: caller \"b\": kind = \"gateway\" needs via: \"jwt\", \"lambda\", \"iam\" or \"cognito\" (in `kind = 'gateway'`)",
+            "x.toml:10:1: caller \"b\": kind = \"gateway\" requires via: \"jwt\", \"lambda\", \"iam\" or \"cognito\" (in `kind = 'gateway'`)",
             "x.toml:13:7: must be a whole number of seconds, minutes or hours from \"1s\" to \"24h\", such as \"10m\" (in `ttl = '2d'`)",
         ]
     );
 }
 
 #[test]
-fn what_only_several_parts_show_is_found_everywhere_once_they_can_be_read() {
+fn all_mistakes_across_parts_are_found_once_the_parts_are_readable() {
     let rule = |name: &str, callers: &str| {
         format!("[[rule]]\nname = '{name}'\ncallers = {callers}\nrooms = ['*']\n")
     };
@@ -584,12 +577,12 @@ fn what_only_several_parts_show_is_found_everywhere_once_they_can_be_read() {
     assert_eq!(
         of_callers.lines().count(),
         2,
-        "what is wrong with callers isn't repeated for each rule: {of_callers}"
+        "mistakes in callers aren't repeated for each rule: {of_callers}"
     );
 }
 
 #[test]
-fn callers_of_another_file_are_checked_with_what_the_file_says() {
+fn callers_of_another_file_are_checked_with_the_settings_of_the_first() {
     let other =
         format!("{CALLER}[[rule]]\nname = 'r'\ncallers = ['a']\nrooms = ['*']\nwhen.sandbox_id = 'demo'\n");
     let merged = |text: &str| Config::parse_with_callers_of((text, "x.toml"), (&other, "callers.toml"));
@@ -601,7 +594,7 @@ fn callers_of_another_file_are_checked_with_what_the_file_says() {
     );
     let mistake = merged("dialects = ['sandbox']\nsandbox.ids = ['other']").unwrap_err().to_string();
     let of_callers =
-        "callers.toml:8:1: rule \"r\" is for the sandbox \"demo\", which [sandbox] ids doesn't list";
+        "callers.toml:8:1: rule \"r\" requires sandbox \"demo\", but [sandbox] ids does not list it";
     assert!(mistake.starts_with(of_callers), "{mistake}");
     let of_file = merged("# The first line.\ndialects = ['agora', 'agora']").unwrap_err().to_string();
     assert!(of_file.starts_with("x.toml:2:12: dialects must not contain duplicates"), "{of_file}");

@@ -4,7 +4,7 @@ use serde_json::json;
 use super::*;
 use crate::caller::WrittenCaller;
 
-fn first_mistake(rules: &[Rule], callers: &[CallerConfig]) -> Option<(usize, Mistake)> {
+fn first_mistake(rules: &[Rule], callers: &[CallerConfig]) -> Option<(usize, InvalidRule)> {
     mistakes(rules, callers, None).next()
 }
 
@@ -14,7 +14,7 @@ struct File {
     rule: Vec<Rule>,
 }
 
-/// Two issuers of which one's name begins with the other's, and a rule of each with such an identity, or without one.
+/// Two issuers, one a prefix of the other, and one rule for each, with an identity or without one.
 fn file(first: &str, second: &str) -> (Vec<CallerConfig>, Vec<Rule>) {
     let caller = |name: &str, issuer: &str| {
         format!(
@@ -49,7 +49,7 @@ const IDENTITIES: [&str; 13] = [
     "{claims.name}|{sub}",
 ];
 
-fn part() -> impl Strategy<Value = String> {
+fn hostile_text() -> impl Strategy<Value = String> {
     let parts = vec![
         "user-",
         "77777777777777777777",
@@ -69,11 +69,11 @@ fn part() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(8_000))]
 
-    /// Whatever rules stand, and whatever the two are called: subjects that try to be the other's.
+    /// Hostile subjects, with any two rules that have no mistake.
     #[test]
-    fn two_callers_of_two_issuers_never_get_one_identity(
+    fn two_callers_of_two_issuers_never_get_the_same_identity(
         first in prop::sample::select(&IDENTITIES[..]), second in prop::sample::select(&IDENTITIES[..]),
-        subjects in (part(), part()), names in (part(), part()),
+        subjects in (hostile_text(), hostile_text()), names in (hostile_text(), hostile_text()),
     ) {
         let (caller, rule) = file(first, second);
         if first_mistake(&rule, &caller).is_some() {
@@ -97,7 +97,7 @@ proptest! {
 }
 
 #[test]
-fn a_default_identity_is_checked_as_what_it_stands_for() {
+fn the_default_identity_is_checked_like_a_written_one() {
     for other in IDENTITIES {
         let check = |first: &str, second: &str| {
             let (callers, rules) = file(first, second);
@@ -107,11 +107,11 @@ fn a_default_identity_is_checked_as_what_it_stands_for() {
         assert_eq!(check(other, UNSET), check(other, "user-{random}"), "after {other:?}");
     }
     let (callers, rules) = file("{sub}", UNSET);
-    assert!(first_mistake(&rules, &callers).unwrap().1.problem.contains("one identity"));
+    assert!(first_mistake(&rules, &callers).unwrap().1.problem.contains("the same identity"));
 }
 
 #[test]
-fn rules_that_could_give_two_people_of_one_issuer_one_identity_are_noted() {
+fn rules_that_could_give_two_people_of_one_issuer_the_same_identity_are_noted() {
     let noted = |first: &str, second: &str| {
         let (callers, mut rules) = file(first, second);
         rules[1].callers = vec!["one".into()];
@@ -141,7 +141,9 @@ fn rules_that_could_give_two_people_of_one_issuer_one_identity_are_noted() {
     ] {
         let [note] = &noted(first, second)[..] else { panic!("{first} {second}") };
         assert!(
-            note.contains("rules \"one\" and \"two\" could give two people of caller \"one\" one identity"),
+            note.contains(
+                "rules \"one\" and \"two\" could give two people of caller \"one\" the same identity"
+            ),
             "{note}"
         );
     }
@@ -149,6 +151,9 @@ fn rules_that_could_give_two_people_of_one_issuer_one_identity_are_noted() {
         ["{claims.name}", "host:{claims.name}", "{claims.name}|{claims.email}", "{iss}|{claims.name}"]
     {
         let first = &noted(identity, "guest:{sub}")[0];
-        assert!(first.contains("without {sub}: two people with equal claims get one identity"), "{first}");
+        assert!(
+            first.contains("without {sub}: two people with equal claims get the same identity"),
+            "{first}"
+        );
     }
 }

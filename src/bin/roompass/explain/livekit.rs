@@ -39,7 +39,7 @@ fn print_token(
     print_pass(page, pass, room);
     page.line("claims, without nbf and exp");
     page.json(&claims);
-    let grants = room.grants.spelled_out().into_iter();
+    let grants = room.grants.effective().into_iter();
     let grants = grants.map(|(name, value, _)| (name.to_owned(), value.into())).collect();
     members.extend([
         ("ttl_seconds".to_owned(), pass.ttl.duration().as_secs().into()),
@@ -58,7 +58,7 @@ fn print_pass(page: &mut Page, pass: &Pass, room: &RoomPass) {
 
 /// One line for each grant that differs from LiveKit's default, and one for the defaults.
 fn print_grants(page: &mut Page, grants: &Grants) {
-    let all = grants.spelled_out();
+    let all = grants.effective();
     let (defaults, written): (Vec<_>, Vec<_>) = all.iter().partition(|(_, _, default)| *default);
     let group = |name: &'static str| name.split_once('.').map(|(group, _)| group);
     let (mut given, mut not_given) = (Vec::new(), Vec::new());

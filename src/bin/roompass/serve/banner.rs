@@ -98,7 +98,7 @@ fn in_words(origins: &[Origin]) -> String {
         "any".to_owned()
     } else if origins.is_empty() {
         "none".to_owned()
-    } else if origins == Origin::of_this_machine() {
+    } else if origins == Origin::loopback() {
         "this machine".to_owned()
     } else {
         origins.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")

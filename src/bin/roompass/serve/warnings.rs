@@ -26,7 +26,7 @@ pub(super) fn all(
     if !matches!(authentication, Authentication::AlwaysAs(_)) {
         all.extend(warnings::of_callers(config, caller_keys));
     }
-    if is_off && config.cors.origins == Origin::of_this_machine() {
+    if is_off && config.cors.origins == Origin::loopback() {
         all.push(
             "only web pages of this machine may read responses, because the keys are not LiveKit's development keys: set \
              ROOMPASS_CORS_ORIGINS to allow other origins"
