@@ -130,8 +130,8 @@ fn check_allowed(rule: &Rule, (own, offer): (&Identity, &RoomOffer), ask: &RoomA
 }
 
 /// The rule's grants, reduced to the requested role.
-fn grants(rule: &Rule, role: Option<Role>) -> Result<Grants, Denial> {
-    match role {
+fn grants(rule: &Rule, requested: Option<Role>) -> Result<Grants, Denial> {
+    match requested {
         Some(Role::Publisher) if rule.grants.can_publish == Some(false) => {
             Err(Denial::PublishingNotAllowed { rule: rule.name.clone() })
         }
