@@ -42,7 +42,7 @@ fn a_user_name_or_password_in_a_url_is_a_mistake_that_does_not_show_it() {
                 ),
             ),
             ("origin", format!("[cors]\norigins = [\"{url}\"]")),
-            ("origin", format!("cors.origins = [\n  \"https://a.example\",\n  '{url}',\n]")),
+            (":3:3: ", format!("cors.origins = [\n  \"https://a.example\",\n  '{url}',\n]")),
         ] {
             let (printed, code) = check(&[("ROOMPASS_CONFIG", &text)]);
             assert_eq!(code, 1, "{text}\n{printed}");
