@@ -170,7 +170,8 @@ fn asked(bytes: &mut Unstructured<'_>, config: &Config) -> Result<(Caller, RoomA
     let ttl = Ttl::seconds(bytes.int_in_range(0..=90_000)?);
     let role = *bytes.choose(&[None, None, Some(Role::Publisher), Some(Role::Subscriber)])?;
     let sandbox_id = config.sandbox.ids.first().filter(|_| role.is_some()).cloned();
-    let name_or_identity = if bytes.ratio(1, 5)? { Identity::parse("Ada", &config.limits).ok() } else { None };
+    let name_or_identity =
+        if bytes.ratio(1, 5)? { Identity::parse("Ada", &config.limits).ok() } else { None };
     Ok((caller, RoomAsk { ttl, role, sandbox_id, name_or_identity, ..request }))
 }
 
