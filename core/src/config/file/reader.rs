@@ -102,16 +102,35 @@ impl<'a> Reader<'a> {
         self.table.remove(key)
     }
 
-    fn read<T: Deserialize<'a>>(&mut self, value: Spanned<DeValue<'a>>) -> Option<T> {
+    /// Reads a value. If an entry of a table is invalid, the rest of the table is read too, so that all its mistakes are
+    /// found.
+    fn read<T: Deserialize<'a>>(&mut self, mut value: Spanned<DeValue<'a>>) -> Option<T> {
         if let Some(place) = KeyPlaces::of(value.get_ref()).find("dialects") {
             let problem = "dialects must come before the first table: move it to the beginning of the file";
             self.invalid(InvalidValue::key(problem.to_owned(), place));
             return None;
         }
-        from_toml(value).map_err(|error| self.invalid(error)).ok()
+        let mut removed = Vec::new();
+        loop {
+            let error = match from_toml(value.clone()) {
+                Ok(read) => return removed.is_empty().then_some(read),
+                Err(error) => error,
+            };
+            let invalid_entry =
+                error.place.as_ref().and_then(|place| remove_entry(value.get_mut(), place, NESTED));
+            // Without an invalid entry, the mistake may be that a removed key is missing or has its default.
+            let is_new = match error.missing {
+                Some(key) => !removed.iter().any(|known| known == key),
+                None => invalid_entry.is_some() || removed.is_empty(),
+            };
+            if is_new {
+                self.invalid(error);
+            }
+            removed.push(invalid_entry?);
+        }
     }
 
-    fn invalid(&mut self, InvalidValue { message, place, hides_value }: InvalidValue) {
+    fn invalid(&mut self, InvalidValue { message, place, hides_value, .. }: InvalidValue) {
         let (message, place) = (url::shown_in(&message), place.unwrap_or_default());
         self.mistakes.push(if hides_value {
             self.text.mistake_without_value(&place, &message)
@@ -130,3 +149,22 @@ impl<'a> Reader<'a> {
         self.mistakes.into_result()
     }
 }
+
+/// Removes the entry with this place from a table, or from a table in it, and returns its key.
+fn remove_entry(value: &mut DeValue<'_>, place: &Range<usize>, nested: usize) -> Option<String> {
+    let DeValue::Table(table) = value else { return None };
+    let has_place = |span: Range<usize>| span.start <= place.start && place.end <= span.end;
+    let (key, inner) =
+        table.iter_mut().find(|(key, inner)| has_place(key.span()) || has_place(inner.span()))?;
+    let key = key.get_ref().to_string();
+    if nested > 0
+        && let Some(inner_key) = remove_entry(inner.get_mut(), place, nested - 1)
+    {
+        return Some(inner_key);
+    }
+    table.remove(key.as_str());
+    Some(key)
+}
+
+/// How deep entries are removed on their own: to those of `grants` and `when`. A table deeper than that is one value.
+const NESTED: usize = 1;

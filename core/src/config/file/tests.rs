@@ -53,7 +53,7 @@ fn a_mistake_has_its_file_line_and_column() {
             "x.toml:1:1: max_age (1m) must not be shorter than refresh_after (5m) (in `[keys]`)",
         ),
         (
-            "[[rule]]\nttl = 600",
+            "[[rule]]\nttl = 600\nname = 'a'\ncallers = ['a']\nrooms = ['*']",
             "x.toml:2:7: invalid type: integer `600`, expected a whole number of seconds, minutes or hours from \"1s\" to \"24h\", such as \"10m\" (in `ttl = 600`)",
         ),
         (
@@ -61,11 +61,11 @@ fn a_mistake_has_its_file_line_and_column() {
             "x.toml:2:13: must be empty or like \"/calls\": each part starts with a slash and contains only letters, digits and -._~ (in `base_path = \"calls\"`)",
         ),
         (
-            "[[rule]]\nagents = [5]",
+            "[[rule]]\nagents = [5]\nname = 'a'\ncallers = ['a']\nrooms = ['*']",
             "x.toml:2:11: invalid type: integer `5`, expected an agent's name, or { name = \"..\", deployments = [..], client_may_set = [..], max = 1 } (in `agents = [5]`)",
         ),
         (
-            "[[rule]]\nwhen.sub = 1.5",
+            "[[rule]]\nwhen.sub = 1.5\nname = 'a'\ncallers = ['a']\nrooms = ['*']",
             "x.toml:2:12: invalid type: floating point `1.5`, expected a string, a number, true, false, { one_of = [..] } or { contains = .. } (in `when.sub = 1.5`)",
         ),
         (
@@ -556,8 +556,33 @@ fn all_mistakes_are_found_with_their_places() {
             "x.toml:4:18: must be 1024 to 1048576 bytes (in `max_token_size = 1`)",
             "x.toml:7:8: unknown variant `open`, expected one of `anonymous`, `api-key`, `gateway`, `jwt` (in `kind = 'open'`)",
             "x.toml:10:1: caller \"b\": kind = \"gateway\" requires via: \"jwt\", \"lambda\", \"iam\" or \"cognito\" (in `kind = 'gateway'`)",
+            "x.toml:11:1: missing field `callers` (in `[[rule]]`)",
             "x.toml:13:7: must be a whole number of seconds, minutes or hours from \"1s\" to \"24h\", such as \"10m\" (in `ttl = '2d'`)",
         ]
+    );
+}
+
+#[test]
+fn all_mistakes_in_one_table_are_found_and_none_of_their_consequences() {
+    let rule = "[[rule]]\nname = 'r'\ncallers = 'a'\nrooms = [1]\nttl = 5\ncolour = 'blue'\n\
+                when = { 'claims.a' = { one_of = [] }, 'b' = 'c' }\ngrants = { can_publish = 'yes', fly = true }\n";
+    let keys = "[keys]\nrefresh_after = '1y'\nmax_age = '1m'\n";
+    let mistakes = mistake(&format!("{keys}{rule}"));
+    let places: Vec<_> = mistakes.lines().filter_map(|line| line.split(": ").next()).collect();
+    assert_eq!(
+        places,
+        [
+            "x.toml:2:17",
+            "x.toml:6:11",
+            "x.toml:7:10",
+            "x.toml:8:7",
+            "x.toml:9:1",
+            "x.toml:10:8",
+            "x.toml:10:23",
+            "x.toml:11:26",
+            "x.toml:11:33",
+        ],
+        "{mistakes}"
     );
 }
 

@@ -30,12 +30,14 @@ pub(super) struct InvalidValue {
     pub(super) place: Option<Range<usize>>,
     /// Whether the place is a key whose value may be a secret.
     pub(super) hides_value: bool,
+    /// The key that the table lacks, if that is the mistake.
+    pub(super) missing: Option<&'static str>,
 }
 
 impl InvalidValue {
     /// A key whose value is not shown.
     pub(super) fn key(message: String, place: Range<usize>) -> Self {
-        Self { message, place: Some(place), hides_value: true }
+        Self { place: Some(place), hides_value: true, ..Self::custom(message) }
     }
 
     fn at(self, place: Range<usize>) -> Self {
@@ -53,7 +55,7 @@ impl std::error::Error for InvalidValue {}
 
 impl Error for InvalidValue {
     fn custom<T: Display>(message: T) -> Self {
-        Self { message: message.to_string(), place: None, hides_value: false }
+        Self { message: message.to_string(), place: None, hides_value: false, missing: None }
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
@@ -63,6 +65,10 @@ impl Error for InvalidValue {
             other => other,
         };
         Self::custom(format_args!("invalid type: {found}, expected {expected}"))
+    }
+
+    fn missing_field(key: &'static str) -> Self {
+        Self { missing: Some(key), ..Self::custom(format_args!("missing field `{key}`")) }
     }
 
     fn unknown_field(key: &str, known: &'static [&'static str]) -> Self {
