@@ -592,7 +592,7 @@ async function untilReadAgain(store, lambda, request) {
 }
 
 /** Asserts that the first pair signs until a refresh has failed, and afterwards. No request waits for long. */
-async function signsUntilRefreshFails(lambda, cause = /^the secret /) {
+async function signsUntilRefreshFails(lambda, cause = /^(the secret (store is unavailable|is malformed)|secret not found|access to the secret denied): /) {
   await until(
     async () => {
       const { took } = await assertMinted(lambda, A);
