@@ -181,6 +181,14 @@ fn without_credentials(mut event: Value) -> Value {
 }
 
 #[tokio::test]
+async fn without_a_gateway_caller_an_authorizers_context_is_ignored() {
+    for (event, ..) in AUTHORIZED_EVENTS {
+        let guest = pass(&and_anonymous(""), &without_credentials(authorized_event(event))).await;
+        assert!(guest["sub"].as_str().unwrap().starts_with("user-"), "{event}: {guest}");
+    }
+}
+
+#[tokio::test]
 async fn a_request_on_an_open_route_is_anonymous_with_any_gateway_caller_configured() {
     let empty = |event: &str| match event {
         "rest-api-cognito" => vec![json!({"claims": null, "scopes": null}), json!({"claims": {}})],

@@ -213,6 +213,23 @@ mod tests {
     }
 
     #[test]
+    fn a_safe_url_is_https_or_loopback_and_has_no_user_name() {
+        for url in ["https://a.example/keys", "http://127.0.0.1:8080", "http://[::1]/", "http://localhost"] {
+            assert!(safe_url(url).is_some(), "{url}");
+        }
+        for url in [
+            "http://a.example",
+            "ftp://a.example",
+            "https://user@a.example",
+            "http://user:password@localhost",
+            "a.example",
+            "",
+        ] {
+            assert!(safe_url(url).is_none(), "{url}");
+        }
+    }
+
+    #[test]
     fn the_name_of_a_shared_secret_looks_like_an_environment_variable() {
         for name in ["S", "SUPABASE_JWT_SECRET", "LOGIN_2", &"S".repeat(128)] {
             assert_eq!(secret_name(name.into()), Ok(name.to_owned()));

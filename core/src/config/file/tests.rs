@@ -145,6 +145,8 @@ fn no_mistake_shows_a_possible_secret() {
             "(in `caller = [{ name = 'a', kind = 'jwt', secret = …`)",
         ),
         (format!("{jwt}shared_secret = 'canary'"), "(in `shared_secret = …`)"),
+        (format!("{CALLER}LIVEKIT_API_KEY = 'canary'"), "(in `LIVEKIT_API_KEY = …`)"),
+        ("[limits]\nLIVEKIT_API_KEY = 'canary'".to_owned(), "(in `LIVEKIT_API_KEY = …`)"),
         ("LIVEKIT_API_SECRET = 'canary'".to_owned(), "(in `LIVEKIT_API_SECRET = …`)"),
         ("LIVEKIT.API_KEY = 'canary'".to_owned(), "(in `LIVEKIT = …`)"),
         ("LIVEKIT_API_SECRET=canary".to_owned(), "x.toml:1:20: string values must be quoted"),

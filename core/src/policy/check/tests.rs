@@ -107,7 +107,16 @@ fn the_default_identity_is_checked_like_a_written_one() {
         assert_eq!(check(other, UNSET), check(other, "user-{random}"), "after {other:?}");
     }
     let (callers, rules) = file("{sub}", UNSET);
-    assert!(first_mistake(&rules, &callers).unwrap().1.problem.contains("the same identity"));
+    let problem = first_mistake(&rules, &callers).unwrap().1.problem;
+    assert!(problem.contains("the same identity, with rule \"one\": "), "{problem}");
+}
+
+#[test]
+fn an_identity_with_the_issuer_differs_from_those_of_other_callers() {
+    for other in [UNSET, "guest-{random}", "host:{sub}"] {
+        let (callers, rules) = file("{iss}|{sub}", other);
+        assert_eq!(first_mistake(&rules, &callers), None, "{other}");
+    }
 }
 
 #[test]
