@@ -202,6 +202,13 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn a_key_with_a_character_that_new_keys_never_have_is_unknown() {
+        let key = format!("{PREFIX}{}", "i".repeat(2 * READABLE_LENGTH));
+        let keys = read(&json!({"backend": ApiKeyHash::of(&key).to_string()}));
+        assert_eq!(keys.look_up(&key, 0), ApiKeyLookup::Unknown);
+    }
+
     fn read(value: &Value) -> ApiKeys {
         ApiKeys::read(value.as_object().unwrap())
     }

@@ -101,6 +101,12 @@ impl SigningKeys {
         Self { livekit: Some(keys), ..self }
     }
 
+    /// These keys, with Agora's.
+    #[must_use]
+    pub fn with_agora(self, keys: AgoraKeys) -> Self {
+        Self { agora: Some(keys), ..self }
+    }
+
     /// LiveKit's keys.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 
 use super::*;
 use crate::auth::{ApiKeyHash, ApiKeyLookup};
-use crate::domain::ServerUrl;
+use crate::domain::{Provider, ServerUrl};
 
 /// Returns its responses in order, once it's open. Panics at a fetch too many.
 #[derive(Clone)]
@@ -275,4 +275,13 @@ async fn a_malformed_api_key_affects_neither_other_keys_nor_signing() {
     let callers = keys.callers(&moment(0)).await.unwrap();
     let unknown = callers.api_key("rpk_00000000000000000000000000000000000000aa", MORNING);
     assert!(matches!(unknown, ApiKeyLookup::Unreadable(_)), "it may be the batch key: {unknown:?}");
+}
+
+#[test]
+fn a_provider_without_keys_is_named() {
+    for (provider, text) in
+        [(Provider::Agora, "Agora has no keys"), (Provider::LiveKit, "LiveKit has no keys")]
+    {
+        assert_eq!(NotConfigured(provider).to_string(), text);
+    }
 }

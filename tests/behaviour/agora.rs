@@ -350,3 +350,12 @@ async fn behind_every_gateway_the_path_and_the_query_arrive_as_they_were_sent() 
         assert_eq!(services(token), [rtc(&[1, 2, 3, 4], 600, said, "7")], "{source}");
     }
 }
+
+#[tokio::test]
+async fn a_login_is_logged_with_its_service() {
+    let line = logged(async {
+        get(&open(), "/rtm/ada/").await;
+    })
+    .await;
+    assert!(line.contains(" login=\"rtm\""), "{line}");
+}

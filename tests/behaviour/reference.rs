@@ -114,9 +114,10 @@ fn each_command_has_a_table_of_its_options() {
 
 /// What the program accepts in the place of something unknown: the error lists it.
 fn accepted(unknown: &str) -> BTreeSet<String> {
-    let mistake = mistake(unknown);
+    let mistakes = mistake(unknown);
     // The line itself is quoted after the message.
-    let message = mistake.split(" (in `").next().unwrap();
+    let mut messages = mistakes.lines().map(|mistake| mistake.split(" (in `").next().unwrap());
+    let message = messages.find(|message| !message.contains("missing field")).unwrap();
     if let Some((_, list)) = message.split_once(", expected ") {
         return between_backticks(list);
     }

@@ -1,15 +1,21 @@
 //! What a secret may hold, through the whole service: keys that must not sign, and credentials that must not be accepted,
 //! wherever they are stored.
 
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
 use axum::Router;
 use axum::http::Method;
 use roompass::auth::{ApiKeyHash, new_key};
+use roompass::config::Config;
+use roompass::domain::Context;
+use roompass::keys::{StoreError, StoredSecret};
 use serde_json::{Value, json};
 
 use crate::issuer::{compact, hs256};
 use crate::log::logged;
 use crate::support::{
-    API_KEY, API_SECRET, KEYED, OPEN, post, request, send, service_stored_in, service_with,
+    API_KEY, API_SECRET, KEYED, OPEN, keys_stored_in, post, request, send, service_stored_in, service_with,
 };
 
 /// The function, with this secret in its store.
@@ -142,4 +148,24 @@ async fn a_secret_that_has_two_purposes_verifies_no_callers_token() {
     for issuer in ["https://one", "https://two"] {
         ask(&same, token(issuer, first)).await.refused(503, "verification_unavailable");
     }
+}
+
+#[tokio::test]
+async fn a_new_version_of_the_secret_and_a_failed_refresh_are_logged_once_each() {
+    let text = json!({"LIVEKIT_URL": "wss://a.example", "LIVEKIT_API_KEY": "k", "LIVEKIT_API_SECRET": "s".repeat(32)});
+    let version =
+        |name: &str| Ok(StoredSecret { text: text.to_string().into(), version: Some(name.to_owned()) });
+    let down = || Err(StoreError::Unavailable("down".into()));
+    let responses = Mutex::new(VecDeque::from([version("1"), version("1"), version("2"), down(), down()]));
+    let config = Config::parse("", "test.toml").unwrap();
+    let keys = keys_stored_in(&config, move || responses.lock().unwrap().pop_front().unwrap());
+    let log_at = async |seconds: u64, has_keys: bool| {
+        let context = Context { now: 1_795_000_000 + seconds, randomness: |bytes| bytes.fill(0) };
+        logged(async { assert_eq!(keys.signing(&context).await.is_ok(), has_keys, "{seconds}") }).await
+    };
+    assert!(log_at(0, true).await.contains("signing keys loaded"));
+    assert_eq!(log_at(300, true).await, "", "the same version");
+    assert!(log_at(600, true).await.contains("signing keys changed"));
+    assert!(log_at(900, true).await.contains("signing key refresh failed; using cached keys"));
+    assert!(!log_at(2 * 86_400, false).await.contains("using cached keys"), "they have expired");
 }

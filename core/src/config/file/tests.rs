@@ -626,3 +626,38 @@ fn callers_of_another_file_are_checked_with_the_settings_of_the_first() {
     let of_file = merged("# The first line.\ndialects = ['agora', 'agora']").unwrap_err().to_string();
     assert!(of_file.starts_with("x.toml:2:12: dialects must not contain duplicates"), "{of_file}");
 }
+
+#[test]
+fn an_unknown_key_of_a_table_in_a_list_is_shown_without_its_value() {
+    for entry in [
+        "agents = [{ name = 'a', password = 'canary' }]",
+        "egress = [{ kind = 'room', password = 'canary' }]",
+    ] {
+        let mistake = mistake(&format!("[[rule]]\n{entry}"));
+        assert!(mistake.contains("unknown field `password`") && !mistake.contains("canary"), "{mistake}");
+    }
+}
+
+#[test]
+fn an_egress_entry_of_the_wrong_type_is_a_mistake_with_the_valid_ones() {
+    let mistake = mistake("[[rule]]\negress = [5]");
+    let expected = "x.toml:2:11: invalid type: integer `5`, expected \"room\", \"participant\", \"tracks\", or { kind = \"..\", client_may_set = [..] }";
+    assert!(mistake.contains(expected), "{mistake}");
+}
+
+#[test]
+fn a_required_claim_is_any_finite_number_of_64_bits() {
+    let file = |number: &str| {
+        format!(
+            "[[caller]]\nname = 'a'\nkind = 'jwt'\nissuer = 'https://a.example'\naudience = 'a'\n\
+             algorithms = ['RS256']\nrequired_claims = {{ n = {number} }}\n"
+        )
+    };
+    for number in ["18446744073709551615", "1.5", "-1"] {
+        Config::parse(&file(number), "x.toml").unwrap();
+    }
+    for number in ["inf", "nan"] {
+        assert!(mistake(&file(number)).contains("must be a finite number"), "{number}");
+    }
+    assert!(mistake(&file("18446744073709551616")).contains("must be a number of 64 bits"));
+}
