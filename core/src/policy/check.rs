@@ -149,7 +149,7 @@ fn unknown_sandbox(condition: &Condition, sandboxes: Option<&[String]>) -> Optio
     let ids = match condition {
         Condition::Equal(id) => std::slice::from_ref(id),
         Condition::OneOf(ids) => ids,
-        Condition::Contains(_) => {
+        Condition::Contains(_) | Condition::ContainsWord(_) => {
             return Some(InvalidRule::new("when", "requires sandbox_id to be a list, but it is a string"));
         }
     };

@@ -23,6 +23,19 @@ pub enum Condition {
     OneOf(Vec<Value>),
     /// `{ contains = .. }`: a list that contains this.
     Contains(Value),
+    /// `{ contains_word = ".." }`: a list that contains this word, or a string of words separated by spaces. In the
+    /// claims [`SCOPES`], `contains` has this meaning too.
+    ContainsWord(Word),
+}
+
+/// A string that isn't empty and has no spaces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Word(String);
+
+impl Word {
+    fn parse(text: &str) -> Option<Self> {
+        (!text.is_empty() && !text.contains(' ')).then(|| Self(text.to_owned()))
+    }
 }
 
 impl Conditions {
@@ -77,6 +90,7 @@ impl Condition {
             Self::Equal(expected) => expected.is_string(),
             Self::OneOf(expected) => expected.iter().any(Value::is_string),
             Self::Contains(_) => false,
+            Self::ContainsWord(_) => true,
         }
     }
 
@@ -85,6 +99,23 @@ impl Condition {
             Self::Equal(expected) => value == expected,
             Self::OneOf(expected) => expected.contains(value),
             Self::Contains(expected) => value.as_array().is_some_and(|values| values.contains(expected)),
+            Self::ContainsWord(Word(word)) => match value {
+                Value::Array(values) => values.iter().any(|value| value == word.as_str()),
+                Value::String(words) => words.split(' ').any(|listed| listed == word),
+                _ => false,
+            },
+        }
+    }
+
+    /// The same condition on this value. Issuers write scopes as a list, or as a string of words (RFC 8693, section 4.2).
+    fn on(self, source: &ValueSource) -> Self {
+        match (&self, source) {
+            (Self::Contains(Value::String(text)), ValueSource::Claim(path))
+                if path.last().is_some_and(|name| SCOPES.contains(&name.as_str())) =>
+            {
+                Word::parse(text).map_or(self, Self::ContainsWord)
+            }
+            _ => self,
         }
     }
 }
@@ -95,6 +126,7 @@ impl fmt::Display for Condition {
             Self::Equal(value) => write!(formatter, "= {value}"),
             Self::OneOf(values) => write!(formatter, "one of {}", Value::Array(values.clone())),
             Self::Contains(value) => write!(formatter, "contains {value}"),
+            Self::ContainsWord(Word(word)) => write!(formatter, "contains the word {word:?}"),
         }
     }
 }
@@ -103,7 +135,9 @@ impl<'de> Deserialize<'de> for Conditions {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let written = BTreeMap::<String, Condition>::deserialize(deserializer)?;
         let read = |(path, condition): (String, Condition)| {
-            Ok((ValueSource::parse(&path).map_err(de::Error::custom)?, condition))
+            let source = ValueSource::parse(&path).map_err(de::Error::custom)?;
+            let condition = condition.on(&source);
+            Ok((source, condition))
         };
         written.into_iter().map(read).collect::<Result<_, _>>().map(Self)
     }
@@ -117,7 +151,9 @@ impl<'de> Deserialize<'de> for Condition {
             type Value = Condition;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a string, a number, true, false, { one_of = [..] } or { contains = .. }")
+                formatter.write_str(
+                    "a string, a number, true, false, { one_of = [..] }, { contains = .. } or { contains_word = \"..\" }",
+                )
             }
 
             fn visit_str<E>(self, text: &str) -> Result<Condition, E> {
@@ -135,7 +171,7 @@ impl<'de> Deserialize<'de> for Condition {
             fn visit_map<A: MapAccess<'de>>(self, mut table: A) -> Result<Condition, A::Error> {
                 let mistake = || {
                     de::Error::custom(
-                        "a condition must be a value, { one_of = [..] } or { contains = .. }; write a path with dots in quotes: \"claims.role\"",
+                        "a condition must be a value, { one_of = [..] }, { contains = .. } or { contains_word = \"..\" }; write a path with dots in quotes: \"claims.role\"",
                     )
                 };
                 let condition = match table.next_key::<String>()?.as_deref() {
@@ -147,6 +183,13 @@ impl<'de> Deserialize<'de> for Condition {
                         Condition::OneOf(values)
                     }
                     Some("contains") => Condition::Contains(table.next_value()?),
+                    Some("contains_word") => {
+                        let word = Word::parse(&table.next_value::<String>()?);
+                        let word = word.ok_or_else(|| {
+                            de::Error::custom("contains_word must be one word: not empty, and without spaces")
+                        })?;
+                        Condition::ContainsWord(word)
+                    }
                     _ => return Err(mistake()),
                 };
                 if table.next_key::<String>()?.is_some() { Err(mistake()) } else { Ok(condition) }
@@ -156,6 +199,9 @@ impl<'de> Deserialize<'de> for Condition {
         deserializer.deserialize_any(ConditionVisitor)
     }
 }
+
+/// The last names of claims that list scopes (RFC 8693, RFC 9068), as identity providers spell them.
+const SCOPES: [&str; 3] = ["scope", "scp", "scopes"];
 
 #[cfg(test)]
 mod tests {
@@ -209,6 +255,63 @@ mod tests {
             "when = { 'claims.role' = 'host', iss = 'x' }",
         ] {
             assert!(!holds(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn scopes_in_a_string_are_compared_word_by_word() {
+        let holds = |condition: &str, claims: Value| {
+            let caller = Caller { claims: claims.as_object().unwrap().clone(), ..Caller::anonymous("a") };
+            when(&format!("when = {{ {condition} }}")).unwrap().first_unmet(&caller, None).is_none()
+        };
+        for name in ["scope", "scp", "scopes"] {
+            let join = format!("'claims.{name}' = {{ contains = 'calls:join' }}");
+            for value in [
+                json!("calls:join"),
+                json!("openid calls:join"),
+                json!("calls:join  openid"),
+                json!(["openid", "calls:join"]),
+            ] {
+                assert!(holds(&join, json!({ name: value })), "{value}");
+            }
+            for value in [
+                json!(""),
+                json!("calls"),
+                json!("openid calls:join:admin"),
+                json!("xcalls:join"),
+                json!("calls:join,openid"),
+                json!("openid\tcalls:join"),
+                json!("CALLS:JOIN"),
+                json!(["openid calls:join"]),
+                json!({ "calls:join": true }),
+                json!(null),
+            ] {
+                assert!(!holds(&join, json!({ name: value })), "{value}");
+            }
+        }
+        assert!(holds("'claims.x.scope' = { contains = 'a' }", json!({ "x": { "scope": "b a" } })));
+        assert!(!holds("'claims.scope.x' = { contains = 'a' }", json!({ "scope": { "x": "b a" } })));
+        for nothing in ["", " "] {
+            let condition = format!("'claims.scope' = {{ contains = '{nothing}' }}");
+            assert!(!holds(&condition, json!({ "scope": "a  b " })));
+        }
+    }
+
+    #[test]
+    fn other_strings_are_split_only_where_the_rule_says_so() {
+        let claims = json!({ "roles": "host guest", "permissions": ["host"], "scope": "host guest" });
+        let caller = Caller { claims: claims.as_object().unwrap().clone(), ..Caller::anonymous("a") };
+        let holds = |condition: &str| {
+            when(&format!("when = {{ {condition} }}")).unwrap().first_unmet(&caller, None).is_none()
+        };
+        assert!(!holds("'claims.roles' = { contains = 'host' }"));
+        assert!(holds("'claims.roles' = { contains_word = 'host' }"));
+        assert!(holds("'claims.permissions' = { contains_word = 'host' }"));
+        assert!(holds("'claims.scope' = { contains_word = 'host' }"));
+        assert!(!holds("'claims.roles' = { contains_word = 'hos' }"));
+        for word in ["''", "'a b'", "5"] {
+            let problem = when(&format!("when = {{ 'claims.roles' = {{ contains_word = {word} }} }}"));
+            assert!(problem.is_err(), "{word}");
         }
     }
 

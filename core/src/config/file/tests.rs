@@ -66,7 +66,7 @@ fn a_mistake_has_its_file_line_and_column() {
         ),
         (
             "[[rule]]\nwhen.sub = 1.5\nname = 'a'\ncallers = ['a']\nrooms = ['*']",
-            "x.toml:2:12: invalid type: floating point `1.5`, expected a string, a number, true, false, { one_of = [..] } or { contains = .. } (in `when.sub = 1.5`)",
+            "x.toml:2:12: invalid type: floating point `1.5`, expected a string, a number, true, false, { one_of = [..] }, { contains = .. } or { contains_word = \"..\" } (in `when.sub = 1.5`)",
         ),
         (
             "[[caller]]\nname = \"a\"\nkind = \"open\"",
