@@ -233,8 +233,13 @@ fn a_warning_says_what_to_do() {
     let agora = "development mode: authentication is off, because no [[caller]] is configured, and every client gets valid Agora tokens, and tokens are signed with LiveKit's public development key";
     let server = "LIVEKIT_URL is not set, so clients connect to ws://localhost:7880: set it to the server that LIVEKIT_API_KEY is for";
     let origins = "set ROOMPASS_CORS_ORIGINS to allow other origins";
+    let unset_keys = "LIVEKIT_URL is wss://x.example, but LIVEKIT_API_KEY and LIVEKIT_API_SECRET are not set: tokens are signed with devkey, and the server does not accept them unless it runs with --dev. Set both to a key pair of that server";
     for (variables, warned) in [
         (vec![], vec![caller]),
+        (vec![url], vec![caller, unset_keys]),
+        ([AGORAS_KEYS.to_vec(), vec![url]].concat(), vec![caller, agora, origins, unset_keys]),
+        (vec![("LIVEKIT_URL", "ws://127.0.0.1:7880")], vec![caller]),
+        (vec![("LIVEKIT_URL", "ws://localhost:7880")], vec![caller]),
         (OWN_KEYS.to_vec(), vec![caller, server, origins]),
         ([OWN_KEYS.to_vec(), vec![url]].concat(), vec![caller, origins]),
         (vec![("LIVEKIT_API_KEY", "devkey"), ("LIVEKIT_API_SECRET", "secret")], vec![caller]),
@@ -243,7 +248,7 @@ fn a_warning_says_what_to_do() {
     ] {
         let serving = Serving::start(roompass(&["--listen", "127.0.0.1:0"], &variables), "Ctrl-C");
         let printed = serving.started_with.join("\n");
-        for line in [caller, agora, server, origins] {
+        for line in [caller, agora, server, origins, unset_keys] {
             assert_eq!(printed.contains(line), warned.contains(&line), "{line}\n{printed}");
         }
     }

@@ -4,6 +4,7 @@ use roompass::auth::{Caller, CallerKeys};
 use roompass::config::{Config, Environment, KeySource, Origin, warnings};
 use roompass::domain::{Provider, ServerUrl};
 use roompass::keys::SigningKeys;
+use roompass::url;
 
 use super::Authentication;
 
@@ -20,6 +21,7 @@ pub(super) fn all(
     let mut all: Vec<_> = development_mode(authentication, environment, serves_livekit, keys)
         .into_iter()
         .chain(unset_server(environment, keys).filter(|_| serves_livekit))
+        .chain(unset_keys(environment).filter(|_| serves_livekit))
         .chain(warnings::of_keys(keys))
         .chain(warnings::of_config(config))
         .collect();
@@ -70,6 +72,19 @@ fn development_mode(
 fn every_request_is(caller: &Caller) -> String {
     let subject = caller.subject.as_deref().unwrap_or("a caller without a subject");
     format!("every request counts as {subject}, because of --caller")
+}
+
+/// A warning that the development pair signs tokens for a server that is not on this machine.
+fn unset_keys(environment: &Environment) -> Option<String> {
+    let server = environment.server.as_ref().filter(|server| !server.is_loopback())?;
+    let has_own = matches!(&environment.keys, KeySource::Given(keys) if keys.livekit().is_ok());
+    (!has_own).then(|| {
+        format!(
+            "LIVEKIT_URL is {}, but LIVEKIT_API_KEY and LIVEKIT_API_SECRET are not set: tokens are signed with devkey, and \
+             the server does not accept them unless it runs with --dev. Set both to a key pair of that server",
+            url::shown(server.as_str())
+        )
+    })
 }
 
 /// A warning that clients are sent to the development server, although the keys are for another.
