@@ -1,10 +1,10 @@
 //! Authentication errors. Their texts are for the log only: the client gets the same response for every invalid
 //! credential.
 
-use super::Via;
 use super::fetch::FetchError;
 use super::gateway::BadContext;
 use super::jwt::TokenError;
+use super::{CredentialHeaders, Via};
 
 /// Why a request has no caller.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +16,7 @@ pub enum AuthError {
     NoCallers,
     /// The request has no credential, and unauthenticated requests aren't accepted.
     #[error("no credential was presented")]
-    NoCredential,
+    NoCredential(CredentialHeaders),
     /// The request has more than one credential.
     #[error("more than one credential was presented")]
     SeveralCredentials,
@@ -37,6 +37,12 @@ pub enum InvalidCredential {
     /// The header or the scheme has no value.
     #[error("the credential is empty")]
     Empty,
+    /// The client sent the text of an unset value, such as `undefined`, in place of a token or key.
+    #[error("the client sent the text {0:?} in place of a credential")]
+    Unset(&'static str),
+    /// It is in a header that no configured caller reads.
+    #[error("the credential is in a header that no configured caller reads: credential_header is {0}")]
+    OtherHeader(CredentialHeaders),
     /// No configured caller has credentials of this type.
     #[error("no configured caller accepts this credential type")]
     UnsupportedType,

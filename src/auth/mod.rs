@@ -22,12 +22,14 @@ mod jwt;
 
 use std::sync::Arc;
 
+use axum::http::HeaderName;
 use axum::http::request::Parts;
 use jsonwebtoken::DecodingKey;
 use tokio::sync::OnceCell;
 
 pub use api_key::{ApiKeyHash, new_key};
 pub use caller_keys::{API_KEYS, ApiKeyLookup, CallerKeys, SharedSecret};
+pub use credentials::CredentialHeaders;
 pub use error::{AuthError, CallerKeysUnavailable, InvalidCredential, Unavailable};
 pub use fetch::FetchError;
 pub use gateway::{Authorizer, BadContext};
@@ -56,6 +58,7 @@ pub trait CallerKeySource {
 #[derive(Debug)]
 pub struct Callers {
     configured: Vec<(CallerConfig, Arc<KeySet>)>,
+    headers: CredentialHeaders,
     fetcher: OnceCell<Fetcher>,
     /// The caller that every request counts as, if authentication is off.
     always: Option<Caller>,
@@ -65,13 +68,14 @@ impl Callers {
     /// Authenticates requests as the configuration says.
     #[must_use]
     pub fn new(configured: Vec<CallerConfig>) -> Self {
+        let headers = CredentialHeaders::of(&configured);
         let mut with_sets: Vec<(CallerConfig, Arc<KeySet>)> = Vec::new();
         for caller in configured {
             let same = with_sets.iter().find(|(other, _)| share_key_set(other, &caller));
             let key_set = same.map_or_else(Arc::default, |(_, key_set)| key_set.clone());
             with_sets.push((caller, key_set));
         }
-        Self { configured: with_sets, fetcher: OnceCell::new(), always: None }
+        Self { configured: with_sets, headers, fetcher: OnceCell::new(), always: None }
     }
 
     /// Turns authentication off: every request counts as this caller. For trying a policy.
@@ -97,9 +101,10 @@ impl Callers {
             return Err(AuthError::NoCallers);
         }
         let authorizer = head.extensions.get::<Authorizer>().filter(|_| self.has_gateway_caller());
-        let credential = credentials::presented(&head.headers)?;
+        let presented = self.headers.presented(&head.headers)?;
         for (caller, _) in &self.configured {
-            match (&caller.kind, &credential) {
+            let credential = presented.as_ref().filter(|presented| presented.is_for(caller));
+            match (&caller.kind, credential.map(|presented| &presented.credential)) {
                 (CallerKind::Gateway(via), _) => {
                     if let Some(authorizer) = authorizer.filter(|authorizer| authorizer.via() == *via) {
                         let identity = authorizer.identity(context.now).map_err(InvalidCredential::from)?;
@@ -109,7 +114,8 @@ impl Callers {
                     }
                 }
                 (CallerKind::Jwt(_), Some(Credential::Jwt(token))) => {
-                    return self.by_token(token, keys, context).await;
+                    let header = caller.credential_header.as_ref();
+                    return self.by_token(token, header, keys, context).await;
                 }
                 (CallerKind::ApiKey, Some(Credential::ApiKey(key) | Credential::Bearer(key))) => {
                     let keys = keys.caller_keys(context).await?;
@@ -123,29 +129,55 @@ impl Callers {
                         ApiKeyLookup::Unreadable(mistake) => Err(malformed(mistake).into()),
                     };
                 }
-                (CallerKind::Anonymous, None) if authorizer.is_none() => {
+                (CallerKind::Anonymous, None) if authorizer.is_none() && presented.is_none() => {
                     return Ok(Caller::anonymous(&caller.name));
                 }
                 _ => {}
             }
         }
-        Err(not_accepted(authorizer, credential.as_ref()))
+        Err(self.not_accepted(authorizer, presented.map(|presented| presented.credential)))
+    }
+
+    /// The name of the API key that authenticated this caller, if one did.
+    #[must_use]
+    pub fn api_key_name<'a>(&self, caller: &'a Caller) -> Option<&'a str> {
+        let is_key =
+            |(config, _): &(CallerConfig, _)| config.kind == CallerKind::ApiKey && config.name == caller.name;
+        caller.subject.as_deref().filter(|_| self.configured.iter().any(is_key))
+    }
+
+    /// The error for a request that no configured caller accepts.
+    fn not_accepted(&self, authorizer: Option<&Authorizer>, credential: Option<Credential<'_>>) -> AuthError {
+        let invalid = match (authorizer, credential) {
+            (Some(authorizer), _) => InvalidCredential::UnsupportedAuthorizer(authorizer.via()),
+            (None, Some(Credential::Empty)) => InvalidCredential::Empty,
+            (None, Some(Credential::Unset(text))) => InvalidCredential::Unset(text),
+            (None, Some(Credential::OtherHeader)) => InvalidCredential::OtherHeader(self.headers.clone()),
+            (None, Some(Credential::ApiKey(_))) => InvalidCredential::NoApiKeyCaller,
+            (None, Some(_)) => InvalidCredential::UnsupportedType,
+            (None, None) => return AuthError::NoCredential(self.headers.clone()),
+        };
+        invalid.into()
     }
 
     fn has_gateway_caller(&self) -> bool {
         self.configured.iter().any(|(caller, _)| matches!(caller.kind, CallerKind::Gateway(_)))
     }
 
-    /// Identifies a caller by the token's issuer. If several callers have this issuer, the first that accepts the token.
+    /// Identifies a caller by the token's issuer, of those whose tokens are in this header. If several callers have this issuer, the first that accepts the token.
     async fn by_token(
         &self,
         token: &str,
+        header: Option<&HeaderName>,
         keys: &impl CallerKeySource,
         context: &Context,
     ) -> Result<Caller, AuthError> {
         let mut refused = InvalidCredential::Token(TokenError::UnknownIssuer);
         for (caller, key_set) in &self.configured {
             let CallerKind::Jwt(issuer) = &caller.kind else { continue };
+            if caller.credential_header.as_ref() != header {
+                continue;
+            }
             let token = Unverified::parse(token)?;
             if token.issuer() != Some(issuer.issuer.as_str()) {
                 continue;
@@ -198,16 +230,4 @@ fn share_key_set(one: &CallerConfig, other: &CallerConfig) -> bool {
         }
         _ => false,
     }
-}
-
-/// The error for a request that no configured caller accepts.
-fn not_accepted(authorizer: Option<&Authorizer>, credential: Option<&Credential<'_>>) -> AuthError {
-    let invalid = match (authorizer, credential) {
-        (Some(authorizer), _) => InvalidCredential::UnsupportedAuthorizer(authorizer.via()),
-        (None, Some(Credential::Bearer("") | Credential::ApiKey(""))) => InvalidCredential::Empty,
-        (None, Some(Credential::ApiKey(_))) => InvalidCredential::NoApiKeyCaller,
-        (None, Some(_)) => InvalidCredential::UnsupportedType,
-        (None, None) => return AuthError::NoCredential,
-    };
-    invalid.into()
 }

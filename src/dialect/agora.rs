@@ -16,7 +16,8 @@ use super::{
 };
 use crate::domain::agora::{Account, ChannelName, ChatUser, RtmUser, TokenVersion, Uid};
 use crate::domain::{
-    Ask, Identity, InvalidField, Limits, LoginAsk, LoginService, Provider, Role, RoomAsk, RoomName, Ttl,
+    Ask, Identity, InvalidField, Limits, LoginAsk, LoginService, Provider, Role, RoomAsk, RoomField,
+    RoomName, Ttl,
 };
 use roompass_core::config::Dialect;
 
@@ -28,6 +29,7 @@ pub(super) const ROW: Row = Row {
     usual_ttl: USUAL_TTL,
     label: "Agora's routes",
     room: Presence::Always,
+    room_field: RoomField("channel"),
     participant: Participant::ByIdentity,
     // The caching headers of the original service.
     headers: &[

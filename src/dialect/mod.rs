@@ -25,7 +25,7 @@ pub use routes::{Found, PathParameters, Routes};
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
 use serde_json::Value;
 
-use crate::domain::{Ask, InvalidField, Limits, Pass, Provider, ServerUrl, Ttl};
+use crate::domain::{Ask, InvalidField, Limits, Pass, Provider, RoomField, ServerUrl, Ttl};
 use crate::json::JsonError;
 use crate::mint::Token;
 use roompass_core::config::{Config, Dialect};
@@ -50,6 +50,8 @@ pub struct Row {
     pub label: &'static str,
     /// Whether requests name a room.
     pub room: Presence,
+    /// The name of the room's field in a request.
+    pub room_field: RoomField,
     /// How requests name the participant.
     pub participant: Participant,
     /// Headers of every response, including errors.
@@ -204,7 +206,7 @@ impl Row {
     /// If the request is invalid.
     pub fn asks(&self, route: &Route, received: &Received<'_>) -> Result<Asks, BadRequest> {
         let asks = (route.read)(received)?.into_iter();
-        Ok(asks.map(|(member, ask)| (member, ask.with_default_ttl(self.usual_ttl))).collect())
+        Ok(asks.map(|(member, ask)| (member, ask.in_dialect(self.usual_ttl, self.room_field))).collect())
     }
 }
 

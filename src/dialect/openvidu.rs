@@ -9,7 +9,7 @@ use super::{
     Asks, BadRequest, ErrorDetails, Granted, Participant, Presence, Received, Reply, Route, Row, Sample,
     SampleValues, standard,
 };
-use crate::domain::{Identity, RoomAsk, RoomName};
+use crate::domain::{Identity, RoomAsk, RoomField, RoomName};
 use roompass_core::config::Dialect;
 
 pub(super) const ROW: Row = Row {
@@ -31,6 +31,7 @@ pub(super) const ROW: Row = Row {
         },
     ],
     room: Presence::Always,
+    room_field: RoomField("roomName"),
     participant: Participant::ByOneName,
     sample: |values| sample(CURRENT, values),
     ..standard::ROW

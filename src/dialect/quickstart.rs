@@ -6,13 +6,14 @@ use super::fields::{members, text};
 use super::{
     Asks, BadRequest, Granted, Participant, Presence, Received, Reply, Route, Row, openvidu, standard,
 };
-use crate::domain::{Identity, RoomAsk, RoomName};
+use crate::domain::{Identity, RoomAsk, RoomField, RoomName};
 use roompass_core::config::Dialect;
 
 pub(super) const ROW: Row = Row {
     dialect: Dialect::Quickstart,
     routes: &[Route { method: Method::POST, path: PATH, read, write, write_error: None }],
     room: Presence::Always,
+    room_field: RoomField("roomName"),
     participant: Participant::ByOneName,
     sample: |values| openvidu::sample(PATH, values),
     ..standard::ROW

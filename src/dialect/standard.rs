@@ -12,7 +12,7 @@ use super::{
 };
 use crate::domain::{
     Attributes, Identity, InvalidField, Limits, Metadata, ParticipantName, Provider, RoomAsk, RoomConfig,
-    RoomName, Ttl,
+    RoomField, RoomName, Ttl,
 };
 use roompass_core::config::Dialect;
 
@@ -30,6 +30,7 @@ pub(super) const ROW: Row = Row {
     usual_ttl: Ttl::DEFAULT,
     label: "",
     room: Presence::Optional,
+    room_field: RoomField(RoomName::FIELD),
     participant: Participant::Optional,
     headers: &[],
     detail: |_| None,

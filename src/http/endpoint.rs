@@ -64,7 +64,7 @@ async fn tokens(
         body::must_be_json(&head.headers)?;
     }
     let (caller, keys_error) = stages.caller(&head, context).await?;
-    audit.record_caller(&caller);
+    audit.record_caller(&caller, stages.callers.api_key_name(&caller));
     if !path.are_utf8() {
         return Err(BadRequest::Path.into());
     }

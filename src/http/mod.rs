@@ -25,7 +25,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -34,7 +34,7 @@ pub use problem::{PROBLEM_KINDS, ProblemKind};
 pub use refusal::Refusal;
 pub use request_id::RequestId;
 
-use crate::auth::Callers;
+use crate::auth::{Callers, CredentialHeaders};
 use crate::dialect::Routes;
 use crate::domain::Context;
 use crate::keys::Keys;
@@ -78,6 +78,7 @@ pub fn router_for(
     mint: Mint,
     surroundings: Surroundings,
 ) -> Router {
+    let credential_headers = CredentialHeaders::of(&config.callers);
     let Config { http, cors, limits, dialects, sandbox, agora, policy, .. } = config;
     let routes = Routes::new(&dialects, http.base_path.as_str());
     let served: Vec<_> = routes.served().map(|(method, path)| format!("{method} {path}")).collect();
@@ -96,8 +97,8 @@ pub fn router_for(
     Router::new()
         .fallback(endpoint::answer)
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(cors::layer(&cors))
-        .layer(from_fn(cors::preflight_without_content))
+        .layer(cors::layer(&cors, &credential_headers))
+        .layer(from_fn_with_state(Arc::from(cors.origins), cors::finish))
         .layer(from_fn_with_state(hosts, host::must_be_served))
         .layer(from_fn_with_state(surroundings, outcome::finish))
         .with_state(Arc::new(stages))

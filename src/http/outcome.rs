@@ -5,14 +5,15 @@ use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::HeaderName;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
+use axum::http::{HeaderName, Method};
 use axum::middleware::Next;
 use axum::response::Response;
 use tracing::Level;
 
+use super::cors::DisallowedOrigin;
 use super::{Refusal, RequestId, Surroundings, request_id};
 use crate::auth::Caller;
 use crate::dialect::{ErrorDetails, WriteError};
@@ -26,8 +27,10 @@ use crate::policy::{Decision, Denial};
 pub(super) struct Audit {
     caller: String,
     subject: String,
+    api_key: String,
     asked_room: String,
     skipped: String,
+    left_out: String,
     rule: String,
     room: String,
     identity: String,
@@ -38,7 +41,8 @@ pub(super) struct Audit {
 }
 
 impl Audit {
-    pub(super) fn record_caller(&mut self, caller: &Caller) {
+    pub(super) fn record_caller(&mut self, caller: &Caller, api_key: Option<&str>) {
+        api_key.unwrap_or_default().clone_into(&mut self.api_key);
         self.caller.clone_from(&caller.name);
         caller.subject.as_deref().unwrap_or_default().clone_into(&mut self.subject);
     }
@@ -50,8 +54,12 @@ impl Audit {
         }
     }
 
-    /// Returns the decision's outcome. For a denial, records why each rule was skipped.
+    /// Returns the decision's outcome. For a denial, records why each rule was skipped. Rules that were skipped because
+    /// the token lacks a claim that the issuer left out are recorded always: the caller may get less than it should.
     pub(super) fn record_decision(&mut self, decision: Decision) -> Result<Pass, Denial> {
+        for (rule, why) in decision.skipped.iter().filter(|(_, why)| why.is_for_a_left_out_claim()) {
+            append(&mut self.left_out, &format!("{rule}: {why}"));
+        }
         if decision.outcome.is_err() {
             let rules = decision.skipped.iter().map(|(rule, why)| format!("{rule}: {why}"));
             self.skipped = rules.collect::<Vec<_>>().join("; ");
@@ -129,6 +137,7 @@ pub(super) async fn finish(
         headers.insert(request_id::HEADER, id);
     }
 
+    let disallowed_origin = response.extensions_mut().remove().map(|DisallowedOrigin(origin)| origin);
     let audit = response.extensions_mut().remove::<Arc<Audit>>();
     let audit = audit.as_deref();
     let granted = audit.filter(|audit| audit.is_granted());
@@ -145,8 +154,10 @@ pub(super) async fn finish(
                 code = refusal.as_ref().map(|refusal| refusal.code()),
                 cause = refusal.as_ref().map(ToString::to_string),
                 caller = audit.and_then(|audit| non_empty(&audit.caller)),
+                api_key = audit.and_then(|audit| non_empty(&audit.api_key)),
                 subject = refused.and_then(|audit| non_empty(&audit.subject)),
                 skipped = refused.and_then(|audit| non_empty(&audit.skipped)),
+                left_out_claims = granted.and_then(|audit| non_empty(&audit.left_out)),
                 rule = granted.map(|audit| audit.rule.as_str()),
                 room = granted.map_or_else(
                     || refused.and_then(|audit| non_empty(&audit.asked_room)),
@@ -157,6 +168,7 @@ pub(super) async fn finish(
                 login = granted.and_then(|audit| non_empty(&audit.login)),
                 ttl_seconds = granted.map(|audit| audit.ttl_seconds),
                 token_sha256 = granted.map(|audit| audit.token_sha256.as_str()),
+                disallowed_origin = disallowed_origin.as_deref(),
                 duration_ms,
                 request_id = id.0.as_str(),
                 $message
@@ -166,6 +178,9 @@ pub(super) async fn finish(
     match response.status().as_u16() {
         500.. => line!(Level::ERROR, "request failed"),
         400.. => line!(Level::WARN, "request refused"),
+        _ if disallowed_origin.is_some() && method == Method::OPTIONS => {
+            line!(Level::WARN, "preflight from a disallowed origin");
+        }
         _ if granted.is_some() => line!(Level::INFO, "token issued"),
         _ => line!(Level::INFO, "request completed"),
     }

@@ -81,12 +81,14 @@ impl Refusal {
             Self::BadRequest(BadRequest::Field(_))
             | Self::Denied(Denial::Invalid(_))
             | Self::Mint(MintError::NotForAgora(_)) => &problem::INVALID_FIELD,
-            Self::BadRequest(BadRequest::Missing(_)) => &problem::MISSING_FIELD,
+            Self::BadRequest(BadRequest::Missing(_)) | Self::Denied(Denial::RoomRequired { .. }) => {
+                &problem::MISSING_FIELD
+            }
             Self::BadRequest(BadRequest::Event) => &problem::INVALID_EVENT,
             Self::BadRequest(BadRequest::Path) => &problem::INVALID_PATH,
             Self::BadRequest(BadRequest::UnknownSandbox) => &problem::UNKNOWN_SANDBOX,
             Self::Auth(AuthError::NoCallers) => &problem::NO_CALLERS_CONFIGURED,
-            Self::Auth(AuthError::NoCredential) => &problem::NO_CREDENTIAL,
+            Self::Auth(AuthError::NoCredential(_)) => &problem::NO_CREDENTIAL,
             Self::Auth(AuthError::Refused(_)) | Self::Denied(Denial::CredentialExpired { .. }) => {
                 &problem::INVALID_CREDENTIAL
             }
@@ -132,14 +134,17 @@ impl Refusal {
             Self::Auth(AuthError::NoCallers) => "Every request is refused. Add a [[caller]] and a [[rule]] to \
                                                  roompass.toml, and deploy."
                 .into(),
-            Self::Auth(AuthError::NoCredential) => {
-                "Send Authorization: Bearer with a token, or X-API-Key with a key.".into()
+            Self::Auth(AuthError::NoCredential(headers)) => {
+                let custom = headers.custom().map(|name| format!("{name} with a token or key"));
+                let default = "Authorization: Bearer with a token, or X-API-Key with a key".to_owned();
+                let all: Vec<_> = headers.reads_default().then_some(default).into_iter().chain(custom).collect();
+                format!("Send {}.", all.join(", or "))
             }
             Self::Auth(AuthError::Refused(_)) | Self::Denied(_) => {
                 "The token or key is not accepted or has expired. The log has the cause under this request ID.".into()
             }
             Self::Auth(AuthError::SeveralCredentials) => {
-                "Send one Authorization header or one X-API-Key header.".into()
+                "Send one credential, in one header.".into()
             }
             Self::Auth(AuthError::Unavailable(_)) => {
                 "The credential can't be verified at the moment. Try again later. The log has the cause.".into()
@@ -194,6 +199,7 @@ impl Refusal {
             }
             Self::Denied(Denial::MemberNotAllowed { field, .. }) => Some(field.as_str().into()),
             Self::Denied(Denial::RoomNotAllowed) => Some("room_name".into()),
+            Self::Denied(Denial::RoomRequired { field }) => Some((*field).into()),
             Self::Denied(Denial::AgentNotAllowed { problem, .. }) => Some(problem.field().into()),
             Self::Mint(MintError::TooLarge { largest, .. }) => {
                 largest.first().map(|(field, _)| (*field).into())

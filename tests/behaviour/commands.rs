@@ -330,7 +330,7 @@ fn the_file_as_it_comes_is_what_cargo_run_makes_of_it_to_check_and_explain_too()
         [
             "policy       development, as for `cargo run`: no [[caller]] is configured, so in Lambda every request is refused",
             "caller       anyone",
-            "rule         development",
+            "requested    no room",
         ]
     );
     let (says, _, _) = run(&["explain", "--json"], "");
@@ -392,8 +392,70 @@ fn explain_says_why_each_rule_was_skipped() {
                 {"rule": "hosts", "why": "condition not met: claims.role = \"host\""},
                 {"rule": "guests", "why": "caller not in callers"},
             ],
+            "requested_room": null,
         })
     );
+}
+
+#[test]
+fn explain_names_the_requested_room_and_the_rooms_that_each_rule_opens_to_this_caller() {
+    let policy = POLICY.replace("default_room = \"{claims.team}:{random}\"\n", "");
+    let host = ada("roomless-host.json", "host");
+    let other = file("other-room.json", "{\"room_name\": \"blue:x\"}");
+    for (request, requested, why, detail, code) in [
+        (
+            vec![],
+            Value::Null,
+            "no room was requested, and the rule has no default_room",
+            "The field room_name is required: no rule for this caller has a default room.",
+            "missing_field",
+        ),
+        (
+            vec!["--request", other.to_str().unwrap()],
+            json!("blue:x"),
+            "room \"blue:x\" does not match rooms",
+            "No rule opens this room to this caller.",
+            "room_not_allowed",
+        ),
+    ] {
+        let arguments = [&["explain", "--caller", &host][..], &request].concat();
+        let (says, _, exit) = run(&[&arguments[..], &["--json"]].concat(), &policy);
+        assert_eq!(exit, 3);
+        assert_eq!(
+            serde_json::from_str::<Value>(&says).unwrap(),
+            json!({
+                "caller": "app",
+                "decision": "refused",
+                "code": code,
+                "detail": detail,
+                "skipped": [
+                    {"rule": "hosts", "why": why, "rooms": ["red:*"]},
+                    {"rule": "guests", "why": "caller not in callers"},
+                ],
+                "requested_room": requested,
+            })
+        );
+        let (says, _, _) = run(&arguments, &policy);
+        let requested =
+            requested.as_str().map_or_else(|| "no room".to_owned(), |room| format!("room {room:?}"));
+        assert_eq!(
+            says,
+            format!(
+                "caller       app, ada\nrequested    {requested}\nskipped      hosts: {why}\n             its rooms for this caller: red:*\nskipped      guests: caller not in callers\nrefused      {detail}\ncode         {code}\n"
+            )
+        );
+    }
+}
+
+#[test]
+fn explain_names_a_claim_that_the_issuer_left_out() {
+    let claims = json!({"iss": "https://login.example.com/", "sub": "ada", "team": "red",
+        "_claim_names": {"groups": "src1"}, "_claim_sources": {"src1": {"endpoint": "https://graph.example"}}});
+    let claims = file("overage.json", &claims.to_string());
+    let policy = POLICY.replace("\"claims.role\" = \"host\"", "\"claims.groups\" = { contains = \"hosts\" }");
+    let (says, _, _) = run(&["explain", "--caller", claims.to_str().unwrap()], &policy);
+    let why = "skipped      hosts: condition not met: claims.groups contains \"hosts\": the issuer left the claim out of the token (_claim_names)\n";
+    assert!(says.contains(why), "{says}");
 }
 
 #[test]
@@ -547,15 +609,16 @@ fn explain_shows_what_agoras_token_would_carry() {
         &for_other_clients(),
     );
     assert_eq!((code, mistakes.as_str()), (0, ""));
-    insta::assert_snapshot!(says, @r"
+    insta::assert_snapshot!(says, @r#"
     caller       app, ada
     token        rtcToken: Agora 007, for rtc
+    requested    room "red:x"
     rule         players
     channel      red:x
     user         17
     privileges   join_channel, publish_audio, publish_data
     lifetime     10m
-    ");
+    "#);
 }
 
 #[test]
@@ -567,6 +630,7 @@ fn explain_shows_both_of_two_tokens_of_agoras() {
     insta::assert_snapshot!(says, @r#"
     caller       app, ada
     token        rtcToken: Agora 007, for rtc
+    requested    room "red:x"
     rule         players
     channel      red:x
     user         17
@@ -589,7 +653,7 @@ fn explain_shows_both_of_two_tokens_of_agoras() {
             "services": [
                 {
                     "member": "rtcToken", "service": "rtc", "version": "006", "decision": "pass", "rule": "players",
-                    "skipped": [], "channel": "red:x", "user": "17", "privileges": ["join_channel"],
+                    "skipped": [], "requested_room": "red:x", "channel": "red:x", "user": "17", "privileges": ["join_channel"],
                     "ttl_seconds": 3600,
                 },
                 {

@@ -253,6 +253,14 @@ async fn a_refusal_names_the_agent_and_the_list_to_change() {
             "The field room_config.agents[0] dispatches an agent that is not listed in agents of rule \"r\".",
         ),
         (
+            json!([{"deployment": "staging"}]),
+            "The field room_config.agents[0] sets deployment \"staging\", but has no agent_name, and is not listed in agents of rule \"r\".",
+        ),
+        (
+            json!([{}, {"metadata": "m", "attributes": {"a": "b"}}]),
+            "The field room_config.agents[1] sets metadata, attributes, but has no agent_name, and is not listed in agents of rule \"r\".",
+        ),
+        (
             json!([{"agent_name": "a", "deployment": "green"}]),
             "The field room_config.agents[0].deployment is not listed in deployments of this agent's entry in agents of rule \"r\".",
         ),

@@ -1,5 +1,6 @@
 //! CORS: which web pages may read responses.
 
+use crate::log::logged;
 use crate::support::{Answer, OPEN, request, send, service};
 use axum::http::{Method, StatusCode};
 
@@ -94,4 +95,38 @@ async fn any_origin_never_comes_with_credentials() {
     let answer = preflight(&service, "/getToken", "https://anything.example").await;
     assert_eq!(answer.header("access-control-allow-origin"), "*");
     assert_eq!(answer.header("access-control-allow-credentials"), "");
+}
+
+#[tokio::test]
+async fn a_disallowed_origin_is_logged_with_the_request_and_with_its_preflight() {
+    let own = ("host", "app.other.example");
+    for (origin, shown) in [
+        ("https://other.example", "https://other.example"),
+        ("null", "null"),
+        ("https://app.example.com/", "https://app.example.com/"),
+    ] {
+        let field = format!(" disallowed_origin=\"{shown}\" ");
+        let line = logged(async { drop(preflight(&for_app(), "/getToken", origin).await) }).await;
+        assert!(line.contains(" WARN preflight from a disallowed origin status=204 "), "{line}");
+        assert!(line.contains(&field), "{line}");
+        let sent = request(Method::POST, "/getToken", &[("origin", origin), own], "");
+        let line =
+            logged(async { assert_eq!(send(&for_app(), sent).await.status, StatusCode::CREATED) }).await;
+        assert!(line.contains(" INFO token issued ") && line.contains(&field), "{line}");
+    }
+    let long = format!("https://{}.example", "a".repeat(5_000));
+    let line = logged(async { drop(preflight(&for_app(), "/getToken", &long).await) }).await;
+    assert!(line.len() < 3_000 && line.contains("disallowed_origin=\"https://aaa"), "{line}");
+    for headers in [
+        vec![],
+        vec![("origin", APP)],
+        vec![("origin", "https://app.other.example"), own],
+        vec![("origin", "http://localhost:3000"), ("host", "localhost:3000")],
+    ] {
+        let sent = request(Method::POST, "/getToken", &headers, "");
+        let line = logged(async { drop(send(&for_app(), sent).await) }).await;
+        assert!(line.contains(" token issued ") && !line.contains("disallowed_origin"), "{line}");
+    }
+    let line = logged(async { drop(preflight(&for_app(), "/getToken", APP).await) }).await;
+    assert!(line.contains(" request completed ") && !line.contains("disallowed_origin"), "{line}");
 }

@@ -345,3 +345,37 @@ async fn a_panic_is_a_500_without_details() {
     assert!(!answer.refused(500, "internal_error").to_string().contains("canary"));
     assert_eq!(answer.header("access-control-allow-origin"), "*");
 }
+
+#[tokio::test]
+async fn a_request_without_a_room_and_without_a_default_is_told_the_field_of_its_dialect() {
+    let config = "dialects = [\"standard\", \"token-server\", \"openvidu\", \"agora\"]\n".to_owned()
+        + &crate::support::OPEN.replace("rooms = [\"*\"]", "rooms = [\"lobby\", \"hall-*\"]");
+    let service = service(&config);
+    for body in ["", "{}", "{\"room_name\": \"\"}", "{\"roomName\": null}"] {
+        let answer = post(&service, body).await;
+        let mut problem = answer.refused(400, "missing_field");
+        problem.as_object_mut().unwrap().remove("request_id");
+        assert_eq!(
+            problem,
+            json!({
+                "type": "urn:roompass:problem:missing_field",
+                "title": "Missing field",
+                "status": 400,
+                "detail": "The field room_name is required: no rule for this caller has a default room.",
+                "code": "missing_field",
+                "field": "room_name",
+            })
+        );
+    }
+    post(&service, json!({"room_name": "other"})).await.refused(403, "room_not_allowed");
+    for (path, body, field) in [
+        ("/createToken", "{}", "room_name is required"),
+        ("/openvidu/token", "{\"participantName\": \"Ada\"}", "roomName and participantName are required"),
+        ("/agora/getToken", "{\"tokenType\": \"rtc\", \"uid\": \"7\"}", "The field channel must not be"),
+    ] {
+        let answer = send(&service, request(Method::POST, path, &[], body)).await;
+        assert_eq!((answer.status.as_u16(), answer.minted), (400, 0), "{path}");
+        let text = String::from_utf8(answer.body).unwrap();
+        assert!(text.contains(field), "{text}");
+    }
+}

@@ -96,3 +96,30 @@ async fn a_refusals_log_line_has_the_caller_the_room_and_why_each_rule_was_skipp
         assert!(!line.contains("canary"));
     }
 }
+
+#[tokio::test]
+async fn a_claim_that_the_issuer_left_out_is_logged_also_when_a_later_rule_issues_a_token() {
+    let config = r#"
+        [[caller]]
+        name = "app"
+        kind = "anonymous"
+
+        [[rule]]
+        name = "admins"
+        callers = ["app"]
+        when = { "claims.groups" = { contains = "admins" } }
+        rooms = ["*"]
+    "#
+    .replace("\"anonymous\"", "\"jwt\"\nissuer = \"https://a\"\naudience = \"a\"\nalgorithms = [\"RS256\"]");
+    let members = "[[rule]]\nname = \"members\"\ncallers = [\"app\"]\nrooms = [\"*\"]\n";
+    let why = "admins: condition not met: claims.groups contains \\\"admins\\\": the issuer left the claim out of the token (_claim_names)";
+    for (rules, field) in [("", "skipped"), (members, "left_out_claims")] {
+        let claims = serde_json::from_value(json!({ "_claim_names": { "groups": "src1" } })).unwrap();
+        let caller = Caller { subject: Some("ada".into()), claims, ..Caller::anonymous("app") };
+        let config = Config::parse(&format!("{config}{rules}"), "test.toml").unwrap();
+        let service =
+            router_for(Callers::always(caller), Hosts::Any, config, keys(), mint, roompass::system::context);
+        let line = logged(async { drop(post(&service, json!({"room_name": "x"})).await) }).await;
+        assert!(line.contains(&format!(" {field}=\"{why}\"")), "{line}");
+    }
+}

@@ -8,6 +8,7 @@ mod built_in;
 mod commands;
 mod compound;
 mod cors;
+mod credential_header;
 mod dialects;
 mod documents;
 mod endpoint;

@@ -159,7 +159,7 @@ fn in_a_webinar_only_hosts_publish() {
             &json!({"room_name": "webinar:rust", "participant_name": "Eve"}),
             format!("audience: webinar:rust as audience:{SEVENS} named Eve for 10m {hears}"),
         ),
-        (&anyone, &json!({}), "room_not_allowed".into()),
+        (&anyone, &json!({}), "missing_field".into()),
         (&host, &json!({"room_name": "board"}), "room_not_allowed".into()),
         (
             &anyone,
@@ -193,7 +193,7 @@ fn a_guest_gets_only_guest_rooms_and_never_a_members_identity() {
             format!("guests: guest:lesson as guest:{SEVENS} named Eve for 2m {may}"),
         ),
         (&guest, &json!({"room_name": "team:red:standup"}), "room_not_allowed".into()),
-        (&guest, &json!({}), "room_not_allowed".into()),
+        (&guest, &json!({}), "missing_field".into()),
         (
             &guest,
             &json!({"room_name": "guest:lesson", "participant_identity": "member:ada"}),
@@ -330,13 +330,43 @@ async fn the_document_shows_the_causes_that_the_log_has() {
 }
 
 #[tokio::test]
+async fn a_credential_that_the_client_did_not_set_is_called_what_it_is() {
+    let jwt = "[[caller]]\nname = 'app'\nkind = 'jwt'\nissuer = 'https://i'\naudience = 'a'\nalgorithms = ['RS256']\n";
+    let api_key = "[[caller]]\nname = 'backend'\nkind = 'api-key'\n";
+    let anyone = "[[caller]]\nname = 'anyone'\nkind = 'anonymous'\n";
+    let mut sent = vec![("authorization", "Bearer ".to_owned(), "the credential is empty".to_owned())];
+    sent.push(("x-api-key", String::new(), "the credential is empty".to_owned()));
+    for text in ["undefined", "null", "[object Object]", "[object Promise]", "None", "nil", "(null)", "NaN"] {
+        let cause = format!("the client sent the text {text:?} in place of a credential");
+        sent.push(("authorization", format!("Bearer {text}"), cause.clone()));
+        sent.push(("authorization", format!("ApiKey {text} "), cause.clone()));
+        sent.push(("authorization", text.to_owned(), cause.clone()));
+        sent.push(("x-api-key", text.to_owned(), cause));
+    }
+    for callers in [jwt.to_owned(), api_key.to_owned(), format!("{jwt}{api_key}{anyone}")] {
+        let callers = Callers::new(Config::parse(&callers, "x.toml").unwrap().callers);
+        for (header, value, cause_logged) in &sent {
+            let request = Request::post("/getToken").header(*header, value).body(()).unwrap();
+            let keys = crate::support::keys();
+            let refused = callers.identify(&request.into_parts().0, &keys, &at(0)).await.unwrap_err();
+            assert_eq!(refused.to_string(), *cause_logged, "{header}: {value}");
+        }
+    }
+    for cause in
+        ["the credential is empty", "the client sent the text \"undefined\" in place of a credential"]
+    {
+        assert!(AUTHENTICATION_DOC.contains(&format!("| `{cause}`")), "{cause}");
+    }
+}
+
+#[tokio::test]
 async fn a_token_without_its_scheme_is_a_cause_in_the_document() {
     let config = "[[caller]]\nname = 'app'\nkind = 'jwt'\nissuer = 'https://i'\naudience = 'a'\nalgorithms = ['RS256']\n";
     let api_key = "[[caller]]\nname = 'backend'\nkind = 'api-key'\n";
     for (more, credential, cause_logged) in [
         ("", "eyJh.eyJp.c2ln", "no configured caller accepts this credential type"),
-        ("", "Bearer undefined", "no configured caller accepts this credential type"),
-        (api_key, "Bearer undefined", "unknown or expired API key"),
+        ("", "Bearer opaque", "no configured caller accepts this credential type"),
+        (api_key, "Bearer opaque", "unknown or expired API key"),
     ] {
         let callers = Callers::new(Config::parse(&format!("{config}{more}"), "x.toml").unwrap().callers);
         let request = Request::post("/getToken").header("authorization", credential).body(()).unwrap();
@@ -345,7 +375,7 @@ async fn a_token_without_its_scheme_is_a_cause_in_the_document() {
         assert_eq!(refused.to_string(), cause_logged, "{credential}");
         let row =
             AUTHENTICATION_DOC.lines().find(|line| line.contains(&format!("| `{cause_logged}` |"))).unwrap();
-        assert!(row.contains("`Bearer undefined`"), "{row}");
+        assert!(row.contains("opaque token"), "{row}");
         assert!(credential.starts_with("Bearer") || row.contains("a token without `Bearer `"), "{row}");
     }
 }

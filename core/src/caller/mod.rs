@@ -4,11 +4,13 @@
 //! |---|---|
 //! | `written` | a `[[caller]]`, and checks across several |
 //! | `issuer`, `via` | how a caller is authenticated: by an issuer's token, by API Gateway |
+//! | `credential_header` | the header that has the credential |
 //! | `mistake` | a mistake in a `[[caller]]` |
 //! | `caller` | an authenticated caller |
 
 #[expect(clippy::module_inception, reason = "the module is named after this type")]
 mod caller;
+mod credential_header;
 mod issuer;
 mod mistake;
 mod via;

@@ -1,9 +1,11 @@
 //! `[[caller]]` in `roompass.toml`.
 
+use http::HeaderName;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
+use super::credential_header;
 use super::issuer::{Algorithm, Issuer, KeyPlace};
 use super::mistake::InvalidCaller;
 use super::via::Via;
@@ -16,6 +18,8 @@ pub struct CallerConfig {
     pub name: String,
     /// `kind`: how it is authenticated.
     pub kind: CallerKind,
+    /// `credential_header`: the header that has the token or the API key, in place of `Authorization` and `X-API-Key`.
+    pub credential_header: Option<HeaderName>,
 }
 
 /// How a caller is authenticated.
@@ -82,6 +86,7 @@ pub(crate) struct WrittenCaller {
     jwks_url: Option<String>,
     secret: Option<toml::Value>,
     typ: Option<String>,
+    credential_header: Option<String>,
     required_claims: Option<BTreeMap<String, Value>>,
 }
 
@@ -106,8 +111,11 @@ impl TryFrom<WrittenCaller> for CallerConfig {
 
     fn try_from(mut written: WrittenCaller) -> Result<Self, InvalidCaller> {
         let name = std::mem::take(&mut written.name);
-        match kind(written) {
-            Ok(kind) => Ok(Self { name, kind }),
+        let presents = matches!(written.kind, KindName::Jwt | KindName::ApiKey);
+        let header = written.credential_header.take();
+        let header = header.map(|header| credential_header::parse(header, presents)).transpose();
+        match header.and_then(|header| Ok((kind(written)?, header))) {
+            Ok((kind, credential_header)) => Ok(Self { name, kind, credential_header }),
             Err(InvalidCaller { key, problem }) => {
                 Err(InvalidCaller::new(key, format!("caller {name:?}: {problem}")))
             }
@@ -199,6 +207,11 @@ fn unreachable(caller: &CallerConfig, earlier: &CallerConfig) -> Option<InvalidC
     let (name, first) = (&caller.name, &earlier.name);
     let problem = |why: String| format!("caller {name:?} is unreachable: {why}");
     match (&earlier.kind, &caller.kind) {
+        (CallerKind::Jwt(_) | CallerKind::ApiKey, _)
+            if earlier.credential_header != caller.credential_header =>
+        {
+            None
+        }
         (CallerKind::Anonymous, _) => Some(InvalidCaller::new(
             "name",
             problem(format!("{first:?} accepts every request. Move {first:?} to the end")),

@@ -39,6 +39,26 @@ pub struct RoomAsk {
     pub ttl: Option<Ttl>,
     /// The dialect's lifetime, if neither the request nor the rule sets one.
     pub default_ttl: Ttl,
+    /// The dialect's name for the room's field.
+    pub room_field: RoomField,
+}
+
+/// The name of the room's field in a request. `room_name` by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RoomField(pub &'static str);
+
+impl RoomField {
+    /// The name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
+impl Default for RoomField {
+    fn default() -> Self {
+        Self(RoomName::FIELD)
+    }
 }
 
 /// A request to log in to a service.
@@ -83,11 +103,14 @@ impl Ask {
         }
     }
 
-    /// The same ask, with the dialect's default lifetime.
+    /// The same ask, with the dialect's default lifetime and its name for the room's field.
     #[must_use]
-    pub fn with_default_ttl(mut self, default_ttl: Ttl) -> Self {
+    pub fn in_dialect(mut self, default_ttl: Ttl, room_field: RoomField) -> Self {
         match &mut self {
-            Self::Room(ask) => ask.default_ttl = default_ttl,
+            Self::Room(ask) => {
+                ask.default_ttl = default_ttl;
+                ask.room_field = room_field;
+            }
             Self::Login(ask) => ask.default_ttl = default_ttl,
         }
         self

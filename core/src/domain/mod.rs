@@ -22,7 +22,7 @@ mod text;
 mod ttl;
 
 pub use agent::AgentDispatch;
-pub use ask::{Ask, LoginAsk, LoginService, Role, RoomAsk};
+pub use ask::{Ask, LoginAsk, LoginService, Role, RoomAsk, RoomField};
 pub use attributes::Attributes;
 pub use context::Context;
 pub(crate) use duration::within;

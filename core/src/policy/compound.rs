@@ -6,13 +6,21 @@ use super::{Denial, Rule};
 use crate::domain::{AgentDispatch, Egress, RoomConfig};
 
 /// Why agents are refused. The message is "The field {this} of rule ..".
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AgentProblem {
     /// The rule doesn't list this agent.
     #[error("room_config.agents[{index}] dispatches an agent that is not listed in agents")]
     Name {
         /// The agent's index in the request.
         index: usize,
+    },
+    /// The entry has no name, and the rule's `agents` doesn't cover an agent without one.
+    #[error("room_config.agents[{index}] sets {sets}, but has no agent_name, and is not listed in agents")]
+    Nameless {
+        /// The agent's index in the request.
+        index: usize,
+        /// What the entry sets: its deployment, and the names of its other members.
+        sets: String,
     },
     /// The rule lists the agent, but not in this deployment.
     #[error(
@@ -44,9 +52,11 @@ pub enum AgentProblem {
 impl AgentProblem {
     /// The path in the request.
     #[must_use]
-    pub fn field(self) -> String {
+    pub fn field(&self) -> String {
         match self {
-            Self::Name { index } | Self::Repeated { index, .. } => format!("room_config.agents[{index}]"),
+            Self::Name { index } | Self::Nameless { index, .. } | Self::Repeated { index, .. } => {
+                format!("room_config.agents[{index}]")
+            }
             Self::Deployment { index } => format!("room_config.agents[{index}].deployment"),
             Self::TooMany { .. } => "room_config.agents".to_owned(),
         }
@@ -66,10 +76,7 @@ pub(super) fn agents(rule: &Rule, config: &RoomConfig) -> Result<(), Denial> {
         let covers =
             |(_, entry): &(usize, &super::agents::AllowedAgent)| entry.covers(agent.name, agent.deployment);
         let Some((position, entry)) = rule.agents.iter().enumerate().find(covers) else {
-            let known = rule.agents.iter().any(|entry| entry.names(agent.name));
-            let problem =
-                if known { AgentProblem::Deployment { index } } else { AgentProblem::Name { index } };
-            return Err(denied(problem));
+            return Err(denied(unlisted(rule, &agent)));
         };
         let times = dispatched.entry((position, agent.name)).or_insert(0);
         *times += 1;
@@ -87,6 +94,30 @@ pub(super) fn agents(rule: &Rule, config: &RoomConfig) -> Result<(), Denial> {
     }
     Ok(())
 }
+
+/// Why no entry of the rule's `agents` covers this agent.
+fn unlisted(rule: &Rule, agent: &AgentDispatch<'_>) -> AgentProblem {
+    let index = agent.index;
+    if agent.name.is_empty() {
+        let deployment = agent.deployment.map(|name| format!("deployment {:?}", shortened(name)));
+        let members = agent.members.iter().map(|member| (*member).to_owned());
+        let sets = deployment.into_iter().chain(members).collect::<Vec<_>>().join(", ");
+        AgentProblem::Nameless { index, sets }
+    } else if rule.agents.iter().any(|entry| entry.names(agent.name)) {
+        AgentProblem::Deployment { index }
+    } else {
+        AgentProblem::Name { index }
+    }
+}
+
+/// The beginning of a name from the client, for a message.
+fn shortened(name: &str) -> String {
+    let end = name.floor_char_boundary(MAX_SHOWN);
+    if end < name.len() { format!("{}…", &name[..end]) } else { name.to_owned() }
+}
+
+/// The maximum length of a client's name in a message, in bytes.
+const MAX_SHOWN: usize = 64;
 
 /// Checks that the rule's `egress` lists each kind, with the members that the request sets.
 pub(super) fn egress(rule: &Rule, config: &RoomConfig) -> Result<(), Denial> {

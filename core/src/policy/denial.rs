@@ -18,6 +18,12 @@ pub enum Denial {
     /// Rules match this caller, but no rule has this room.
     #[error("No rule opens this room to this caller.")]
     RoomNotAllowed,
+    /// No room is requested, and no rule for this caller has a default room.
+    #[error("The field {field} is required: no rule for this caller has a default room.")]
+    RoomRequired {
+        /// The room's field in the request.
+        field: &'static str,
+    },
     /// The deciding rule doesn't allow the client to set this field.
     #[error(
         "The field {field} can't be set by the client: rule {rule:?} does not list it in client_may_set."

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::template::{FillError, Template};
+use super::template::{FillError, LEFT_OUT, Template};
 use super::{Denial, Rule};
 use crate::caller::Caller;
 use crate::domain::{
@@ -34,6 +34,9 @@ pub enum Skipped {
     /// One of its conditions isn't met.
     #[error("condition not met: {0}")]
     Condition(String),
+    /// One of its conditions isn't met, because the issuer left the claim out of the token.
+    #[error("condition not met: {0}: {LEFT_OUT} ({1})")]
+    ConditionLeftOut(String, &'static str),
     /// One of its placeholders can't be filled for the caller.
     #[error("{0}")]
     Template(#[from] FillError),
@@ -51,6 +54,14 @@ pub enum Skipped {
     NoRoom,
 }
 
+impl Skipped {
+    /// Whether the issuer left a claim out of the token, and the rule might match with it.
+    #[must_use]
+    pub fn is_for_a_left_out_claim(&self) -> bool {
+        matches!(self, Self::ConditionLeftOut(..) | Self::Template(FillError::LeftOut(..)))
+    }
+}
+
 impl Denial {
     /// The denial of a matching rule that offers nothing.
     pub(super) fn without_offer(rule: &Rule, ask: &Ask) -> Self {
@@ -64,9 +75,10 @@ impl Denial {
     pub(super) fn no_match(ask: &Ask, skipped: &[(String, Skipped)]) -> Self {
         let any_skipped = |is: fn(&Skipped) -> bool| skipped.iter().any(|(_, why)| is(why));
         match ask {
-            Ask::Room(_) if any_skipped(|why| matches!(why, Skipped::OtherRoom(_) | Skipped::NoRoom)) => {
-                Self::RoomNotAllowed
+            Ask::Room(ask) if any_skipped(|why| *why == Skipped::NoRoom) => {
+                Self::RoomRequired { field: ask.room_field.as_str() }
             }
+            Ask::Room(_) if any_skipped(|why| matches!(why, Skipped::OtherRoom(_))) => Self::RoomNotAllowed,
             Ask::Login(login) if any_skipped(|why| *why == Skipped::NoLogins) => {
                 Self::LoginNotAllowed(login.service)
             }
@@ -132,7 +144,13 @@ impl Rule {
             return Err(Skipped::OtherCaller);
         }
         match self.when.first_unmet(caller, sandbox_id) {
-            Some((source, condition)) => Err(Skipped::Condition(format!("{source} {condition}"))),
+            Some((source, condition)) => {
+                let condition = format!("{source} {condition}");
+                Err(match source.left_out(caller) {
+                    Some(by) => Skipped::ConditionLeftOut(condition, by),
+                    None => Skipped::Condition(condition),
+                })
+            }
             None => Ok(()),
         }
     }

@@ -63,11 +63,24 @@ impl RoomPattern {
     /// # Errors
     /// If the caller lacks a value, or its end would be ambiguous.
     pub fn matches(&self, room: &str, caller: &Caller) -> Result<bool, FillError> {
-        let head = self.head.iter().enumerate().try_fold(String::new(), |text, (at, segment)| {
-            Ok(text + &fill(segment, self.head.get(at + 1), caller, |_| {})?)
-        })?;
+        let head = self.filled_head(caller)?;
         let Some(rest) = room.strip_prefix(head.as_str()) else { return Ok(false) };
         Ok(self.tail_matches(rest))
+    }
+
+    /// The pattern with this caller's values, for people.
+    ///
+    /// # Errors
+    /// If the caller lacks a value, or its end would be ambiguous.
+    pub fn filled(&self, caller: &Caller) -> Result<String, FillError> {
+        let tail = self.tail.iter().map(|literal| format!("*{literal}"));
+        Ok(self.filled_head(caller)? + &tail.collect::<String>())
+    }
+
+    fn filled_head(&self, caller: &Caller) -> Result<String, FillError> {
+        self.head.iter().enumerate().try_fold(String::new(), |text, (at, segment)| {
+            Ok(text + &fill(segment, self.head.get(at + 1), caller, |_| {})?)
+        })
     }
 
     /// Whether the text after the head matches the stars and the text between them.
@@ -144,6 +157,17 @@ mod tests {
         assert_eq!(rooms.matches("a:x", &of("", "*")), Ok(false));
         assert!(matches!(rooms.matches("a:b:x", &of("", "a:b")), Err(FillError::Ambiguous(..))));
         assert!(matches!(rooms.matches("a:x", &of("", "")), Err(FillError::Missing(_))));
+    }
+
+    #[test]
+    fn a_filled_pattern_has_the_callers_values_and_its_stars() {
+        for (text, filled) in [("*", "*"), ("lobby", "lobby"), ("{claims.team}:*-a*", "red:*-a*")] {
+            assert_eq!(pattern(text).unwrap().filled(&of("", "red")).as_deref(), Ok(filled), "{text}");
+        }
+        assert!(matches!(
+            pattern("{claims.team}:*").unwrap().filled(&of("", "")),
+            Err(FillError::Missing(_))
+        ));
     }
 
     #[test]

@@ -64,6 +64,15 @@ impl ValueSource {
         }
     }
 
+    /// The claim that says that the token lacks this value because the issuer left it out, if one does.
+    #[must_use]
+    pub fn left_out(&self, caller: &Caller) -> Option<&'static str> {
+        match self {
+            Self::Claim(path) => caller.left_out(path.first()?),
+            _ => None,
+        }
+    }
+
     /// This caller's value as text, if it is a string that isn't empty, or a whole number.
     #[must_use]
     pub fn text(&self, caller: &Caller) -> Option<String> {

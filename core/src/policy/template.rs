@@ -6,6 +6,7 @@
 use std::fmt;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::source::{InvalidSource, ValueSource};
 use crate::caller::Caller;
@@ -47,12 +48,40 @@ pub enum InvalidTemplate {
 /// Why a template can't be filled for a caller.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FillError {
-    /// The caller has no such value, or it isn't text.
+    /// The caller has no such value, or it is empty.
     #[error("the caller has no {{{0}}}")]
     Missing(ValueSource),
+    /// The issuer left the claim out of the token.
+    #[error("the caller has no {{{0}}}: {LEFT_OUT} ({1})")]
+    LeftOut(ValueSource, &'static str),
+    /// The value has a type that can't be filled in.
+    #[error("the caller's {{{0}}} is {1}: it must be a string or a whole number")]
+    NotText(ValueSource, &'static str),
     /// The value contains the text after its placeholder.
     #[error("the caller's {{{0}}} contains {1:?}, the text that follows it, so its end is ambiguous")]
     Ambiguous(ValueSource, String),
+}
+
+/// The end of the reasons that name a claim that the issuer left out.
+pub(super) const LEFT_OUT: &str = "the issuer left the claim out of the token";
+
+impl FillError {
+    /// Why this caller's value can't be filled in.
+    fn of(source: &ValueSource, caller: &Caller) -> Self {
+        let kind = match source.value(caller) {
+            None | Some(Value::Null | Value::String(_)) => {
+                return match source.left_out(caller) {
+                    Some(by) => Self::LeftOut(source.clone(), by),
+                    None => Self::Missing(source.clone()),
+                };
+            }
+            Some(Value::Array(_)) => "a list",
+            Some(Value::Object(_)) => "an object",
+            Some(Value::Bool(_)) => "true or false",
+            Some(Value::Number(_)) => "a number that is not whole",
+        };
+        Self::NotText(source.clone(), kind)
+    }
 }
 
 impl TryFrom<String> for Template {
@@ -109,7 +138,7 @@ pub(super) fn fill(
         Segment::Literal(literal) => Ok(literal.clone()),
         Segment::Random => Ok(readable(randomness)),
         Segment::Caller(source) => {
-            let value = source.text(caller).ok_or_else(|| FillError::Missing(source.clone()))?;
+            let value = source.text(caller).ok_or_else(|| FillError::of(source, caller))?;
             match next {
                 Some(Segment::Literal(literal))
                     if format!("{value}{literal}").find(literal.as_str()) != Some(value.len()) =>
@@ -208,5 +237,50 @@ mod tests {
         }
         assert_eq!(filled("{claims.team}--", "a-"), Err(FillError::Ambiguous(team.clone(), "--".into())));
         assert_eq!(filled("{claims.team}", "a:b").unwrap(), "a:b");
+    }
+
+    #[test]
+    fn a_value_of_another_type_is_named_by_its_type() {
+        for (value, kind) in [
+            (json!(["a"]), "a list"),
+            (json!([]), "a list"),
+            (json!({"a": 1}), "an object"),
+            (json!(1.5), "a number that is not whole"),
+            (json!(true), "true or false"),
+        ] {
+            let claims = json!({ "team": value });
+            let caller = Caller { claims: claims.as_object().unwrap().clone(), ..Caller::anonymous("a") };
+            let error = template("{claims.team}").unwrap().fill(&caller, |_| {}).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!("the caller's {{claims.team}} is {kind}: it must be a string or a whole number")
+            );
+        }
+    }
+
+    #[test]
+    fn a_claim_that_the_issuer_left_out_is_named_with_the_claim_that_says_so() {
+        let fill = |text: &str, claims: Value| {
+            let caller = Caller { claims: claims.as_object().unwrap().clone(), ..Caller::anonymous("a") };
+            template(text).unwrap().fill(&caller, |_| {}).unwrap_err().to_string()
+        };
+        let names = json!({"_claim_names": {"groups": "src1"}, "_claim_sources": {"src1": {}}});
+        let left_out = "the caller has no {claims.groups}: the issuer left the claim out of the token";
+        assert_eq!(fill("{claims.groups}", names.clone()), format!("{left_out} (_claim_names)"));
+        let flattened = json!({"_claim_names": "map[groups:src1]"});
+        assert_eq!(fill("{claims.groups}", flattened), format!("{left_out} (_claim_names)"));
+        for has_groups in [json!({"hasgroups": true}), json!({"hasgroups": "true"})] {
+            assert_eq!(fill("{claims.groups}", has_groups), format!("{left_out} (hasgroups)"));
+        }
+        assert_eq!(fill("{claims.team}", names), "the caller has no {claims.team}");
+        for other in [
+            json!({"hasgroups": false}),
+            json!({"_claim_names": {"roles": "src1"}}),
+            json!({"_claim_names": ["groups"]}),
+        ] {
+            assert_eq!(fill("{claims.groups}", other), "the caller has no {claims.groups}");
+        }
+        let present = json!({"groups": ["g"], "_claim_names": {"groups": "src1"}});
+        assert!(fill("{claims.groups}", present).contains("is a list"));
     }
 }

@@ -115,7 +115,7 @@ fn the_first_rule_that_matches_decides() {
 fn a_generated_room_must_match_the_patterns_too() {
     let rules = "[[rule]]\nname = \"lobby\"\ncallers = [\"anyone\"]\nrooms = [\"lobby\"]";
     let explained = policy(rules).explain(&anyone(), RoomAsk::default(), 0);
-    assert_eq!(explained.decision, Err(Denial::RoomNotAllowed));
+    assert_eq!(explained.decision, Err(Denial::RoomRequired { field: "room_name" }));
     assert_eq!(explained.skipped, [("lobby".to_owned(), Skipped::NoRoom)]);
 }
 
@@ -153,8 +153,26 @@ fn agents_and_egress_are_allowed_by_their_own_lists() {
     assert_eq!(agent("support", "green"), denied(AgentProblem::Deployment { index: 0 }));
     assert_eq!(agent("notetaker", "blue"), denied(AgentProblem::Deployment { index: 0 }));
     assert_eq!(agent("other", ""), denied(AgentProblem::Name { index: 0 }));
-    let nameless = json!({"agents": [{"metadata": "no name: any agent"}]});
-    assert_eq!(decide(nameless), denied(AgentProblem::Name { index: 0 }));
+    for (agents, index, sets) in [
+        (json!([{"metadata": "no name: any agent"}]), 0, "metadata"),
+        (json!([{"deployment": "staging"}]), 0, "deployment \"staging\""),
+        (
+            json!([{}, {"deployment": "a\u{1b}", "attributes": {"a": "b"}, "restart_policy": "JRP_NEVER"}]),
+            1,
+            "deployment \"a\\u{1b}\", attributes, restart_policy",
+        ),
+    ] {
+        let problem = AgentProblem::Nameless { index, sets: sets.into() };
+        assert_eq!(
+            problem.to_string(),
+            format!(
+                "room_config.agents[{index}] sets {sets}, but has no agent_name, and is not listed in agents"
+            )
+        );
+        assert_eq!(decide(json!({ "agents": agents })), denied(problem));
+    }
+    let long = decide(json!({"agents": [{"deployment": "é".repeat(1000)}]})).unwrap_err().to_string();
+    assert!(long.contains(&format!("\"{}…\"", "é".repeat(32))), "{long}");
     assert_eq!(decide(json!({"egress": {"tracks": {"filepath": "x"}}})).unwrap(), "open");
     assert_eq!(
         decide(json!({"egress": {"tracks": {"filepath": "x"}, "room": {"layout": "grid"}}})),

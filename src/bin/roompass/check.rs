@@ -81,7 +81,8 @@ fn routes(row: &Row, config: &Config) -> String {
 }
 
 fn credential(caller: &CallerConfig) -> String {
-    match &caller.kind {
+    let header = caller.credential_header.as_ref().map(|name| format!(", in {name}"));
+    let credential = match &caller.kind {
         CallerKind::Anonymous => "none: every unauthenticated request".into(),
         CallerKind::ApiKey => "an API key of ROOMPASS_API_KEYS".into(),
         CallerKind::Gateway(via) => format!("the gateway's {via} authorizer"),
@@ -94,7 +95,8 @@ fn credential(caller: &CallerConfig) -> String {
                 algorithms.join(", ")
             )
         }
-    }
+    };
+    credential + &header.unwrap_or_default()
 }
 
 /// A rule's settings, each with a label. Unset ones are omitted.

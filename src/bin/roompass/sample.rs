@@ -1,7 +1,7 @@
 //! The sample curl command: a request of the first caller without a gateway, for a room that it may join, in a served
 //! dialect.
 
-use roompass::auth::{Caller, CallerKind};
+use roompass::auth::{Caller, CallerConfig, CallerKind};
 use roompass::config::{Config, Dialect};
 use roompass::dialect::{Row, Sample, SampleValues};
 use roompass::domain::Provider;
@@ -16,11 +16,11 @@ use crate::check::may_set;
 /// If only the gateway authenticates callers.
 pub(crate) fn curl(url: &str, config: &Config, always: Option<&Caller>) -> Result<String, &'static str> {
     let (caller, credential) = match always {
-        Some(caller) => (caller.clone(), ""),
+        Some(caller) => (caller.clone(), String::new()),
         None => config
             .callers
             .iter()
-            .find_map(|caller| Some((Caller::anonymous(&caller.name), credential(&caller.kind)?)))
+            .find_map(|caller| Some((Caller::anonymous(&caller.name), credential(caller)?)))
             .ok_or(ONLY_GATEWAY)?,
     };
     let row = Row::of(dialect(&config.dialects));
@@ -55,11 +55,15 @@ fn dialect(served: &[Dialect]) -> Dialect {
 }
 
 /// The option for a credential in a shell variable.
-fn credential(kind: &CallerKind) -> Option<&'static str> {
-    match kind {
-        CallerKind::Anonymous => Some(""),
-        CallerKind::ApiKey => Some(r#" -H "X-API-Key: $KEY""#),
-        CallerKind::Jwt(_) => Some(r#" -H "Authorization: Bearer $TOKEN""#),
+fn credential(caller: &CallerConfig) -> Option<String> {
+    let header = |default: &str, value: &str| {
+        let name = caller.credential_header.as_ref().map_or(default, |name| name.as_str());
+        format!(r#" -H "{name}: {value}""#)
+    };
+    match caller.kind {
+        CallerKind::Anonymous => Some(String::new()),
+        CallerKind::ApiKey => Some(header("X-API-Key", "$KEY")),
+        CallerKind::Jwt(_) => Some(header("Authorization", "Bearer $TOKEN")),
         CallerKind::Gateway(_) => None,
     }
 }

@@ -168,7 +168,12 @@ async fn a_wrong_credential_never_makes_a_request_a_weaker_caller() {
         ("x-api-key", "", "the credential is empty"),
         ("authorization", "ApiKey", "the credential is empty"),
         ("authorization", "Bearer ", "the credential is empty"),
-        ("authorization", "Bearer undefined", "no configured caller accepts this credential type"),
+        (
+            "authorization",
+            "Bearer undefined",
+            r#"the client sent the text \"undefined\" in place of a credential"#,
+        ),
+        ("authorization", "Bearer opaque", "no configured caller accepts this credential type"),
         ("authorization", "JWT x.y.z", "no configured caller accepts this credential type"),
     ] {
         for service in [&tokens, &behind, &anonymous_alone] {

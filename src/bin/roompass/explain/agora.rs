@@ -6,7 +6,6 @@ use roompass::http::Refusal;
 use roompass::inspect::{self, AgoraToken, Inspected};
 use roompass::keys::{AgoraKeys, SigningKeys};
 use roompass::mint::{self, MintError, Settings};
-use roompass::policy::Decision;
 use serde_json::{Map, Value, json};
 
 use super::{DecidedAsk, Outcome, print_refusal, print_skipped, refusal_as_json, skipped_as_json};
@@ -17,9 +16,9 @@ pub(super) fn outcome(decided: &[DecidedAsk], settings: &Settings, context: &Con
     // Asks for the same member are in one token.
     for of_one_token in decided.chunk_by(|one, other| one.member == other.member) {
         let minted = minted(of_one_token, settings, context);
-        for DecidedAsk { member, login, decision } in of_one_token {
+        for decided in of_one_token {
             let service =
-                ServiceDecision { member, name: login.map_or("rtc", LoginService::as_str), decision };
+                ServiceDecision { name: decided.login.map_or("rtc", LoginService::as_str), decided };
             service.print(&mut page, &minted);
             services.push(service.as_json(&minted));
         }
@@ -35,7 +34,7 @@ pub(super) fn outcome(decided: &[DecidedAsk], settings: &Settings, context: &Con
 
 /// The token that the server would return.
 fn minted(decided: &[DecidedAsk], settings: &Settings, context: &Context) -> Result<AgoraToken, Refusal> {
-    let passes = decided.iter().map(|decided| decided.decision.outcome.clone());
+    let passes = decided.iter().map(|decided| decided.outcome.clone());
     let passes = passes.collect::<Result<Vec<Pass>, _>>()?;
     let keys = AgoraKeys::new(NO_APP.to_owned(), NO_CERTIFICATE.to_owned());
     let keys = SigningKeys::from(keys.expect("both are 32 hexadecimal digits"));
@@ -48,19 +47,18 @@ fn minted(decided: &[DecidedAsk], settings: &Settings, context: &Context) -> Res
 
 /// One of the services that a token is for.
 struct ServiceDecision<'a> {
-    member: &'a str,
     /// Agora's name of the service.
     name: &'static str,
-    decision: &'a Decision,
+    decided: &'a DecidedAsk,
 }
 
 impl ServiceDecision<'_> {
     fn print(&self, page: &mut Page, minted: &Result<AgoraToken, Refusal>) {
-        let Self { member, name, decision } = self;
+        let Self { name, decided } = self;
         let version = minted.as_ref().map_or_else(|_| String::new(), |token| format!(" {}", token.version));
-        page.line(format!("token        {member}: Agora{version}, for {name}"));
-        print_skipped(page, &decision.skipped);
-        match &decision.outcome {
+        page.line(format!("token        {}: Agora{version}, for {name}", decided.member));
+        print_skipped(page, decided);
+        match &decided.outcome {
             Err(denial) => print_refusal(page, &denial.clone().into()),
             Ok(pass) => {
                 page.line(format!("rule         {}", pass.rule));
@@ -84,11 +82,11 @@ impl ServiceDecision<'_> {
 
     fn as_json(&self, minted: &Result<AgoraToken, Refusal>) -> Value {
         let mut members = Map::from_iter([
-            ("member".to_owned(), self.member.into()),
+            ("member".to_owned(), self.decided.member.into()),
             ("service".to_owned(), self.name.into()),
-            skipped_as_json(&self.decision.skipped),
         ]);
-        match &self.decision.outcome {
+        members.extend(skipped_as_json(self.decided));
+        match &self.decided.outcome {
             Err(denial) => members.extend(refusal_as_json(&denial.clone().into())),
             Ok(pass) => {
                 members.extend([

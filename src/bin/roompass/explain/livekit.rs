@@ -3,7 +3,6 @@
 use roompass::domain::{Context, Grants, Pass, RoomPass};
 use roompass::http::Refusal;
 use roompass::mint::{self, MintError, Settings};
-use roompass::policy::Decision;
 use serde_json::{Map, Value};
 
 use super::{DecidedAsk, Outcome, print_refusal, print_skipped, skipped_as_json};
@@ -12,10 +11,10 @@ use crate::screen::Page;
 pub(super) fn outcome(decided: Vec<DecidedAsk>, settings: &Settings, context: &Context) -> Outcome {
     let (mut page, mut members) = (Page::default(), Map::new());
     let mut refusal = None;
-    for DecidedAsk { decision: Decision { skipped, outcome }, .. } in decided {
-        print_skipped(&mut page, &skipped);
-        members.extend([skipped_as_json(&skipped)]);
-        let pass = outcome.map_err(Refusal::from);
+    for ask in decided {
+        print_skipped(&mut page, &ask);
+        members.extend(skipped_as_json(&ask));
+        let pass = ask.outcome.map_err(Refusal::from);
         let printed = pass.and_then(|pass| print_token(&mut page, &mut members, &pass, settings, context));
         if let Err(error) = printed {
             print_refusal(&mut page, &error);

@@ -9,11 +9,11 @@ use std::path::PathBuf;
 use clap::Args;
 use roompass::auth::{Caller, CallerConfig, CallerKind, check_claims};
 use roompass::config::{ConfigError, Environment};
-use roompass::domain::{Ask, LoginService, Provider};
+use roompass::domain::{Ask, LoginService, Pass, Provider, RoomName};
 use roompass::http::Refusal;
 use roompass::keys::Deployment;
 use roompass::mint::Settings;
-use roompass::policy::{Decision, Skipped};
+use roompass::policy::{Decision, Denial, Rule, Skipped};
 use serde_json::{Map, Value, json};
 
 use crate::caller_file::{self, InvalidCallerFile};
@@ -70,7 +70,25 @@ struct DecidedAsk {
     member: &'static str,
     /// The service, if the ask is for a login.
     login: Option<LoginService>,
-    decision: Decision,
+    requested: RequestedRoom,
+    skipped: Vec<SkippedRule>,
+    outcome: Result<Pass, Denial>,
+}
+
+/// The room that a request names.
+enum RequestedRoom {
+    Named(RoomName),
+    Unnamed,
+    /// The request is for a service without rooms.
+    NotForARoom,
+}
+
+/// A rule that was skipped.
+struct SkippedRule {
+    rule: String,
+    why: Skipped,
+    /// The rooms that it opens to this caller, if the request is for another one or for none.
+    rooms: Vec<String>,
 }
 
 /// The outcome, as text and as JSON members.
@@ -97,11 +115,16 @@ pub(crate) fn run(options: &ExplainOptions) -> Result<Explanation, ExplainError>
         options.caller.as_ref().and_then(|_| token_error(&caller, &config.callers, context.now));
     let settings = Settings { limits: config.limits.clone(), agora_version: config.agora.token_version };
     let decided = asks.into_iter().map(|(member, ask)| {
-        let login = match &ask {
-            Ask::Room(_) => None,
-            Ask::Login(ask) => Some(ask.service),
+        let (login, requested) = match &ask {
+            Ask::Room(ask) => (None, ask.room.clone().map_or(RequestedRoom::Unnamed, RequestedRoom::Named)),
+            Ask::Login(ask) => (Some(ask.service), RequestedRoom::NotForARoom),
         };
-        DecidedAsk { member, login, decision: config.policy.decide(&caller, ask, &context) }
+        let Decision { skipped, outcome } = config.policy.decide(&caller, ask, &context);
+        let skipped = skipped.into_iter().map(|(rule, why)| {
+            let rooms = rooms(config.policy.rules(), &caller, &rule, &why);
+            SkippedRule { rule, why, rooms }
+        });
+        DecidedAsk { member, login, requested, skipped: skipped.collect(), outcome }
     });
     let decided: Vec<_> = decided.collect();
     let outcome = match provider {
@@ -117,6 +140,14 @@ pub(crate) fn run(options: &ExplainOptions) -> Result<Explanation, ExplainError>
         as_text(&caller, policy, token_error.as_deref(), &outcome)
     };
     Ok(Explanation { page, code })
+}
+
+/// The rooms that a skipped rule opens to this caller, if it was skipped because of the room.
+fn rooms(rules: &[Rule], caller: &Caller, name: &str, why: &Skipped) -> Vec<String> {
+    let is_about_room = matches!(why, Skipped::OtherRoom(_) | Skipped::NoRoom);
+    let rule = rules.iter().find(|rule| is_about_room && rule.name == name);
+    let patterns = rule.into_iter().flat_map(|rule| &rule.rooms);
+    patterns.filter_map(|pattern| pattern.filled(caller).ok()).collect()
 }
 
 /// Why a token with the caller's claims is invalid.
@@ -173,15 +204,34 @@ fn as_text(caller: &Caller, policy: PolicySource, token_error: Option<&str>, out
     page
 }
 
-fn print_skipped(page: &mut Page, rules: &[(String, Skipped)]) {
-    for (rule, why) in rules {
+fn print_skipped(page: &mut Page, decided: &DecidedAsk) {
+    match &decided.requested {
+        RequestedRoom::Named(room) => page.line(format!("requested    room {:?}", room.as_str())),
+        RequestedRoom::Unnamed => page.line("requested    no room"),
+        RequestedRoom::NotForARoom => {}
+    }
+    for SkippedRule { rule, why, rooms } in &decided.skipped {
         page.line(format!("skipped      {rule}: {why}"));
+        if !rooms.is_empty() {
+            page.line(format!("             its rooms for this caller: {}", rooms.join(", ")));
+        }
     }
 }
 
-fn skipped_as_json(rules: &[(String, Skipped)]) -> (String, Value) {
-    let rules = rules.iter().map(|(rule, why)| json!({ "rule": rule, "why": why.to_string() }));
-    ("skipped".to_owned(), rules.collect())
+fn skipped_as_json(decided: &DecidedAsk) -> Vec<(String, Value)> {
+    let rules = decided.skipped.iter().map(|SkippedRule { rule, why, rooms }| {
+        let mut members = json!({ "rule": rule, "why": why.to_string() });
+        if !rooms.is_empty() {
+            members["rooms"] = json!(rooms);
+        }
+        members
+    });
+    let skipped = ("skipped".to_owned(), rules.collect());
+    match &decided.requested {
+        RequestedRoom::Named(room) => vec![("requested_room".to_owned(), room.as_str().into()), skipped],
+        RequestedRoom::Unnamed => vec![("requested_room".to_owned(), Value::Null), skipped],
+        RequestedRoom::NotForARoom => vec![skipped],
+    }
 }
 
 fn print_refusal(page: &mut Page, refusal: &Refusal) {
