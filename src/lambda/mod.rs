@@ -104,15 +104,18 @@ fn readable(event: &RawValue) -> Option<LambdaRequest> {
     serde_json::from_value(Value::Object(event)).ok()
 }
 
-/// Removes the stage that an HTTP API adds to the path on its own domain. On other domains the path stays unchanged:
-/// otherwise two paths would be one route here, and an authorizer may guard only one of them.
+/// Removes the stage that an HTTP API adds to the path on its own domain, in both formats of its events. REST APIs don't
+/// add it. On other domains the path stays unchanged: otherwise two paths would be one route here, and an authorizer may
+/// guard only one of them.
 fn remove_stage(event: &mut Map<String, Value>) {
     let context =
         |member: &str| event.get("requestContext").and_then(|context| context.get(member)?.as_str());
     let is_own_domain = context("domainName").is_some_and(is_of_api_gateway);
     let stage = context("stage").filter(|stage| is_own_domain && !stage.is_empty() && *stage != "$default");
     let Some(prefix) = stage.map(|stage| format!("/{stage}")) else { return };
-    let Some(Value::String(path)) = event.get_mut("rawPath") else { return };
+    // Events of REST APIs have the format 1.0 too, but no member that says so.
+    let member = if event.get("version").and_then(Value::as_str) == Some("1.0") { "path" } else { "rawPath" };
+    let Some(Value::String(path)) = event.get_mut(member) else { return };
     match path.strip_prefix(&prefix) {
         Some("") => "/".clone_into(path),
         Some(below) if below.starts_with('/') => *path = below.to_owned(),
@@ -120,10 +123,11 @@ fn remove_stage(event: &mut Map<String, Value>) {
     }
 }
 
-/// Whether this is an API's default domain, such as `abcdef1234.execute-api.eu-central-1.amazonaws.com`.
+/// Whether this is an API's default domain, such as `abcdef1234.execute-api.eu-central-1.amazonaws.com`. AWS owns these
+/// domains, so no custom domain is like them.
 fn is_of_api_gateway(domain: &str) -> bool {
     let domain = domain.to_ascii_lowercase();
-    let name = domain.strip_suffix(".cn").unwrap_or(&domain).strip_suffix(".amazonaws.com");
+    let name = SUFFIXES.iter().find_map(|suffix| domain.strip_suffix(suffix));
     name.is_some_and(|name| matches!(name.split('.').collect::<Vec<_>>()[..], [_, "execute-api", _]))
 }
 
@@ -220,6 +224,9 @@ fn placeholder() -> LambdaRequest {
 /// The valid characters of a path and a query, in addition to letters and digits (RFC 3986, sections 3.3 and 3.4).
 const PATH: &[u8] = b"/-._~!$&'()*+,;=:@";
 const QUERY: &[u8] = b"/-._~!$&'()*+,;=:@?";
+/// The domains of AWS's partitions, then those for IPv4 and IPv6 (in AWS's endpoint rules of API Gateway).
+const SUFFIXES: [&str; 5] =
+    [".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws", ".api.amazonwebservices.com.cn"];
 /// The `http` crate allows 65,534 bytes in a URL. Gateways and load balancers send much less.
 const MAX_ADDRESS: usize = 60_000;
 

@@ -2,14 +2,19 @@
 //! spelling of it may reach the route here.
 
 use axum::Router;
+use axum::http::Method;
+use roompass::dialect::TABLE;
 use serde_json::{Value, json};
 
 use crate::lambda_events::{event, invoke_on};
-use crate::support::{claims, service};
+use crate::support::{
+    OPEN, SANDBOX, agora_secret, claims, keys_with, pinned_context, request, send, service, service_by,
+};
 
 /// Each event source, and how many domains and stages make a difference to its events.
-const SOURCES: [(&str, usize, usize); 5] = [
+const SOURCES: [(&str, usize, usize); 6] = [
     ("http-api", DOMAINS.len(), STAGES.len()),
+    (HTTP_API_1_0, DOMAINS.len(), STAGES.len()),
     ("function-url", DOMAINS.len(), STAGES.len()),
     ("rest-api", 3, STAGES.len()),
     ("alb", 1, 1),
@@ -24,6 +29,8 @@ const DOMAINS: [Option<&str>; 6] = [
     Some("abcdefghijklmnopqrstuvwxyz012345.lambda-url.eu-central-1.on.aws"),
     None,
 ];
+/// An HTTP API whose integration has the payload format 1.0.
+const HTTP_API_1_0: &str = "http-api-1.0";
 /// Where API Gateway puts a named stage in front of the path.
 const OWN_DOMAINS: usize = 2;
 
@@ -153,7 +160,12 @@ async fn assert_served_at_the_exact_path_alone(
 
 /// The event as it is with this path, stage and domain. Only an HTTP API and a Function URL have a stage in their paths.
 fn at(source: &str, path: &str, stage: &str, domain: Option<&str>) -> Value {
-    let mut event: Value = serde_json::from_str(&event(source)).unwrap();
+    let file = if source == HTTP_API_1_0 { "rest-api" } else { source };
+    let mut event: Value = serde_json::from_str(&event(file)).unwrap();
+    if source == HTTP_API_1_0 {
+        event["version"] = json!("1.0");
+        event["requestContext"]["path"] = json!(path);
+    }
     event["body"] = json!("{}");
     event["isBase64Encoded"] = json!(false);
     if event["version"] == "2.0" {
@@ -173,7 +185,7 @@ fn at(source: &str, path: &str, stage: &str, domain: Option<&str>) -> Value {
 async fn behind_every_event_source_a_route_is_served_at_its_exact_path_alone() {
     let services = services();
     for (source, domains, stages) in SOURCES {
-        let is_http_api = at(source, "/", "", None)["version"] == "2.0";
+        let is_http_api = !at(source, "/", "", None)["version"].is_null();
         for (number, domain) in DOMAINS[..domains].iter().enumerate() {
             for stage in &STAGES[..stages] {
                 let has_stage = is_http_api && number < OWN_DOMAINS && !["$default", ""].contains(stage);
@@ -217,14 +229,144 @@ async fn a_named_stage_is_removed_once_and_only_on_the_apis_own_domain() {
         ("prod", Some("a.execute-api.eu-central-1.amazonaws.com.example.com"), "/prod/getToken", false),
         ("prod", Some("a.execute-api.eu-central-1.amazonaws.com.cn.cn"), "/prod/getToken", false),
         ("prod", Some("A.EXECUTE-API.EU-CENTRAL-1.AMAZONAWS.COM"), "/prod/getToken", true),
+        ("prod", Some("a.execute-api.eu-central-1.api.aws"), "/prod/getToken", true),
+        ("prod", Some("a.execute-api.eu-central-1.api.aws.example.com"), "/prod/getToken", false),
+        ("prod", Some("a.execute-api.cn-north-1.api.amazonwebservices.com.cn"), "/prod/getToken", true),
+        ("prod", Some("a.execute-api.eusc-de-east-1.amazonaws.eu"), "/prod/getToken", true),
     ] {
-        let event = at("http-api", path, stage, domain);
-        assert_served_at_the_exact_path_alone(
-            &services,
-            &event,
-            exact,
-            &format!("{domain:?}, stage {stage}, {path}"),
-        )
-        .await;
+        for source in ["http-api", HTTP_API_1_0] {
+            let event = at(source, path, stage, domain);
+            let what = format!("{source}, {domain:?}, stage {stage}, {path}");
+            assert_served_at_the_exact_path_alone(&services, &event, exact, &what).await;
+        }
     }
+}
+
+/// Stages that are called like the beginning of a route, and others.
+const STAGES_LIKE_ROUTES: [&str; 11] = [
+    "$default",
+    "prod",
+    "api",
+    "token",
+    "agora",
+    "rtc",
+    "getToken",
+    "createToken",
+    "quickstart",
+    "openvidu",
+    "healthz",
+];
+
+/// Event sources with the domains that make a difference, and whether a named stage is in the path.
+const FRONTS: [(&str, &[&str], bool); 7] = [
+    (
+        "http-api",
+        &[
+            "abcdef1234.execute-api.eu-central-1.amazonaws.com",
+            "abcdef1234.execute-api.eu-central-1.api.aws",
+            "abcdef1234.execute-api.cn-north-1.amazonaws.com.cn",
+        ],
+        true,
+    ),
+    (HTTP_API_1_0, &["abcdef1234.execute-api.eu-central-1.amazonaws.com"], true),
+    ("http-api", &["calls.example.com"], false),
+    (HTTP_API_1_0, &["calls.example.com"], false),
+    (
+        "rest-api",
+        &[
+            "abcdef1234.execute-api.eu-central-1.amazonaws.com",
+            "abcdef1234-vpce-0123456789abcdef0.execute-api.eu-central-1.amazonaws.com",
+            "vpce-0123456789abcdef0-a1b2c3d4.execute-api.eu-central-1.vpce.amazonaws.com",
+            "calls.example.com",
+        ],
+        false,
+    ),
+    ("function-url", &["abcdefghijklmnopqrstuvwxyz012345.lambda-url.eu-central-1.on.aws"], false),
+    ("alb", &["calls.example.com"], false),
+];
+
+/// A request to each route of each dialect that succeeds, with the response.
+async fn routes(service: &Router) -> Vec<(Method, String, String)> {
+    let mut routes = Vec::new();
+    for route in TABLE.iter().flat_map(|row| row.routes) {
+        let values = [("{channel}", "standup"), ("{role}", "publisher"), ("{tokenType}", "uid")];
+        let values = values.into_iter().chain([("{uid}", "7"), ("{rtmuid}", "8")]);
+        let path = values.fold(route.path.to_owned(), |path, (name, value)| path.replace(name, value));
+        let headers = [("content-type", "application/json"), ("x-sandbox-id", SANDBOX)];
+        let answer = send(service, request(route.method.clone(), &path, &headers, BODY)).await;
+        assert!(answer.minted > 0, "{path}: {}", String::from_utf8_lossy(&answer.body));
+        routes.push((route.method.clone(), path, String::from_utf8(answer.body).unwrap()));
+    }
+    routes
+}
+
+/// The body for every route of every dialect.
+const BODY: &str = r#"{"roomName": "standup", "participantName": "Ada", "tokenType": "rtc", "channel": "standup", "uid": "ada"}"#;
+
+#[tokio::test]
+async fn the_route_that_the_client_named_answers_for_every_stage_source_and_dialect() {
+    let dialects: Vec<_> = TABLE.iter().map(|row| row.dialect.as_str()).collect();
+    for (base_path, gateway) in [("", ""), ("/api", ""), ("", GATEWAY)] {
+        let config = format!(
+            "dialects = {dialects:?}\nsandbox.ids = [{SANDBOX:?}]\nhttp.base_path = {base_path:?}\n{gateway}{OPEN}\
+             agora_logins = [\"rtm\", \"chat\"]\n"
+        );
+        let plain = config.replace("http.base_path = \"/api\"\n", "");
+        let [service, plain] = [&config, &plain]
+            .map(|config| service_by(config, pinned_context, |config| keys_with(config, &agora_secret())));
+        let routes = routes(&plain).await;
+        for (source, domains, has_stage) in FRONTS {
+            for domain in domains {
+                for stage in STAGES_LIKE_ROUTES {
+                    for (method, route, body) in &routes {
+                        let prefix = if has_stage && stage != "$default" {
+                            format!("/{stage}")
+                        } else {
+                            String::new()
+                        };
+                        let path = format!("{prefix}{base_path}{route}");
+                        let event = with_method(at(source, &path, stage, Some(domain)), method);
+                        let answer = invoke_on(service.clone(), &event.to_string()).await;
+                        let what = format!("{source}, {domain}, stage {stage}, {method} {path}: {answer}");
+                        assert_eq!(answer["body"], json!(body), "{what}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+const GATEWAY: &str = "[[caller]]\nname = \"edge\"\nkind = \"gateway\"\nvia = \"lambda\"\n";
+
+#[tokio::test]
+async fn a_prefix_that_is_not_configured_is_not_found_in_any_dialect() {
+    let dialects: Vec<_> = TABLE.iter().map(|row| row.dialect.as_str()).collect();
+    let service = service(&format!("dialects = {dialects:?}\nsandbox.ids = [{SANDBOX:?}]\n{OPEN}"));
+    for source in ["http-api", HTTP_API_1_0, "rest-api", "alb"] {
+        for stage in STAGES_LIKE_ROUTES {
+            for path in ["/calls/getToken", "/api/getToken", "/getToken/api/token", "/calls/token"] {
+                let event = at(source, path, stage, Some("calls.example.com"));
+                let answer = invoke_on(service.clone(), &event.to_string()).await;
+                assert_eq!(answer["statusCode"], 404, "{source}, stage {stage}, {path}: {answer}");
+            }
+        }
+    }
+}
+
+/// The event with this method and a body for every dialect.
+fn with_method(mut event: Value, method: &Method) -> Value {
+    event["body"] = json!(BODY);
+    if event["version"] == "2.0" {
+        event["requestContext"]["http"]["method"] = json!(method.as_str());
+    } else {
+        event["httpMethod"] = json!(method.as_str());
+    }
+    for headers in ["headers", "multiValueHeaders"] {
+        if let Some(headers) = event[headers].as_object_mut() {
+            let is_list = headers.values().any(Value::is_array);
+            let id = if is_list { json!([SANDBOX]) } else { json!(SANDBOX) };
+            headers.insert("x-sandbox-id".into(), id);
+        }
+    }
+    event
 }
