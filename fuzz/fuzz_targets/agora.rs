@@ -14,7 +14,7 @@ use axum::http::HeaderMap;
 use libfuzzer_sys::fuzz_target;
 use roompass::auth::Caller;
 use roompass::config::{Config, Dialect};
-use roompass::dialect::{Found, Received, Routes, Row};
+use roompass::dialect::{Found, PathMatching, Received, Routes, Row};
 use roompass::domain::agora::TokenVersion;
 use roompass::domain::{Ask, Limits, Pass, Provider, Role, Ttl};
 use roompass::inspect::{self, AgoraService, AgoraToken, Inspected, Name};
@@ -210,7 +210,7 @@ static POLICY: LazyLock<Policy> = LazyLock::new(|| {
     config.policy
 });
 
-static ROUTES: LazyLock<Routes> = LazyLock::new(|| Routes::new(&[Dialect::Agora], ""));
+static ROUTES: LazyLock<Routes> = LazyLock::new(|| Routes::new(&[Dialect::Agora], "", PathMatching::Exact));
 
 const NOW: u64 = 1_700_000_000;
 const WORDS: [&str; 24] = [

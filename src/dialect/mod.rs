@@ -20,7 +20,7 @@ pub mod sandbox;
 pub mod standard;
 pub mod token_server;
 
-pub use routes::{Found, PathParameters, Routes};
+pub use routes::{Found, PathMatching, PathParameters, Routes};
 
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
 use serde_json::Value;

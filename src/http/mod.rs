@@ -34,8 +34,8 @@ pub use problem::{PROBLEM_KINDS, ProblemKind};
 pub use refusal::Refusal;
 pub use request_id::RequestId;
 
-use crate::auth::{Callers, CredentialHeaders};
-use crate::dialect::Routes;
+use crate::auth::{CallerKind, Callers, CredentialHeaders};
+use crate::dialect::{PathMatching, Routes};
 use crate::domain::Context;
 use crate::keys::Keys;
 use crate::mint::{Mint, Settings};
@@ -63,6 +63,14 @@ pub(crate) struct Stages {
 /// Returns the time and the source of randomness for one request.
 pub type Surroundings = fn() -> Context;
 
+/// Which spellings of a path are served. A gateway that authenticates callers decides by the exact path. If one is
+/// configured, no other spelling may reach the same route.
+#[must_use]
+pub fn path_matching(config: &Config) -> PathMatching {
+    let has_gateway = config.callers.iter().any(|caller| matches!(caller.kind, CallerKind::Gateway(_)));
+    if has_gateway { PathMatching::Exact } else { PathMatching::ExtraSlashes }
+}
+
 /// The whole service: the same in Lambda, locally and in tests.
 pub fn router(config: Config, keys: Keys, mint: Mint, surroundings: Surroundings) -> Router {
     let callers = Callers::new(config.callers.clone());
@@ -79,8 +87,9 @@ pub fn router_for(
     surroundings: Surroundings,
 ) -> Router {
     let credential_headers = CredentialHeaders::of(&config.callers);
+    let matching = path_matching(&config);
     let Config { http, cors, limits, dialects, sandbox, agora, policy, .. } = config;
-    let routes = Routes::new(&dialects, http.base_path.as_str());
+    let routes = Routes::new(&dialects, http.base_path.as_str(), matching);
     let served: Vec<_> = routes.served().map(|(method, path)| format!("{method} {path}")).collect();
     let stages = Stages {
         routes,

@@ -622,6 +622,20 @@ fn explain_shows_what_agoras_token_would_carry() {
 }
 
 #[test]
+fn explain_ignores_extra_slashes_unless_a_gateway_authenticates_callers() {
+    let explained = |path: &str, policy: &str| run(&["explain", "--as", "anyone", "--path", path], policy);
+    let gateway = format!("[[caller]]\nname = \"edge\"\nkind = \"gateway\"\nvia = \"lambda\"\n{POLICY}");
+    for path in ["//getToken", "/getToken/", "/api//token/"] {
+        let (says, mistakes, code) = explained(path, POLICY);
+        assert_eq!((code, mistakes.as_str()), (0, ""), "{path}");
+        assert!(says.contains("rule         guests\n"), "{path}: {says}");
+        let (_, mistakes, code) = explained(path, &gateway);
+        assert!(code != 0 && mistakes.contains("not found"), "{path}: {mistakes}");
+    }
+    assert_eq!(explained("/getToken", &gateway).2, 0);
+}
+
+#[test]
 fn explain_shows_both_of_two_tokens_of_agoras() {
     let player = player();
     let path = "/agora/rte/red:x/subscriber/uid/17/8";

@@ -1,5 +1,6 @@
 //! The standard endpoint, through the router: what its snapshots can't show.
 
+use crate::log::logged;
 use crate::support::{
     OPEN, agora_secret, keys, pinned_context, post, request, send, service, service_by, service_stored_in,
 };
@@ -224,9 +225,53 @@ async fn another_method_is_refused_with_those_that_are_allowed() {
 
 #[tokio::test]
 async fn another_path_is_not_found() {
-    for path in ["/", "/gettoken", "/getToken/", "/getToken/x", "/api", "/api/token2", "/%67etToken%00"] {
+    for path in [
+        "/",
+        "/gettoken",
+        "/getToken;/",
+        "/../getToken",
+        "/getToken/x",
+        "/api",
+        "/api/token2",
+        "/%67etToken%00",
+    ] {
         send(&service(OPEN), request(Method::POST, path, &[], "{}")).await.refused(404, "not_found");
     }
+}
+
+#[tokio::test]
+async fn extra_slashes_are_ignored_unless_a_gateway_authenticates_callers() {
+    let gateway = format!("[[caller]]\nname = \"edge\"\nkind = \"gateway\"\nvia = \"lambda\"\n{OPEN}");
+    for base_path in ["", "/v1/calls"] {
+        let config = format!("http.base_path = \"{base_path}\"\ncors.origins = [\"*\"]\n");
+        let (lenient, exact) = (service(&format!("{config}{OPEN}")), service(&format!("{config}{gateway}")));
+        let preflight = [("origin", "https://a.example"), ("access-control-request-method", "POST")];
+        for path in ["/getToken/", "//getToken", "/api//token/", "//api/token//"] {
+            let path = format!("{base_path}{path}");
+            send(&lenient, request(Method::POST, &path, &[], "")).await.claims();
+            send(&exact, request(Method::POST, &path, &[], "")).await.refused(404, "not_found");
+            let other = send(&lenient, request(Method::GET, &path, &[], "")).await;
+            other.refused(405, "method_not_allowed");
+            assert_eq!(other.header("allow"), "POST");
+            send(&exact, request(Method::GET, &path, &[], "")).await.refused(404, "not_found");
+            let answer = send(&lenient, request(Method::OPTIONS, &path, &preflight, "")).await;
+            assert_eq!(answer.status, StatusCode::NO_CONTENT);
+            let log = logged(async {
+                send(&lenient, request(Method::POST, &path, &[], "")).await.claims();
+            });
+            let log = log.await;
+            assert!(log.contains(&format!(" path=\"{path}\" ")), "{log}");
+        }
+        for path in ["/healthz/", "//healthz"] {
+            let path = format!("{base_path}{path}");
+            let healthy = send(&lenient, request(Method::GET, &path, &[], "")).await;
+            assert_eq!(healthy.status, StatusCode::OK);
+            send(&exact, request(Method::GET, &path, &[], "")).await.refused(404, "not_found");
+        }
+        send(&exact, request(Method::POST, &format!("{base_path}/getToken"), &[], "")).await.claims();
+    }
+    let in_base_path = service(&format!("http.base_path = \"/v1/calls\"\n{OPEN}"));
+    send(&in_base_path, request(Method::POST, "//v1//calls/getToken", &[], "")).await.claims();
 }
 
 #[tokio::test]

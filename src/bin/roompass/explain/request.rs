@@ -4,6 +4,7 @@ use axum::http::{HeaderMap, HeaderValue, Uri};
 use roompass::config::{Config, Dialect};
 use roompass::dialect::{Asks, BadRequest, Found, Received, Routes, sandbox, standard};
 use roompass::domain::Provider;
+use roompass::http::path_matching;
 use roompass::url;
 
 /// A request to explain.
@@ -35,7 +36,7 @@ pub(super) fn asks(
     request: &ExplainedRequest<'_>,
     config: &Config,
 ) -> Result<(Provider, Asks), InvalidRequest> {
-    let routes = Routes::new(&config.dialects, "");
+    let routes = Routes::new(&config.dialects, "", path_matching(config));
     let [usual, _] = standard::PATHS;
     let path = match request.path {
         Some(path) => path,

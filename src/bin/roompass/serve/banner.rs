@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use roompass::auth::Caller;
 use roompass::config::{Config, Dialect, Origin};
-use roompass::dialect::{Routes, Row};
+use roompass::dialect::{PathMatching, Routes, Row};
 use roompass::domain::Provider;
 use roompass::keys::SigningKeys;
 use roompass::url;
@@ -88,7 +88,7 @@ impl Banner<'_> {
 fn livekit_paths(dialects: &[Dialect]) -> Option<String> {
     let mut rows = dialects.iter().map(|dialect| Row::of(*dialect));
     let row = rows.find(|row| row.provider == Provider::LiveKit)?;
-    let routes = Routes::new(&[row.dialect], "");
+    let routes = Routes::new(&[row.dialect], "", PathMatching::Exact);
     Some(routes.served().map(|(_, path)| path).collect::<Vec<_>>().join(" or "))
 }
 
