@@ -19,7 +19,7 @@ use roompass::domain::agora::TokenVersion;
 use roompass::domain::{Ask, Limits, Pass, Provider, Role, Ttl};
 use roompass::inspect::{self, AgoraService, AgoraToken, Inspected, Name};
 use roompass::mint::{self, Settings};
-use roompass::policy::Policy;
+use roompass::policy::{Denial, Policy};
 use roompass_fuzz::{APP_ID, OPEN, at, members, signing_keys};
 use serde_json::Value;
 
@@ -107,6 +107,12 @@ impl Asked {
 
     /// Asserts that an open policy grants exactly this request, and that the token matches it.
     fn must_be_given(&self, asks: &[(&str, Ask)], settings: &Settings) {
+        if let Some((_, ask)) = asks.iter().find(|(_, ask)| is_uid_zero(ask)) {
+            assert!(self.users.first().is_some_and(|user| user == "0"));
+            let decision = POLICY.decide(&Caller::anonymous("anyone"), ask.clone(), &at(NOW));
+            assert!(matches!(decision.outcome, Err(Denial::UidZeroNotAllowed { .. })));
+            return;
+        }
         let passes: Vec<_> = asks.iter().map(|(_, ask)| self.pass(ask)).collect();
         let token = mint::token(&passes, Provider::Agora, &signing_keys(), settings, &at(NOW));
         let token = token.expect("an accepted request can be signed");
@@ -164,6 +170,10 @@ impl Asked {
         let user = if service.name() == "rtc" { self.users.first() } else { self.users.last() };
         user.is_some_and(|user| is(name, user) && !means_anyone(user))
     }
+}
+
+fn is_uid_zero(ask: &Ask) -> bool {
+    matches!(ask, Ask::Room(ask) if ask.agora_uid_zero)
 }
 
 /// A 006 token contains only a checksum of the name.

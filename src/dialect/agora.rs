@@ -1,8 +1,9 @@
 //! The Agora community's token service, below `/agora`. Routes, responses and headers are the same, so its clients need
 //! only a different base URL.
 //!
-//! Its unsafe features are refused: names and IDs that match any user, tokens without expiry, unknown roles, which the
-//! service treats as subscribers, and chat app tokens, which administer the whole chat application.
+//! Its unsafe features are refused: names and IDs that match any user (unless the rule allows the uid 0), tokens without
+//! expiry, unknown roles, which the service treats as subscribers, and chat app tokens, which administer the whole chat
+//! application.
 
 use axum::http::header::{CACHE_CONTROL, EXPIRES, PRAGMA};
 use axum::http::{Method, StatusCode};
@@ -14,7 +15,7 @@ use super::{
     Asks, BadRequest, ErrorDetails, Granted, Participant, Presence, Received, Reply, Route, Row, Sample,
     SampleValues,
 };
-use crate::domain::agora::{Account, ChannelName, ChatUser, RtmUser, TokenVersion, Uid};
+use crate::domain::agora::{ChannelName, ChannelUser, ChatUser, RtmUser, TokenVersion, Uid};
 use crate::domain::{
     Ask, Identity, InvalidField, Limits, LoginAsk, LoginService, Provider, Role, RoomAsk, RoomField,
     RoomName, Ttl,
@@ -133,12 +134,12 @@ fn rte(received: &Received<'_>) -> Result<Asks, BadRequest> {
 fn channel_by_path(received: &Received<'_>) -> Result<RoomAsk, BadRequest> {
     let user = parameter(received, "uid");
     let user = match parameter(received, "tokenType") {
-        "uid" => Uid::parse(user)?.as_str().to_owned(),
-        "userAccount" => Account::parse(user)?.as_str().to_owned(),
+        "uid" => ChannelUser::by_uid(user)?,
+        "userAccount" => ChannelUser::by_account(user)?,
         _ => return Err(InvalidField::new("tokenType", "must be uid or userAccount").into()),
     };
     let role = role(parameter(received, "role"))?;
-    Ok(channel(parameter(received, "channel"), role, user, expiry(received.query)?, received.limits)?)
+    Ok(channel(parameter(received, "channel"), role, &user, expiry(received.query)?, received.limits)?)
 }
 
 fn by_body(received: &Received<'_>) -> Result<Asks, BadRequest> {
@@ -157,12 +158,8 @@ fn by_body(received: &Received<'_>) -> Result<Asks, BadRequest> {
     let login = |service| login(service, &user, ttl, received.limits);
     let channel = || {
         let is_number = !user.is_empty() && user.bytes().all(|byte| byte.is_ascii_digit());
-        let user = if is_number {
-            Uid::parse(&*user)?.as_str().to_owned()
-        } else {
-            Account::parse(&*user)?.as_str().to_owned()
-        };
-        channel(&name, role, user, ttl, received.limits)
+        let user = if is_number { ChannelUser::by_uid(&user) } else { ChannelUser::by_account(&user) };
+        channel(&name, role, &user?, ttl, received.limits)
     };
     let asks = match kind.as_str() {
         "rtc" => vec![channel()?.into()],
@@ -180,13 +177,14 @@ fn by_body(received: &Received<'_>) -> Result<Asks, BadRequest> {
 fn channel(
     name: &str,
     role: Role,
-    user: String,
+    user: &ChannelUser,
     ttl: Option<Ttl>,
     limits: &Limits,
 ) -> Result<RoomAsk, InvalidField> {
     Ok(RoomAsk {
         room: Some(RoomName::parse(ChannelName::parse(name)?.as_str(), limits)?),
-        identity: Some(Identity::parse(user, limits)?),
+        identity: Some(Identity::parse(user.as_str(), limits)?),
+        agora_uid_zero: *user == ChannelUser::Any,
         role: Some(role),
         ttl,
         default_ttl: USUAL_TTL,

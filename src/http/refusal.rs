@@ -12,6 +12,7 @@ use super::problem::{self, Problem, ProblemKind};
 use crate::auth::AuthError;
 use crate::dialect::BadRequest;
 use crate::domain::Provider;
+use crate::domain::agora::Uid;
 use crate::keys::{KeysError, NotConfigured};
 use crate::mint::MintError;
 use crate::policy::Denial;
@@ -96,9 +97,11 @@ impl Refusal {
             Self::Auth(AuthError::Unavailable(_)) => &problem::VERIFICATION_UNAVAILABLE,
             Self::Denied(Denial::NoRule) => &problem::NO_RULE,
             Self::Denied(Denial::NoRoom { .. } | Denial::RoomNotAllowed) => &problem::ROOM_NOT_ALLOWED,
-            Self::Denied(Denial::FieldNotAllowed { .. } | Denial::MemberNotAllowed { .. }) => {
-                &problem::FIELD_NOT_ALLOWED
-            }
+            Self::Denied(
+                Denial::FieldNotAllowed { .. }
+                | Denial::MemberNotAllowed { .. }
+                | Denial::UidZeroNotAllowed { .. },
+            ) => &problem::FIELD_NOT_ALLOWED,
             Self::Denied(Denial::AgentNotAllowed { .. }) => &problem::AGENT_NOT_ALLOWED,
             Self::Denied(Denial::EgressNotAllowed { .. }) => &problem::EGRESS_NOT_ALLOWED,
             Self::Denied(Denial::TtlTooLong { .. }) => &problem::TTL_TOO_LONG,
@@ -200,6 +203,7 @@ impl Refusal {
             Self::Denied(Denial::MemberNotAllowed { field, .. }) => Some(field.as_str().into()),
             Self::Denied(Denial::RoomNotAllowed) => Some("room_name".into()),
             Self::Denied(Denial::RoomRequired { field }) => Some((*field).into()),
+            Self::Denied(Denial::UidZeroNotAllowed { .. }) => Some(Uid::FIELD.into()),
             Self::Denied(Denial::AgentNotAllowed { problem, .. }) => Some(problem.field().into()),
             Self::Mint(MintError::TooLarge { largest, .. }) => {
                 largest.first().map(|(field, _)| (*field).into())

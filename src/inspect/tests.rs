@@ -129,6 +129,7 @@ fn pass(room: &str, identity: &str, may_publish: bool, seconds: u64) -> Pass {
         metadata: None,
         attributes: None,
         room_config: None,
+        agora_uid_zero: false,
         grants: Grants { can_publish: Some(may_publish), ..Grants::default() },
     };
     Pass { access: Access::Room(Box::new(room)), ..login(LoginService::Rtm, identity, seconds) }

@@ -112,7 +112,6 @@ async fn each_route_returns_the_members_that_its_clients_read() {
 async fn wildcard_users_and_unlimited_lifetimes_are_refused() {
     let too_long = "c".repeat(65);
     for (path, words) in [
-        ("/rtc/c/publisher/uid/0/", "The field uid must be a whole number from 1"),
         ("/rtc/c/publisher/uid/00/", "The field uid must be a whole number from 1"),
         ("/rtc/c/publisher/uid/007/", "The field uid must be a whole number from 1"),
         ("/rtc/c/publisher/uid/+7/", "The field uid must be a whole number from 1"),
@@ -157,7 +156,6 @@ async fn wildcard_users_and_unlimited_lifetimes_are_refused() {
         (json!({"tokenType": "chat", "uid": ""}), "The field uid must not be empty"),
         (json!({"tokenType": "rtm", "uid": ["ada"]}), "The field uid must be a string"),
         (json!({"tokenType": "rtc", "uid": "7"}), "The field channel must not be empty"),
-        (json!({"tokenType": "rtc", "channel": "c", "uid": 0}), "The field uid must be a whole number"),
         (json!({"tokenType": "rtc", "channel": "c", "uid": 1.5}), "The field uid must be a string"),
         (json!({"tokenType": "rtc", "channel": "c", "uid": -7}), "The field uid"),
         (
@@ -222,6 +220,77 @@ async fn the_rules_are_the_same_as_for_rooms() {
         served(&MEMBERS.replace("can_publish = false", "can_publish_sources = [\"microphone\"]"));
     let token = &tokens(&get(&microphone, "/rtc/hall-1/publisher/uid/7/").await)[0].1;
     assert_eq!(services(token), [rtc(&[1, 2, 4], 3_600, "hall-1", "7")]);
+}
+
+#[tokio::test]
+async fn uid_0_is_refused_unless_the_rule_allows_it_and_only_for_channels() {
+    let allowed = "\nagora_uid_zero = true\n";
+    let rules =
+        [OPEN.to_owned(), MEMBERS.to_owned(), MEMBERS.replace("participant_identity", "participant_name")];
+    for rule in &rules {
+        let rule = format!("agora.token_version = \"007\"\n{rule}").replace("grants.can_publish = false", "");
+        for path in ["/rtc/hall-1/publisher/uid/0/", "/rte/hall-1/publisher/uid/0/ada/"] {
+            let said = refused(&get(&served(&rule), path).await, 403, "field_not_allowed");
+            assert!(
+                said.starts_with("The field uid is 0, whose token is valid for any user: rule "),
+                "{said}"
+            );
+            assert!(said.ends_with(" does not set agora_uid_zero = true."), "{said}");
+        }
+        for uid in [json!(0), json!("0")] {
+            let body = json!({"tokenType": "rtc", "channel": "hall-1", "uid": uid});
+            refused(&post(&served(&rule), &body).await, 403, "field_not_allowed");
+            let answer = post(&served(&(rule.clone() + allowed)), &body).await;
+            assert_eq!(services(&tokens(&answer)[0].1), [rtc(&[1], 3_600, "hall-1", "")]);
+        }
+        let service = served(&(rule + allowed));
+        let token = &tokens(&get(&service, "/rtc/hall-1/publisher/uid/0/").await)[0].1;
+        assert_eq!(services(token), [rtc(&[1, 2, 3, 4], 3_600, "hall-1", "")]);
+        for path in [
+            "/rtc/hall-1/publisher/uid/00/",
+            "/rtc/hall-1/publisher/userAccount/0/",
+            "/rtc/hall-1/publisher/uid/*/",
+            "/rtm/0/",
+            "/chat/account/0/",
+            "/rte/hall-1/publisher/uid/0/",
+            "/rte/hall-1/publisher/uid/0/0/",
+            "/rte/hall-1/publisher/uid/7/0/",
+        ] {
+            refused(&get(&service, path).await, 400, "invalid_field");
+        }
+        for kind in ["rtm", "chat", "rte"] {
+            let body = json!({"tokenType": kind, "channel": "hall-1", "uid": "0"});
+            refused(&post(&service, &body).await, 400, "invalid_field");
+        }
+    }
+    let both = served(&format!("{OPEN}agora_logins = [\"rtm\"]{allowed}"));
+    let both = tokens(&get(&both, "/rte/hall-1/subscriber/uid/0/ada/").await);
+    assert_eq!(services(&both[0].1), [rtc(&[1], 3_600, "hall-1", "")]);
+    assert_eq!(services(&both[1].1), [login(2, 3_600, "ada")]);
+    refused(
+        &get(&served(&(MEMBERS.to_owned() + allowed)), "/rtc/board/publisher/uid/0/").await,
+        403,
+        "room_not_allowed",
+    );
+}
+
+#[tokio::test]
+async fn a_006_token_for_uid_0_has_the_checksum_of_an_empty_user() {
+    let service = served(&format!("agora.token_version = \"006\"\n{OPEN}agora_uid_zero = true\n"));
+    let token = &tokens(&get(&service, "/rtc/hall-1/publisher/uid/0/").await)[0].1;
+    let Ok(Inspected::Agora(token)) = inspect::read(token) else { panic!("not an Agora token") };
+    assert_eq!((token.version, &token.services[0].user), ("006", &Some(Name::Checksum(0))));
+    assert!(!token.services[0].channel.as_ref().unwrap().is_any_channel());
+}
+
+#[tokio::test]
+async fn the_identity_0_of_a_rule_is_never_uid_0() {
+    let rule = MEMBERS
+        .replace("client_may_set = [\"participant_identity\"]", "identity = \"0\"\nagora_uid_zero = true");
+    let service = served(&rule);
+    refused(&get(&service, "/rtc/hall-1/subscriber/userAccount/0/").await, 400, "invalid_field");
+    let service = served(&rule.replace("agora_uid_zero = true", ""));
+    refused(&get(&service, "/rtc/hall-1/subscriber/uid/0/").await, 403, "field_not_allowed");
 }
 
 #[tokio::test]

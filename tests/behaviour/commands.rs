@@ -622,6 +622,40 @@ fn explain_shows_what_agoras_token_would_carry() {
 }
 
 #[test]
+fn uid_0_is_noted_by_check_and_shown_by_explain_as_any_user() {
+    let rule = "name = \"players\"";
+    let policy = for_other_clients().replace(rule, &format!("{rule}\nagora_uid_zero = true"));
+    let note = "rule \"players\" sets agora_uid_zero: a token for uid 0 is valid for any user, so its holder can join the channel as any other participant\n";
+    let checked = run(&["check"], &policy).0;
+    assert!(checked.contains(&format!("Note: {note}")), "{checked}");
+    assert!(checked.contains("  uid 0    allowed, for any user\n"), "{checked}");
+    let without = run(&["check"], &for_other_clients()).0;
+    assert!(!without.contains("uid 0") && !without.contains("agora_uid_zero"), "{without}");
+    let of_livekit = policy.replace("\"sandbox\", \"openvidu\", \"agora\"", "\"sandbox\", \"openvidu\"");
+    assert!(!run(&["check"], &of_livekit).0.contains(note));
+
+    let player = player();
+    let asked = ["explain", "--caller", &player, "--path", "//agora//rtc/red:x/publisher/uid/0"];
+    let (says, mistakes, code) = run(&asked, &policy);
+    assert_eq!((code, mistakes.as_str()), (0, ""));
+    insta::assert_snapshot!(says, @r"
+    caller       app, ada
+    token        rtcToken: Agora 007, for rtc
+    rule         players
+    channel      red:x
+    user         0: any user
+    privileges   join_channel, publish_audio, publish_data
+    lifetime     1h
+    ");
+    let as_json = run(&[&asked[..], &["--json"]].concat(), &policy).0;
+    let service = &serde_json::from_str::<Value>(&as_json).unwrap()["services"][0];
+    assert_eq!((&service["user"], &service["any_user"]), (&json!("0"), &json!(true)));
+    let (says, _, code) = run(&asked, &for_other_clients());
+    assert_eq!(code, 3);
+    assert!(says.contains("code         field_not_allowed\n"), "{says}");
+}
+
+#[test]
 fn explain_ignores_extra_slashes_unless_a_gateway_authenticates_callers() {
     let explained = |path: &str, policy: &str| run(&["explain", "--as", "anyone", "--path", path], policy);
     let gateway = format!("[[caller]]\nname = \"edge\"\nkind = \"gateway\"\nvia = \"lambda\"\n{POLICY}");

@@ -1,5 +1,6 @@
 //! Agora's names for channels and users, which allow fewer characters than LiveKit's. A channel or user of `*`, 0 or an
-//! empty string would make a token valid for many channels or any user, so these names are invalid.
+//! empty string would make a token valid for many channels or any user, so these names are invalid. Only the uid 0 has a
+//! type, [`ChannelUser::Any`], because a rule can allow it.
 
 use serde::Deserialize;
 
@@ -93,6 +94,53 @@ impl Uid {
             )),
         }
     }
+}
+
+/// A user of a channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChannelUser {
+    /// The user with this uid or account.
+    One(String),
+    /// Any user: the uid 0, for which Agora's server assigns a uid.
+    Any,
+}
+
+impl ChannelUser {
+    /// Parses a uid, where 0 means any user.
+    ///
+    /// # Errors
+    /// If it is neither `0` nor a [`Uid`].
+    pub fn by_uid(text: &str) -> Result<Self, InvalidField> {
+        if text == Self::ANY { Ok(Self::Any) } else { Uid::parse(text).map(|uid| Self::One(uid.0)) }
+    }
+
+    /// Parses an account, which is always of one user.
+    ///
+    /// # Errors
+    /// If it isn't an [`Account`].
+    pub fn by_account(text: &str) -> Result<Self, InvalidField> {
+        Account::parse(text).map(|account| Self::One(account.0))
+    }
+
+    /// The uid or account, as requests have it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::One(name) => name,
+            Self::Any => Self::ANY,
+        }
+    }
+
+    /// The name in a token. It is empty for any user.
+    #[must_use]
+    pub fn in_token(&self) -> &str {
+        match self {
+            Self::One(name) => name,
+            Self::Any => "",
+        }
+    }
+
+    const ANY: &str = "0";
 }
 
 impl Account {
@@ -269,6 +317,20 @@ mod tests {
         assert_eq!(channel("  ").unwrap_err().to_string(), "channel must not be blank");
         assert!(channel("0").is_ok(), "0 is a valid channel");
         assert!(account("007").is_ok() && account("a 0").is_ok());
+    }
+
+    #[test]
+    fn only_the_uid_0_means_any_user_and_its_name_in_a_token_is_empty() {
+        assert_eq!(ChannelUser::by_uid("0"), Ok(ChannelUser::Any));
+        assert_eq!((ChannelUser::Any.as_str(), ChannelUser::Any.in_token()), ("0", ""));
+        let one = ChannelUser::by_uid("10").unwrap();
+        assert_eq!((one.as_str(), one.in_token()), ("10", "10"));
+        for text in ["", "00", "+0", "-0", " 0", "0 ", "0.0", "*", "٠"] {
+            assert!(ChannelUser::by_uid(text).is_err(), "{text:?}");
+        }
+        for text in ["0", "00", "", " ", "*"] {
+            assert!(ChannelUser::by_account(text).is_err(), "{text:?}");
+        }
     }
 
     proptest! {

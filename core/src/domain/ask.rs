@@ -31,6 +31,8 @@ pub struct RoomAsk {
     pub room_config: Option<RoomConfig>,
     /// In dialects with one field for both: the identity if the rule lets the client set it, otherwise the name.
     pub name_or_identity: Option<Identity>,
+    /// The identity is Agora's uid 0, so the token would be valid for any user.
+    pub agora_uid_zero: bool,
     /// The role in the room, in dialects that have one.
     pub role: Option<Role>,
     /// The sandbox ID of the request, in the sandbox's dialect.

@@ -41,6 +41,8 @@ pub struct RoomPass {
     pub attributes: Option<Attributes>,
     /// Settings of the room, if it doesn't exist yet.
     pub room_config: Option<RoomConfig>,
+    /// The identity is Agora's uid 0: the token is valid for any user.
+    pub agora_uid_zero: bool,
     /// The participant's permissions.
     pub grants: Grants,
 }

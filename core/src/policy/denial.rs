@@ -34,6 +34,14 @@ pub enum Denial {
         /// The rule's name.
         rule: String,
     },
+    /// The deciding rule doesn't allow Agora's uid 0.
+    #[error(
+        "The field uid is 0, whose token is valid for any user: rule {rule:?} does not set agora_uid_zero = true."
+    )]
+    UidZeroNotAllowed {
+        /// The rule's name.
+        rule: String,
+    },
     /// The deciding rule doesn't allow the client to set this member of an agent's dispatch or of egress.
     #[error(
         "The field {field} can't be set by the client: rule {rule:?} does not list {member:?} in client_may_set of {list}."

@@ -49,6 +49,7 @@ impl Rule {
             metadata: ask.metadata.or(offer.metadata),
             attributes: Attributes::parse(attributes, limits)?,
             room_config: ask.room_config,
+            agora_uid_zero: ask.agora_uid_zero,
             grants: grants(self, ask.role)?,
         };
         Ok((ask.identity.unwrap_or(own), lifetime, Access::Room(Box::new(room))))
@@ -105,13 +106,17 @@ struct Lifetime {
     default: Ttl,
 }
 
-/// Checks that the rule lists the fields that the client sets to values other than the rule's own.
+/// Checks that the rule lists the fields that the client sets to values other than the rule's own. Agora's uid 0 needs
+/// `agora_uid_zero`, even if the client may set the identity.
 fn check_allowed(rule: &Rule, (own, offer): (&Identity, &RoomOffer), ask: &RoomAsk) -> Result<(), Denial> {
     let others = |attributes: &Attributes| {
         attributes.iter().any(|(key, value)| offer.attributes.get(key) != Some(value))
     };
+    if ask.agora_uid_zero && !rule.agora_uid_zero {
+        return Err(Denial::UidZeroNotAllowed { rule: rule.name.clone() });
+    }
     let set = [
-        (ask.identity.as_ref().is_some_and(|asked| asked != own), Identity::FIELD),
+        (!ask.agora_uid_zero && ask.identity.as_ref().is_some_and(|asked| asked != own), Identity::FIELD),
         (ask.name.is_some() && ask.name != offer.name, ParticipantName::FIELD),
         (ask.metadata.is_some() && ask.metadata != offer.metadata, Metadata::FIELD),
         (ask.attributes.as_ref().is_some_and(others), Attributes::FIELD),

@@ -49,6 +49,10 @@ pub struct Rule {
     /// `agora_logins`: Agora's services without rooms that a request may log in to: `rtm`, `chat`. Unset, the rule is
     /// skipped for logins; `[]` denies them.
     pub agora_logins: Option<Vec<LoginService>>,
+    /// `agora_uid_zero`: whether a request may have Agora's uid 0. Its token is valid for any user of the channel. No unless
+    /// set.
+    #[serde(default)]
+    pub agora_uid_zero: bool,
     /// `ttl`: how long the token can be used to join, such as "10m". 1 second to 24 hours. The dialect's default unless
     /// set: 10 minutes for LiveKit and OpenVidu, 15 minutes for the sandbox, an hour for Agora.
     pub ttl: Option<Ttl>,

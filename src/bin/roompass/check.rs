@@ -128,6 +128,7 @@ fn summary(rule: &Rule, dialects: &[Dialect]) -> Vec<(&'static str, String)> {
         ("agents", list(&rule.agents)),
         ("egress", list(&rule.egress)),
         ("logins", logins.join(", ")),
+        ("uid 0", if rule.agora_uid_zero { "allowed, for any user".to_owned() } else { String::new() }),
         ("lifetime", format!("{}{max_ttl}{credential}", lifetimes(rule, dialects))),
     ];
     settings.into_iter().filter(|(_, text)| !text.is_empty()).collect()
@@ -265,13 +266,21 @@ fn dialect_notes(rule: &Rule, rows: &[&Row]) -> Vec<String> {
              participant_identity nor participant_name"
         ));
     }
-    if !by_identity.is_empty() && !may_set(rule, "participant_identity") && rule.identity.is_random() {
+    let refuses_identities =
+        !may_set(rule, "participant_identity") && rule.identity.is_random() && !rule.agora_uid_zero;
+    if !by_identity.is_empty() && refuses_identities {
         notes.push(format!(
             "rule {name:?} refuses every client of {by_identity}: they send an identity, but the rule neither sets one nor \
              lists participant_identity in client_may_set"
         ));
     }
     let of_agora = rows.iter().any(|row| row.provider == Provider::Agora);
+    if of_agora && rule.agora_uid_zero {
+        notes.push(format!(
+            "rule {name:?} sets agora_uid_zero: a token for uid 0 is valid for any user, so its holder can join the channel \
+             as any other participant"
+        ));
+    }
     if of_agora && rule.grants.can_subscribe == Some(false) {
         notes.push(format!(
             "rule {name:?} never gives an Agora token for a channel: every such token includes the right to subscribe \

@@ -1,5 +1,5 @@
 //! Agora tokens of versions 007 and 006, whose formats are in `v006` and `v007`. Three kinds are never signed: tokens
-//! with a wildcard (an empty channel or user, user 0, `*`), tokens without expiry, and chat app tokens, which have
+//! with a wildcard (an empty channel or user, `*`, and user 0 unless the rule allows it), tokens without expiry, and chat app tokens, which have
 //! access to the whole REST API of Chat.
 
 pub(crate) mod layout;
@@ -10,8 +10,8 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
 use super::{MintError, Token};
-use crate::domain::agora::{Account, ChannelName, ChatUser, RtmUser, TokenVersion};
-use crate::domain::{Access, Context, Grants, LoginService, Pass, RoomPass, TrackSource, Ttl};
+use crate::domain::agora::{ChannelName, ChannelUser, ChatUser, RtmUser, TokenVersion};
+use crate::domain::{Access, Context, Grants, Identity, LoginService, Pass, RoomPass, TrackSource, Ttl};
 use crate::keys::AgoraKeys;
 use layout::{DAY, JOIN_CHANNEL, PUBLISH_AUDIO, PUBLISH_DATA, PUBLISH_VIDEO, RTM_LOGIN_006, SIGNATURE};
 use v007::ServiceEntry;
@@ -35,9 +35,9 @@ pub(super) fn token(
     let ttl = ttl.ok_or_else(|| MintError::Signing("an Agora token needs at least one pass".into()))?;
     match (version, passes) {
         (TokenVersion::V006, [Pass { identity, access: Access::Room(room), .. }]) => {
-            let (channel, user) = (channel(room)?, account(identity.as_str())?);
+            let (channel, user) = (channel(room)?, channel_user(room, identity)?);
             let privileges = rtc_privileges(&room.grants)?;
-            Ok(v006::token(&issue, ttl, channel.as_str(), user.as_str(), &privileges))
+            Ok(v006::token(&issue, ttl, channel.as_str(), user.in_token(), &privileges))
         }
         // In a 006 token for Signaling, the user is in the channel's field.
         (TokenVersion::V006, [Pass { identity, access: Access::Login(LoginService::Rtm), .. }]) => {
@@ -56,7 +56,8 @@ fn service(pass: &Pass) -> Result<ServiceEntry, MintError> {
     let user = pass.identity.as_str();
     Ok(match &pass.access {
         Access::Room(room) => {
-            ServiceEntry::rtc(&channel(room)?, &account(user)?, &rtc_privileges(&room.grants)?)
+            let (channel, user) = (channel(room)?, channel_user(room, &pass.identity)?);
+            ServiceEntry::rtc(&channel, &user, &rtc_privileges(&room.grants)?)
         }
         Access::Login(LoginService::Rtm) => {
             ServiceEntry::rtm(&RtmUser::parse(user).map_err(MintError::NotForAgora)?)
@@ -88,8 +89,11 @@ fn channel(room: &RoomPass) -> Result<ChannelName, MintError> {
     ChannelName::parse(room.room.as_str()).map_err(MintError::NotForAgora)
 }
 
-fn account(identity: &str) -> Result<Account, MintError> {
-    Account::parse(identity).map_err(MintError::NotForAgora)
+fn channel_user(room: &RoomPass, identity: &Identity) -> Result<ChannelUser, MintError> {
+    if room.agora_uid_zero {
+        return Ok(ChannelUser::Any);
+    }
+    ChannelUser::by_account(identity.as_str()).map_err(MintError::NotForAgora)
 }
 
 /// A publisher gets all four privileges and a subscriber only the first, as in Agora's builders. A publisher gets fewer

@@ -8,7 +8,7 @@ use miniz_oxide::deflate::compress_to_vec_zlib;
 use super::layout::{CHAT, CHAT_USER, RTC, RTM, RTM_LOGIN};
 use super::{Issue, hmac, put_privileges, put_text, seconds};
 use crate::domain::Ttl;
-use crate::domain::agora::{Account, ChannelName, ChatUser, RtmUser};
+use crate::domain::agora::{ChannelName, ChannelUser, ChatUser, RtmUser};
 use crate::mint::Token;
 
 /// A service in a token: its type, its privileges, and its channel and user, already encoded.
@@ -19,8 +19,9 @@ pub(super) struct ServiceEntry {
 }
 
 impl ServiceEntry {
-    pub(super) fn rtc(channel: &ChannelName, user: &Account, privileges: &[u16]) -> Self {
-        Self { kind: RTC, privileges: privileges.to_vec(), fields: texts(&[channel.as_str(), user.as_str()]) }
+    pub(super) fn rtc(channel: &ChannelName, user: &ChannelUser, privileges: &[u16]) -> Self {
+        let fields = texts(&[channel.as_str(), user.in_token()]);
+        Self { kind: RTC, privileges: privileges.to_vec(), fields }
     }
 
     pub(super) fn rtm(user: &RtmUser) -> Self {

@@ -36,6 +36,7 @@ fn pass(room: &str, identity: &str, metadata: &str, attributes: BTreeMap<String,
             metadata: Metadata::parse(metadata, &limits).ok(),
             attributes: Attributes::parse(attributes, &limits).unwrap(),
             room_config: RoomConfig::parse(json!({"max_participants": 2})).unwrap(),
+            agora_uid_zero: false,
             grants: Grants {
                 can_publish_sources: vec![TrackSource::ScreenShareAudio],
                 hidden: true,

@@ -234,6 +234,10 @@ fn refusals_of_its_own(row: &Row, route: &Route, full: &Sent) -> Vec<Case> {
                 let path = |part: &str| full.with_path(|path| without_query(path).replace("ada", part));
                 cases.push(case("invalid field", &open(), path("*")));
                 cases.push(case("path that is not UTF-8", &open(), path("%FF")));
+                if full.path.contains("/rtc/") {
+                    let zero = full.with_path(|path| without_query(path).replace("userAccount/ada", "uid/0"));
+                    cases.push(case("uid 0 that the rule does not allow", &open(), zero));
+                }
             }
             if full.body.contains("channel") || full.path.contains("standup") {
                 let silent = rule(&format!("{AGORA}grants.can_publish = false"));

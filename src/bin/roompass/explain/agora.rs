@@ -65,7 +65,7 @@ impl ServiceDecision<'_> {
                 if let Some(room) = pass.room() {
                     page.line(format!("channel      {}", room.room.as_str()));
                 }
-                page.line(format!("user         {}", pass.identity.as_str()));
+                page.line(format!("user         {}", user(pass)));
                 match minted {
                     Ok(token) => {
                         page.line(format!("privileges   {}", self.privileges(token).join(", ")));
@@ -93,6 +93,9 @@ impl ServiceDecision<'_> {
                     ("rule".to_owned(), json!(pass.rule)),
                     ("user".to_owned(), json!(pass.identity.as_str())),
                 ]);
+                if is_for_any_user(pass) {
+                    members.insert("any_user".to_owned(), true.into());
+                }
                 members.extend(pass.room().map(|room| ("channel".to_owned(), json!(room.room.as_str()))));
                 match minted {
                     Ok(token) => members.extend([
@@ -120,6 +123,16 @@ impl ServiceDecision<'_> {
         });
         named.collect()
     }
+}
+
+/// The user, as text for people.
+fn user(pass: &Pass) -> String {
+    let identity = pass.identity.as_str();
+    if is_for_any_user(pass) { format!("{identity}: any user") } else { identity.to_owned() }
+}
+
+fn is_for_any_user(pass: &Pass) -> bool {
+    pass.room().is_some_and(|room| room.agora_uid_zero)
 }
 
 fn lifetime(token: &AgoraToken) -> Option<Ttl> {
