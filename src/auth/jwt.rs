@@ -186,25 +186,26 @@ impl<'a> Unverified<'a> {
         Ok(CheckedClaims { subject: subject.to_owned(), expires })
     }
 
-    /// Verifies the signature with the key, and returns the token's caller.
+    /// Verifies the signature with any of the keys, and returns the token's caller.
     pub(super) fn verify(
         self,
         CheckedClaims { subject, expires }: CheckedClaims,
         caller: &str,
         issuer: &Issuer,
         algorithm: Algorithm,
-        key: &DecodingKey,
+        keys: &[DecodingKey],
     ) -> Result<Caller, TokenError> {
-        match verify(self.signature, self.signed.as_bytes(), key, library(algorithm)) {
-            Ok(true) => Ok(Caller {
-                name: caller.to_owned(),
-                issuer: Some(issuer.issuer.clone()),
-                subject: Some(subject),
-                claims: self.claims,
-                expires: Some(expires),
-            }),
-            Ok(false) | Err(_) => Err(TokenError::InvalidSignature),
+        let (signed, algorithm) = (self.signed.as_bytes(), library(algorithm));
+        if !keys.iter().any(|key| verify(self.signature, signed, key, algorithm) == Ok(true)) {
+            return Err(TokenError::InvalidSignature);
         }
+        Ok(Caller {
+            name: caller.to_owned(),
+            issuer: Some(issuer.issuer.clone()),
+            subject: Some(subject),
+            claims: self.claims,
+            expires: Some(expires),
+        })
     }
 }
 

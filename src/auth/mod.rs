@@ -3,7 +3,7 @@
 //! | module | its one job |
 //! |---|---|
 //! | `credentials` | the credential in a request's headers |
-//! | `jwt`, `jwks`, `fetch` | tokens, and the keys that verify them |
+//! | `jwt`, `jwks`, `jwk`, `fetch` | tokens, and the keys that verify them |
 //! | `api_key`, `caller_keys` | API keys and shared secrets |
 //! | `gateway` | identities that API Gateway has verified |
 //! | `error` | authentication errors |
@@ -17,6 +17,7 @@ mod credentials;
 mod error;
 mod fetch;
 mod gateway;
+mod jwk;
 mod jwks;
 mod jwt;
 
@@ -201,21 +202,22 @@ impl Callers {
     ) -> Result<Caller, AuthError> {
         let algorithm = token.algorithm(issuer)?;
         let claims = token.check(issuer, context.now)?;
-        let key = match &issuer.keys {
+        let keys = match &issuer.keys {
             KeyPlace::Shared(name) => {
                 let keys = keys.caller_keys(context).await?;
-                DecodingKey::from_secret(keys.shared_secret(name).map_err(|mistake| malformed(&mistake))?)
+                let secret = keys.shared_secret(name).map_err(|mistake| malformed(&mistake))?;
+                vec![DecodingKey::from_secret(secret)]
             }
             KeyPlace::Discovered(_) | KeyPlace::At(_) => {
                 let fetcher = self.fetcher.get_or_try_init(async || Fetcher::new()).await?;
-                let key = key_set.key(issuer, token.key_id(), algorithm, fetcher, context).await;
-                key.map_err(|missing| match missing {
+                let keys = key_set.keys(issuer, token.key_id(), algorithm, fetcher, context).await;
+                keys.map_err(|missing| match missing {
                     Missing::Absent => TokenError::UnknownKey.into(),
                     Missing::Failed(error) => AuthError::from(error),
                 })?
             }
         };
-        Ok(token.verify(claims, &caller.name, issuer, algorithm, &key)?)
+        Ok(token.verify(claims, &caller.name, issuer, algorithm, &keys)?)
     }
 }
 

@@ -51,7 +51,7 @@ pub enum KeyPlace {
     Shared(String),
 }
 
-/// A signature's algorithm (RFC 7518, RFC 8037).
+/// A signature's algorithm (RFC 7518, RFC 8037, RFC 9864).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub enum Algorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256.
@@ -70,7 +70,8 @@ pub enum Algorithm {
     ES256,
     /// ECDSA with P-384 and SHA-384.
     ES384,
-    /// Ed25519.
+    /// Ed25519. RFC 9864 names it `Ed25519`; `EdDSA`, its older name, also allows Ed448, which is not supported.
+    #[serde(alias = "Ed25519")]
     EdDSA,
     /// HMAC with SHA-256 and a shared secret.
     HS256,
@@ -80,10 +81,13 @@ impl Algorithm {
     /// The algorithm with this name, if it is supported.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        ALGORITHMS.into_iter().find(|algorithm| algorithm.name() == name)
+        match name {
+            "Ed25519" => Some(Self::EdDSA),
+            _ => ALGORITHMS.into_iter().find(|algorithm| algorithm.name() == name),
+        }
     }
 
-    /// The name in a token's header.
+    /// The name in a token's header. Ed25519 has two, this is the older one.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -116,7 +120,10 @@ impl KeyPlace {
                 "algorithms must not be empty: list at least one, such as \"RS256\"",
             )),
             _ if algorithms.iter().enumerate().any(|(at, one)| algorithms[..at].contains(one)) => {
-                Err(InvalidCaller::new("algorithms", "algorithms must not contain duplicates"))
+                Err(InvalidCaller::new(
+                    "algorithms",
+                    "algorithms must not contain duplicates: EdDSA and Ed25519 are the same algorithm",
+                ))
             }
             (None, Some(name)) if algorithms == [Algorithm::HS256] => Ok(Self::Shared(name)),
             (_, None) if shared => Err(InvalidCaller::new(

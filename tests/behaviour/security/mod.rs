@@ -5,6 +5,7 @@ mod claims;
 mod http;
 mod key_sets;
 mod permissions;
+mod several_keys;
 mod token_keys;
 
 use axum::Router;

@@ -110,7 +110,11 @@ fn a_mistake_uses_the_names_of_toml_types() {
         ),
         (
             format!("{jwt}audience = 'a'\nalgorithms = ['RS256', 'ES256', 'RS256']"),
-            "x.toml:6:1: caller \"a\": algorithms must not contain duplicates (in",
+            "x.toml:6:1: caller \"a\": algorithms must not contain duplicates: EdDSA and Ed25519 are the same algorithm (in",
+        ),
+        (
+            format!("{jwt}audience = 'a'\nalgorithms = ['EdDSA', 'Ed25519']"),
+            "x.toml:6:1: caller \"a\": algorithms must not contain duplicates: EdDSA and Ed25519 are the same algorithm (in",
         ),
         (
             "[caller]\nname = 'a'".to_owned(),
