@@ -638,15 +638,16 @@ fn uid_0_is_noted_by_check_and_shown_by_explain_as_any_user() {
     let asked = ["explain", "--caller", &player, "--path", "//agora//rtc/red:x/publisher/uid/0"];
     let (says, mistakes, code) = run(&asked, &policy);
     assert_eq!((code, mistakes.as_str()), (0, ""));
-    insta::assert_snapshot!(says, @r"
+    insta::assert_snapshot!(says, @r#"
     caller       app, ada
     token        rtcToken: Agora 007, for rtc
+    requested    room "red:x"
     rule         players
     channel      red:x
     user         0: any user
     privileges   join_channel, publish_audio, publish_data
     lifetime     1h
-    ");
+    "#);
     let as_json = run(&[&asked[..], &["--json"]].concat(), &policy).0;
     let service = &serde_json::from_str::<Value>(&as_json).unwrap()["services"][0];
     assert_eq!((&service["user"], &service["any_user"]), (&json!("0"), &json!(true)));
