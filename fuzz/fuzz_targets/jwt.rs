@@ -46,7 +46,9 @@ fuzz_target!(|input: &[u8]| {
     head.headers.insert(name, value.clone());
     match wait_for(issuer.callers.identify(&head, &issuer.keys, &at(NOW))) {
         Ok(caller) => issuer.must_be_known(&caller, value.as_bytes(), shown),
-        Err(AuthError::Refused(_) | AuthError::NoCredential(_)) => assert!(!is_plainly_good(shown, *form, rest)),
+        Err(AuthError::Refused(_) | AuthError::NoCredential(_)) => {
+            assert!(!is_plainly_good(shown, *form, rest))
+        }
         Err(other) => panic!("{other}"),
     }
 });
