@@ -24,7 +24,7 @@ pub enum Condition {
     /// `{ contains = .. }`: a list that contains this.
     Contains(Value),
     /// `{ contains_word = ".." }`: a list that contains this word, or a string of words separated by spaces. In the
-    /// claims [`SCOPES`], `contains` has this meaning too.
+    /// claims `scope`, `scp` and `scopes`, `contains` has this meaning too.
     ContainsWord(Word),
 }
 
