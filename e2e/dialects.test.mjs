@@ -165,12 +165,13 @@ describe('Agora', () => {
     assert.equal(new Set(salts).size, salts.length);
   });
 
-  test('wildcards and out-of-range values are refused, in the format that Agora clients expect', async () => {
-    for (const path of ['/rtc/standup/publisher/uid/0/', '/rtc/*/publisher/uid/7/', '/rtc/standup/publisher/uid/4294967296/',
-      '/rtc/standup/host/uid/7/', '/rtc/standup/publisher/uid/7/?expiry=86401', '/rtm/*/']) {
+  test('user 0, wildcards and out-of-range values are refused, in the format that Agora clients expect', async () => {
+    const outOfRange = ['/rtc/*/publisher/uid/7/', '/rtc/standup/publisher/uid/4294967296/', '/rtc/standup/host/uid/7/',
+      '/rtc/standup/publisher/uid/7/?expiry=86401', '/rtm/*/'];
+    for (const [path, expected] of [['/rtc/standup/publisher/uid/0/', 403], ...outOfRange.map((path) => [path, 400])]) {
       const { status, body } = await get(path);
-      assert.equal(status, 400, path);
-      assert.equal(body.status, 400);
+      assert.equal(status, expected, path);
+      assert.equal(body.status, expected);
       assert.ok(body.error && body.error === body.message, path);
       assert.deepEqual(Object.keys(body).sort(), ['error', 'message', 'status']);
     }

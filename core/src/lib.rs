@@ -5,12 +5,14 @@
 //! |---|---|
 //! | [`domain`] | the types of the product; only a `parse` that enforces the limits creates them |
 //! | [`caller`] | the configured callers, and the caller of a request |
+//! | [`condition`] | a condition on one value, for callers and rules |
 //! | [`policy`] | decides what a caller gets: a [`domain::Pass`] or a denial |
 //! | [`config`] | parses `roompass.toml` |
 //! | [`escape`] | makes untrusted text safe to print |
 //! | [`url`] | redacts secrets in URLs |
 
 pub mod caller;
+pub mod condition;
 pub mod config;
 pub mod domain;
 pub mod escape;

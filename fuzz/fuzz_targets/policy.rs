@@ -153,7 +153,7 @@ fn asked(bytes: &mut Unstructured<'_>, config: &Config) -> Result<(Caller, RoomA
         _ => {
             let written = bytes.choose(&config.callers)?;
             let issuer = match &written.kind {
-                CallerKind::Jwt(issuer) => Some(issuer.issuer.clone()),
+                CallerKind::Jwt(issuer) => Some(issuer.issuer.first().to_owned()),
                 _ => None,
             };
             Caller { issuer, ..Caller::anonymous(&written.name) }

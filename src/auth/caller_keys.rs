@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
+use super::IssuerNames;
 use super::api_key::{ApiKeyHash, ApiKeys};
 use crate::domain::MalformedSecret;
 use crate::json;
@@ -24,7 +25,7 @@ pub struct SharedSecret {
     /// The name of the secret's member or of the environment variable.
     pub name: String,
     /// The issuer that signs with this secret.
-    pub issuer: String,
+    pub issuer: IssuerNames,
 }
 
 /// The result of looking up an API key.
@@ -130,7 +131,7 @@ impl SharedSecret {
         if let Some(signing) = signing.iter().find(|name| is_same_as(name)) {
             return mistake(format!("must not be the same as {signing}: use a separate secret"));
         }
-        let is_of_another = |other: &&Self| other.issuer != self.issuer && is_same_as(&other.name);
+        let is_of_another = |other: &&Self| !other.issuer.overlap(&self.issuer) && is_same_as(&other.name);
         if let Some(other) = shared.iter().find(is_of_another) {
             return mistake(format!(
                 "must not be the same as {}: each issuer needs its own secret",
@@ -163,7 +164,7 @@ mod tests {
     const LONG: &str = "a secret of thirty-two bytes or more";
 
     fn named(name: &str, issuer: &str) -> SharedSecret {
-        SharedSecret { name: name.into(), issuer: issuer.into() }
+        SharedSecret { name: name.into(), issuer: IssuerNames::new(issuer.into(), Vec::new()) }
     }
 
     fn read(members: &Value, shared: &[SharedSecret]) -> CallerKeys {

@@ -92,7 +92,8 @@ async fn fetch(issuer: &Issuer, fetcher: &Fetcher) -> Result<UsableKeys, FetchEr
 /// if the configuration was fetched over http.
 fn jwks_uri(issuer: &Issuer, fetched_from: &Uri, configuration: &[u8]) -> Result<Uri, Unusable> {
     let configuration = json::object(configuration).map_err(Unusable::Configuration)?;
-    if configuration.get("issuer").and_then(Value::as_str) != Some(issuer.issuer.as_str()) {
+    let name = configuration.get("issuer").and_then(Value::as_str);
+    if !name.is_some_and(|name| issuer.issuer.contains(name)) {
         return Err(Unusable::OtherIssuer);
     }
     let url = configuration.get("jwks_uri").and_then(Value::as_str);
@@ -117,21 +118,25 @@ const TIMEOUT: Duration = Duration::from_millis(1_700);
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use serde_json::json;
 
     use super::*;
+    use crate::auth::IssuerNames;
 
     #[test]
     fn an_issuer_over_https_never_uses_keys_over_http() {
         let keys_of = |issuer: &str, jwks_uri: &str| {
             let url: Uri = format!("{issuer}/.well-known/openid-configuration").parse().unwrap();
             let configured = Issuer {
-                issuer: issuer.to_owned(),
+                issuer: IssuerNames::new(issuer.to_owned(), Vec::new()),
                 audience: vec!["calls".into()],
+                audience_claim: vec!["aud".into()],
                 algorithms: vec![Algorithm::RS256],
                 keys: KeyPlace::Discovered(url.clone()),
                 typ: None,
-                required_claims: serde_json::Map::new(),
+                required_claims: BTreeMap::new(),
             };
             let configuration = json!({"issuer": issuer, "jwks_uri": jwks_uri}).to_string();
             super::jwks_uri(&configured, &url, configuration.as_bytes()).map_err(|error| error.to_string())

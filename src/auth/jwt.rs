@@ -45,8 +45,8 @@ pub enum TokenError {
     #[error("iss does not match issuer")]
     WrongIssuer,
     /// The token is for another audience.
-    #[error("aud does not match audience")]
-    WrongAudience,
+    #[error("{0} does not match audience")]
+    WrongAudience(String),
     /// A time is missing or invalid.
     #[error("{0} must be a time in seconds since 1970")]
     NotATime(&'static str),
@@ -155,12 +155,14 @@ impl<'a> Unverified<'a> {
     /// Checks the claims. This comes before the signature, so that no key is fetched for a token that is refused anyway.
     pub(super) fn check(&self, issuer: &Issuer, now: u64) -> Result<CheckedClaims, TokenError> {
         let claims = &self.claims;
-        if claims.get("iss").and_then(Value::as_str) != Some(issuer.issuer.as_str()) {
+        if !self.issuer().is_some_and(|name| issuer.issuer.contains(name)) {
             return Err(TokenError::WrongIssuer);
         }
-        let audience = audience(claims.get("aud")).unwrap_or_default();
+        let claim = audience_claim(issuer, claims);
+        let audience = claim.and_then(|claim| audience(claims.get(claim))).unwrap_or_default();
         if !audience.iter().any(|listed| issuer.audience.iter().any(|expected| expected == listed)) {
-            return Err(TokenError::WrongAudience);
+            let claim = claim.map_or_else(|| issuer.audience_claim.join(" or "), str::to_owned);
+            return Err(TokenError::WrongAudience(claim));
         }
         let expires = claims.get("exp").and_then(seconds).ok_or(TokenError::NotATime("exp"))?;
         if is_past(expires, now) {
@@ -178,10 +180,10 @@ impl<'a> Unverified<'a> {
         if subject.is_empty() {
             return Err(TokenError::SubjectEmpty);
         }
-        if let Some((claim, _)) =
-            issuer.required_claims.iter().find(|(claim, value)| claims.get(*claim) != Some(value))
-        {
-            return Err(TokenError::RequiredClaim(claim.clone()));
+        for (claim, condition) in &issuer.required_claims {
+            if !claims.get(claim).is_some_and(|value| condition.holds_for(value)) {
+                return Err(TokenError::RequiredClaim(claim.clone()));
+            }
         }
         Ok(CheckedClaims { subject: subject.to_owned(), expires })
     }
@@ -201,7 +203,7 @@ impl<'a> Unverified<'a> {
         }
         Ok(Caller {
             name: caller.to_owned(),
-            issuer: Some(issuer.issuer.clone()),
+            issuer: Some(issuer.issuer.first().to_owned()),
             subject: Some(subject),
             claims: self.claims,
             expires: Some(expires),
@@ -209,8 +211,8 @@ impl<'a> Unverified<'a> {
     }
 }
 
-/// Checks claims like those of a caller's token, but without a signature, for `roompass explain`. The claims `iss`, `aud`,
-/// `exp` and `sub` are optional.
+/// Checks claims like those of a caller's token, but without a signature, for `roompass explain`. The claims `iss`, `exp`
+/// and `sub` and the audience claim are optional.
 ///
 /// # Errors
 /// If a token with these claims would be invalid.
@@ -218,12 +220,14 @@ pub fn check_claims(caller: &CallerConfig, claims: &Map<String, Value>, now: u64
     let CallerKind::Jwt(issuer) = &caller.kind else { return Ok(()) };
     let mut claims = claims.clone();
     for (claim, valid) in [
-        ("iss", Value::from(issuer.issuer.as_str())),
-        ("aud", issuer.audience.as_slice().into()),
+        ("iss", Value::from(issuer.issuer.first())),
         ("exp", now.saturating_add(1).into()),
         ("sub", "anyone".into()),
     ] {
         claims.entry(claim).or_insert(valid);
+    }
+    if let (None, Some(claim)) = (audience_claim(issuer, &claims), issuer.audience_claim.first()) {
+        claims.insert(claim.clone(), issuer.audience.as_slice().into());
     }
     let token = Unverified { signed: "", signature: "", header: Map::new(), claims };
     token.check(issuer, now).map(|_| ())
@@ -252,6 +256,11 @@ fn media_type(typ: &str) -> &str {
         Some(prefix) if prefix.eq_ignore_ascii_case("application/") => &typ[12..],
         _ => typ,
     }
+}
+
+/// The name of the first of the issuer's audience claims that the token has.
+fn audience_claim<'a>(issuer: &'a Issuer, claims: &Map<String, Value>) -> Option<&'a str> {
+    issuer.audience_claim.iter().map(String::as_str).find(|claim| claims.contains_key(*claim))
 }
 
 /// A string, or a list of strings. None if it's anything else.

@@ -35,7 +35,9 @@ pub use error::{AuthError, CallerKeysUnavailable, InvalidCredential, Unavailable
 pub use fetch::FetchError;
 pub use gateway::{Authorizer, BadContext};
 pub use jwt::{TokenError, check_claims};
-pub use roompass_core::caller::{Algorithm, Caller, CallerConfig, CallerKind, Issuer, KeyPlace, Via};
+pub use roompass_core::caller::{
+    Algorithm, Caller, CallerConfig, CallerKind, Issuer, IssuerNames, KeyPlace, Via,
+};
 
 use credentials::Credential;
 use fetch::Fetcher;
@@ -180,7 +182,7 @@ impl Callers {
                 continue;
             }
             let token = Unverified::parse(token)?;
-            if token.issuer() != Some(issuer.issuer.as_str()) {
+            if !token.issuer().is_some_and(|name| issuer.issuer.contains(name)) {
                 continue;
             }
             match self.verify(token, caller, issuer, key_set, keys, context).await {

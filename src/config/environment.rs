@@ -111,7 +111,7 @@ fn non_empty(text: Option<String>) -> Option<String> {
 #[must_use]
 pub fn shared_secrets(config: &Config) -> Vec<SharedSecret> {
     let named = config.callers.iter().filter_map(CallerConfig::shared_secret);
-    named.map(|(name, issuer)| SharedSecret { name: name.to_owned(), issuer: issuer.to_owned() }).collect()
+    named.map(|(name, issuer)| SharedSecret { name: name.to_owned(), issuer: issuer.clone() }).collect()
 }
 
 /// The keys that verify callers, if they don't come from a secret: `ROOMPASS_API_KEYS`, and a variable for each shared

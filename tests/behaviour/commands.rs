@@ -63,7 +63,7 @@ fn check_sums_up_who_may_get_what() {
     assert_eq!((code, mistakes.as_str()), (0, ""));
     insta::assert_snapshot!(table, @r#"
     CALLER  CREDENTIAL
-    app     a token of https://login.example.com/ for calls (ES256)
+    app     a token of https://login.example.com/ with calls in aud (ES256)
     anyone  none: every unauthenticated request
 
     RULE hosts

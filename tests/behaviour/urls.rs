@@ -112,7 +112,7 @@ fn a_valid_url_is_shown_without_its_query() {
     let (printed, code) = check(&[("ROOMPASS_CONFIG", &config)]);
     assert_eq!(code, 0, "{printed}");
     assert!(
-        printed.contains("a token of https://a.example/?… for https://api.example/?… (RS256)"),
+        printed.contains("a token of https://a.example/?… with https://api.example/?… in aud (RS256)"),
         "{printed}"
     );
 

@@ -1,42 +1,48 @@
 //! An issuer of a `[[caller]]`: what its tokens must contain, and where its keys are.
 
+use std::collections::BTreeMap;
+
 use http::Uri;
 use serde::Deserialize;
-use serde_json::{Map, Value};
 
+use super::issuer_names::IssuerNames;
 use super::mistake::InvalidCaller;
+use crate::condition::Condition;
 use crate::url::has_userinfo;
 
 /// An issuer, and what its tokens must contain.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Issuer {
-    /// `issuer`: the exact value of `iss`.
-    pub issuer: String,
-    /// `audience`: `aud` must contain one of these.
+    /// `issuer`: the exact value of `iss`, or a list of them.
+    pub issuer: IssuerNames,
+    /// `audience`: the audience claim must contain one of these.
     pub audience: Vec<String>,
+    /// `audience_claim`: the names of the audience claim. The first of these claims that a token has decides, and the
+    /// others are ignored. `aud` unless set.
+    pub audience_claim: Vec<String>,
     /// `algorithms`: the accepted signature algorithms.
     pub algorithms: Vec<Algorithm>,
     /// Where the keys are.
     pub keys: KeyPlace,
     /// `typ`: the value of the header's `typ`, ignoring case. Not checked unless set.
     pub typ: Option<String>,
-    /// `required_claims`: claims that a token must have, with these values.
-    pub required_claims: Map<String, Value>,
+    /// `required_claims`: claims that a token must have, each with its condition.
+    pub required_claims: BTreeMap<String, Condition>,
 }
 
 impl Issuer {
     /// Whether every token that `other` accepts is accepted here.
     pub(super) fn accepts_all_of(&self, other: &Self) -> bool {
         let typ = |issuer: &Self| issuer.typ.as_deref().map(str::to_ascii_lowercase);
-        self.issuer == other.issuer
+        self.issuer.contain_all_of(&other.issuer)
             && self.keys == other.keys
+            && self.audience_claim == other.audience_claim
             && other.audience.iter().all(|audience| self.audience.contains(audience))
             && other.algorithms.iter().all(|algorithm| self.algorithms.contains(algorithm))
             && (self.typ.is_none() || typ(self) == typ(other))
-            && self
-                .required_claims
-                .iter()
-                .all(|(claim, value)| other.required_claims.get(claim) == Some(value))
+            && self.required_claims.iter().all(|(claim, condition)| {
+                other.required_claims.get(claim).is_some_and(|one| condition.covers(one))
+            })
     }
 }
 
@@ -107,7 +113,7 @@ impl Algorithm {
 
 impl KeyPlace {
     pub(super) fn of(
-        issuer: &str,
+        issuer: &IssuerNames,
         jwks_url: Option<String>,
         secret: Option<toml::Value>,
         algorithms: &[Algorithm],
@@ -137,10 +143,14 @@ impl KeyPlace {
                 safe_url(&url).map(Self::At).ok_or_else(|| unsafe_url("jwks_url", "jwks_url"))
             }
             (None, None) => {
-                let discovery = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
-                safe_url(&discovery)
-                    .map(Self::Discovered)
-                    .ok_or_else(|| unsafe_url("issuer", "issuer (or jwks_url)"))
+                let first = issuer.first().trim_end_matches('/');
+                let discovery = format!("{first}/.well-known/openid-configuration");
+                let what = if issuer.are_several() {
+                    "the first issuer (or jwks_url)"
+                } else {
+                    "issuer (or jwks_url)"
+                };
+                safe_url(&discovery).map(Self::Discovered).ok_or_else(|| unsafe_url("issuer", what))
             }
         }
     }

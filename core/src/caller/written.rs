@@ -2,13 +2,14 @@
 
 use http::HeaderName;
 use serde::Deserialize;
-use serde_json::Value;
 use std::collections::BTreeMap;
 
 use super::credential_header;
 use super::issuer::{Algorithm, Issuer, KeyPlace};
+use super::issuer_names::IssuerNames;
 use super::mistake::InvalidCaller;
 use super::via::Via;
+use crate::condition::Condition;
 use crate::url::has_userinfo;
 
 /// A configured caller.
@@ -44,7 +45,7 @@ impl CallerConfig {
 
     /// The name of its issuer's shared secret, and the issuer, if it has a shared secret.
     #[must_use]
-    pub fn shared_secret(&self) -> Option<(&str, &str)> {
+    pub fn shared_secret(&self) -> Option<(&str, &IssuerNames)> {
         match &self.kind {
             CallerKind::Jwt(issuer) => match &issuer.keys {
                 KeyPlace::Shared(name) => Some((name, &issuer.issuer)),
@@ -54,23 +55,15 @@ impl CallerConfig {
         }
     }
 
-    /// The authority that authenticates this caller. Equal subjects of one authority are one person.
+    /// Whether one authority assigns the subjects of both callers, so that equal subjects are one person. The authority of
+    /// tokens is their issuer. All other callers have one each.
     #[must_use]
-    pub fn authority(&self) -> Authority<'_> {
-        match &self.kind {
-            CallerKind::Jwt(issuer) => Authority::Issuer(&issuer.issuer),
-            _ => Authority::Caller(&self.name),
+    pub fn has_same_authority_as(&self, other: &Self) -> bool {
+        match (&self.kind, &other.kind) {
+            (CallerKind::Jwt(one), CallerKind::Jwt(another)) => one.issuer.overlap(&another.issuer),
+            _ => self.name == other.name,
         }
     }
-}
-
-/// An authority that assigns subjects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Authority<'a> {
-    /// The issuer with this name.
-    Issuer(&'a str),
-    /// This endpoint or the gateway, for the caller with this name.
-    Caller(&'a str),
 }
 
 /// A `[[caller]]` before the check that its keys belong to its kind.
@@ -80,14 +73,15 @@ pub(crate) struct WrittenCaller {
     name: String,
     kind: KindName,
     via: Option<Via>,
-    issuer: Option<String>,
+    issuer: Option<OneOrMore>,
     audience: Option<OneOrMore>,
+    audience_claim: Option<OneOrMore>,
     algorithms: Option<Vec<Algorithm>>,
     jwks_url: Option<String>,
     secret: Option<toml::Value>,
     typ: Option<String>,
     credential_header: Option<String>,
-    required_claims: Option<BTreeMap<String, Value>>,
+    required_claims: Option<BTreeMap<String, Condition>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -104,6 +98,26 @@ enum KindName {
 enum OneOrMore {
     One(String),
     More(Vec<String>),
+}
+
+impl OneOrMore {
+    /// The first string and the others. None may be empty, and no two equal.
+    fn read(self, key: &'static str) -> Result<(String, Vec<String>), InvalidCaller> {
+        let strings = match self {
+            Self::One(string) => vec![string],
+            Self::More(strings) => strings,
+        };
+        if strings.iter().enumerate().any(|(at, one)| strings[..at].contains(one)) {
+            return Err(InvalidCaller::new(key, format!("{key} must not contain duplicates")));
+        }
+        let mut strings = strings.into_iter();
+        match strings.next() {
+            Some(first) if !first.is_empty() && !strings.as_slice().iter().any(String::is_empty) => {
+                Ok((first, strings.collect()))
+            }
+            _ => Err(InvalidCaller::new(key, format!("{key} must not be empty"))),
+        }
+    }
 }
 
 impl TryFrom<WrittenCaller> for CallerConfig {
@@ -125,11 +139,22 @@ impl TryFrom<WrittenCaller> for CallerConfig {
 
 fn kind(written: WrittenCaller) -> Result<CallerKind, InvalidCaller> {
     let WrittenCaller {
-        kind, via, issuer, audience, algorithms, jwks_url, secret, typ, required_claims, ..
+        kind,
+        via,
+        issuer,
+        audience,
+        audience_claim,
+        algorithms,
+        jwks_url,
+        secret,
+        typ,
+        required_claims,
+        ..
     } = written;
     let keys_of_jwt = [
         ("issuer", issuer.is_some()),
         ("audience", audience.is_some()),
+        ("audience_claim", audience_claim.is_some()),
         ("algorithms", algorithms.is_some()),
         ("jwks_url", jwks_url.is_some()),
         ("secret", secret.is_some()),
@@ -156,13 +181,13 @@ fn kind(written: WrittenCaller) -> Result<CallerKind, InvalidCaller> {
         }),
         KindName::Jwt => {
             let issuer = issuer.ok_or_else(|| missing("issuer", "\"https://login.example.com/\""))?;
-            let audience = match audience.ok_or_else(|| missing("audience", "\"calls\""))? {
-                OneOrMore::One(audience) => vec![audience],
-                OneOrMore::More(audiences) => audiences,
-            };
+            let audience = audience.ok_or_else(|| missing("audience", "\"calls\""))?;
             let algorithms = algorithms.ok_or_else(|| missing("algorithms", "[\"RS256\"]"))?;
-            for (key, url) in [("issuer", Some(&issuer)), ("jwks_url", jwks_url.as_ref())] {
-                if url.is_some_and(|url| has_userinfo(url)) {
+            let (first, others) = issuer.read("issuer")?;
+            let issuer = IssuerNames::new(first, others);
+            let urls = issuer.iter().map(|url| ("issuer", url));
+            for (key, url) in urls.chain(jwks_url.as_deref().map(|url| ("jwks_url", url))) {
+                if has_userinfo(url) {
                     let problem = format!(
                         "{key} must not contain a user name or password: remove everything before the @"
                     );
@@ -170,14 +195,23 @@ fn kind(written: WrittenCaller) -> Result<CallerKind, InvalidCaller> {
                 }
             }
             let keys = KeyPlace::of(&issuer, jwks_url, secret, &algorithms)?;
-            if issuer.is_empty() {
-                return Err(InvalidCaller::new("issuer", "issuer must not be empty"));
-            }
-            if audience.is_empty() || audience.iter().any(String::is_empty) {
-                return Err(InvalidCaller::new("audience", "audience must not be empty"));
-            }
-            let required_claims = required_claims.unwrap_or_default().into_iter().collect();
-            Ok(CallerKind::Jwt(Box::new(Issuer { issuer, audience, algorithms, keys, typ, required_claims })))
+            let (first, others) = audience.read("audience")?;
+            let audience = [vec![first], others].concat();
+            let (first, others) =
+                audience_claim.unwrap_or_else(|| OneOrMore::One("aud".to_owned())).read("audience_claim")?;
+            let audience_claim = [vec![first], others].concat();
+            let required_claims = required_claims.unwrap_or_default().into_iter();
+            let required_claims =
+                required_claims.map(|(claim, one)| (claim.clone(), one.on_claim(&claim))).collect();
+            Ok(CallerKind::Jwt(Box::new(Issuer {
+                issuer,
+                audience,
+                audience_claim,
+                algorithms,
+                keys,
+                typ,
+                required_claims,
+            })))
         }
     }
 }
@@ -242,7 +276,7 @@ fn unreachable(caller: &CallerConfig, earlier: &CallerConfig) -> Option<InvalidC
 /// Two issuers with one secret could sign each other's tokens.
 fn shares_a_secret(caller: &CallerConfig, other: &CallerConfig) -> Option<InvalidCaller> {
     let ((secret, issuer), (other_secret, other_issuer)) = (caller.shared_secret()?, other.shared_secret()?);
-    (secret == other_secret && issuer != other_issuer).then(|| {
+    (secret == other_secret && !issuer.overlap(other_issuer)).then(|| {
         let problem = format!(
             "caller {:?}: caller {:?} has the same secret and another issuer: use a different secret for each issuer",
             caller.name, other.name

@@ -3,11 +3,11 @@
 
 use serde_json::{Map, Value};
 
-use super::condition::Condition;
 use super::source::ValueSource;
 use super::template::{Segment, Template};
 use super::{RoomPattern, Rule, identities};
 use crate::caller::{Caller, CallerConfig, CallerKind};
+use crate::condition::Condition;
 
 /// A mistake in a rule, and the key that has it.
 #[derive(Debug, PartialEq, Eq)]
@@ -116,9 +116,12 @@ fn can_meet(caller: &CallerConfig, source: &ValueSource, condition: &Condition) 
         _ => None,
     };
     match (source, issuer) {
-        (ValueSource::Issuer, Some(issuer)) => condition.holds_for(&issuer.issuer.as_str().into()),
+        (ValueSource::Issuer, Some(issuer)) => condition.holds_for(&issuer.issuer.first().into()),
         (ValueSource::Claim(path), Some(issuer)) => match path.as_slice() {
-            [name] => issuer.required_claims.get(name).is_none_or(|value| condition.holds_for(value)),
+            [name] => {
+                let required = issuer.required_claims.get(name).and_then(Condition::values);
+                required.is_none_or(|values| values.iter().any(|value| condition.holds_for(value)))
+            }
             _ => true,
         },
         (ValueSource::Issuer | ValueSource::Subject, _) => condition.can_hold_for_a_string(),

@@ -1,42 +1,19 @@
-//! Conditions on a caller's values.
+//! `when`: conditions on a caller's values.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, Error};
 use serde_json::Value;
 
 use super::source::ValueSource;
 use crate::caller::Caller;
+use crate::condition::Condition;
 
 /// `when`: conditions that must all be met.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Conditions(BTreeMap<ValueSource, Condition>);
-
-/// A condition on one value.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Condition {
-    /// Equal to this string, number or boolean.
-    Equal(Value),
-    /// `{ one_of = [..] }`: equal to one of these.
-    OneOf(Vec<Value>),
-    /// `{ contains = .. }`: a list that contains this.
-    Contains(Value),
-    /// `{ contains_word = ".." }`: a list that contains this word, or a string of words separated by spaces. In the
-    /// claims `scope`, `scp` and `scopes`, `contains` has this meaning too.
-    ContainsWord(Word),
-}
-
-/// A string that isn't empty and has no spaces.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Word(String);
-
-impl Word {
-    fn parse(text: &str) -> Option<Self> {
-        (!text.is_empty() && !text.contains(' ')).then(|| Self(text.to_owned()))
-    }
-}
 
 impl Conditions {
     /// The first condition that isn't met by this caller and the request's sandbox ID.
@@ -83,125 +60,23 @@ impl fmt::Display for Conditions {
     }
 }
 
-impl Condition {
-    /// Whether a string can meet it.
-    pub(super) fn can_hold_for_a_string(&self) -> bool {
-        match self {
-            Self::Equal(expected) => expected.is_string(),
-            Self::OneOf(expected) => expected.iter().any(Value::is_string),
-            Self::Contains(_) => false,
-            Self::ContainsWord(_) => true,
-        }
-    }
-
-    pub(super) fn holds_for(&self, value: &Value) -> bool {
-        match self {
-            Self::Equal(expected) => value == expected,
-            Self::OneOf(expected) => expected.contains(value),
-            Self::Contains(expected) => value.as_array().is_some_and(|values| values.contains(expected)),
-            Self::ContainsWord(Word(word)) => match value {
-                Value::Array(values) => values.iter().any(|value| value == word.as_str()),
-                Value::String(words) => words.split(' ').any(|listed| listed == word),
-                _ => false,
-            },
-        }
-    }
-
-    /// The same condition on this value. Issuers write scopes as a list, or as a string of words (RFC 8693, section 4.2).
-    fn on(self, source: &ValueSource) -> Self {
-        match (&self, source) {
-            (Self::Contains(Value::String(text)), ValueSource::Claim(path))
-                if path.last().is_some_and(|name| SCOPES.contains(&name.as_str())) =>
-            {
-                Word::parse(text).map_or(self, Self::ContainsWord)
-            }
-            _ => self,
-        }
-    }
-}
-
-impl fmt::Display for Condition {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Equal(value) => write!(formatter, "= {value}"),
-            Self::OneOf(values) => write!(formatter, "one of {}", Value::Array(values.clone())),
-            Self::Contains(value) => write!(formatter, "contains {value}"),
-            Self::ContainsWord(Word(word)) => write!(formatter, "contains the word {word:?}"),
-        }
-    }
-}
-
 impl<'de> Deserialize<'de> for Conditions {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let written = BTreeMap::<String, Condition>::deserialize(deserializer)?;
         let read = |(path, condition): (String, Condition)| {
-            let source = ValueSource::parse(&path).map_err(de::Error::custom)?;
-            let condition = condition.on(&source);
+            let source = ValueSource::parse(&path).map_err(D::Error::custom)?;
+            let condition = match &source {
+                ValueSource::Claim(path) => match path.last() {
+                    Some(name) => condition.on_claim(name),
+                    None => condition,
+                },
+                _ => condition,
+            };
             Ok((source, condition))
         };
         written.into_iter().map(read).collect::<Result<_, _>>().map(Self)
     }
 }
-
-impl<'de> Deserialize<'de> for Condition {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ConditionVisitor;
-
-        impl<'de> Visitor<'de> for ConditionVisitor {
-            type Value = Condition;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str(
-                    "a string, a number, true, false, { one_of = [..] }, { contains = .. } or { contains_word = \"..\" }",
-                )
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Condition, E> {
-                Ok(Condition::Equal(text.into()))
-            }
-
-            fn visit_i64<E>(self, number: i64) -> Result<Condition, E> {
-                Ok(Condition::Equal(number.into()))
-            }
-
-            fn visit_bool<E>(self, truth: bool) -> Result<Condition, E> {
-                Ok(Condition::Equal(truth.into()))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut table: A) -> Result<Condition, A::Error> {
-                let mistake = || {
-                    de::Error::custom(
-                        "a condition must be a value, { one_of = [..] }, { contains = .. } or { contains_word = \"..\" }; write a path with dots in quotes: \"claims.role\"",
-                    )
-                };
-                let condition = match table.next_key::<String>()?.as_deref() {
-                    Some("one_of") => {
-                        let values: Vec<Value> = table.next_value()?;
-                        if values.is_empty() {
-                            return Err(de::Error::custom("one_of must not be empty"));
-                        }
-                        Condition::OneOf(values)
-                    }
-                    Some("contains") => Condition::Contains(table.next_value()?),
-                    Some("contains_word") => {
-                        let word = Word::parse(&table.next_value::<String>()?);
-                        let word = word.ok_or_else(|| {
-                            de::Error::custom("contains_word must be one word: not empty, and without spaces")
-                        })?;
-                        Condition::ContainsWord(word)
-                    }
-                    _ => return Err(mistake()),
-                };
-                if table.next_key::<String>()?.is_some() { Err(mistake()) } else { Ok(condition) }
-            }
-        }
-
-        deserializer.deserialize_any(ConditionVisitor)
-    }
-}
-
-/// The last names of claims that list scopes (RFC 8693, RFC 9068), as identity providers spell them.
-const SCOPES: [&str; 3] = ["scope", "scp", "scopes"];
 
 #[cfg(test)]
 mod tests {

@@ -11,7 +11,7 @@ use crate::caller::{CallerConfig, CallerKind};
 pub(super) fn shared_identity(rule: &Rule, other: &Rule, callers: &[CallerConfig]) -> Option<String> {
     let mut pairs = pairs(rule, other, callers);
     let (one, another) = pairs.find(|(one, another)| {
-        one.authority() != another.authority()
+        !one.has_same_authority_as(another)
             && !always_differ((&rule.identity, one), (&other.identity, another))
     })?;
     let with = if rule.name == other.name { String::new() } else { format!(", with rule {:?}", other.name) };
@@ -57,7 +57,7 @@ fn note_on_rules(rule: &Rule, other: &Rule, callers: &[CallerConfig]) -> Option<
     }
     let mut pairs = pairs(rule, other, callers);
     let (one, _) = pairs.find(|(one, another)| {
-        one.authority() == another.authority() && !always_differ((mine, one), (theirs, another))
+        one.has_same_authority_as(another) && !always_differ((mine, one), (theirs, another))
     })?;
     Some(format!(
         "rules {:?} and {:?} could give two people of caller {:?} the same identity, with {theirs} and {mine}: start each \
@@ -94,11 +94,13 @@ fn always_differ(
         || (one == other && one.segments().contains(&Segment::Caller(ValueSource::Issuer)))
 }
 
-/// The fixed prefix of a template: literals, and the issuer if the caller has only one.
+/// The fixed prefix of a template: literals, and the issuer if it is known.
 fn fixed_prefix(template: &Template, caller: &CallerConfig) -> String {
     let known = |segment: &Segment| match (segment, &caller.kind) {
         (Segment::Literal(literal), _) => Some(literal.clone()),
-        (Segment::Caller(ValueSource::Issuer), CallerKind::Jwt(issuer)) => Some(issuer.issuer.clone()),
+        (Segment::Caller(ValueSource::Issuer), CallerKind::Jwt(issuer)) => {
+            Some(issuer.issuer.first().to_owned())
+        }
         _ => None,
     };
     template.segments().iter().map_while(known).collect()

@@ -28,7 +28,7 @@ mod template;
 
 pub(crate) use check::mistakes;
 pub use compound::AgentProblem;
-pub use condition::{Condition, Conditions};
+pub use condition::Conditions;
 pub use denial::Denial;
 pub use identities::notes as identity_notes;
 pub use offer::Skipped;

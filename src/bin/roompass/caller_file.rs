@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use roompass::auth::{Caller, CallerConfig, CallerKind};
+use roompass::auth::{Caller, CallerConfig, CallerKind, Issuer};
 use roompass::{json, url};
 use serde_json::{Map, Value};
 
@@ -41,7 +41,7 @@ pub(crate) fn caller(
         (None, _) => {
             let iss = claims.get("iss");
             let mut candidates = callers.iter().filter(|caller| match &caller.kind {
-                CallerKind::Jwt(issuer) => iss.is_none_or(|iss| *iss == issuer.issuer),
+                CallerKind::Jwt(issuer) => iss.is_none_or(|iss| names(issuer, iss)),
                 _ => false,
             });
             match (candidates.next(), candidates.next()) {
@@ -54,12 +54,20 @@ pub(crate) fn caller(
         return Ok(Caller::anonymous(&config.name));
     }
     if let CallerKind::Jwt(issuer) = &config.kind {
-        claims.entry("iss").or_insert_with(|| issuer.issuer.clone().into());
+        claims.entry("iss").or_insert_with(|| issuer.issuer.first().into());
     }
     let text = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
-    let (issuer, subject) = (text("iss"), text("sub"));
+    let issuer = match (&config.kind, claims.get("iss")) {
+        (CallerKind::Jwt(issuer), Some(iss)) if names(issuer, iss) => Some(issuer.issuer.first().to_owned()),
+        _ => text("iss"),
+    };
+    let subject = text("sub");
     let expires = claims.get("exp").and_then(Value::as_u64);
     Ok(Caller { name: config.name.clone(), issuer, subject, claims, expires })
+}
+
+fn names(issuer: &Issuer, iss: &Value) -> bool {
+    iss.as_str().is_some_and(|iss| issuer.issuer.contains(iss))
 }
 
 /// Reads a file with a JSON object.

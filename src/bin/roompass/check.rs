@@ -88,12 +88,11 @@ fn credential(caller: &CallerConfig) -> String {
         CallerKind::Gateway(via) => format!("the gateway's {via} authorizer"),
         CallerKind::Jwt(issuer) => {
             let algorithms: Vec<_> = issuer.algorithms.iter().map(|algorithm| algorithm.name()).collect();
-            format!(
-                "a token of {} for {} ({})",
-                url::shown(&issuer.issuer),
-                issuer.audience.iter().map(|audience| url::shown(audience)).collect::<Vec<_>>().join(" or "),
-                algorithms.join(", ")
-            )
+            let issuers: Vec<_> = issuer.issuer.iter().map(url::shown).collect();
+            let audiences: Vec<_> = issuer.audience.iter().map(|audience| url::shown(audience)).collect();
+            let (issuers, audiences) = (issuers.join(" or "), audiences.join(" or "));
+            let claims = issuer.audience_claim.join(" or ");
+            format!("a token of {issuers} with {audiences} in {claims} ({})", algorithms.join(", "))
         }
     };
     credential + &header.unwrap_or_default()

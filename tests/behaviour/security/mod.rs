@@ -2,6 +2,7 @@
 //! They are drawn from RFC 8725, 7519, 6750 and 9457, and the OWASP API Security Top 10.
 
 mod claims;
+mod claims_of_providers;
 mod http;
 mod key_sets;
 mod permissions;

@@ -65,8 +65,8 @@ fn a_mistake_has_its_file_line_and_column() {
             "x.toml:2:11: invalid type: integer `5`, expected an agent's name, or { name = \"..\", deployments = [..], client_may_set = [..], max = 1 } (in `agents = [5]`)",
         ),
         (
-            "[[rule]]\nwhen.sub = 1.5\nname = 'a'\ncallers = ['a']\nrooms = ['*']",
-            "x.toml:2:12: invalid type: floating point `1.5`, expected a string, a number, true, false, { one_of = [..] }, { contains = .. } or { contains_word = \"..\" } (in `when.sub = 1.5`)",
+            "[[rule]]\nwhen.sub = []\nname = 'a'\ncallers = ['a']\nrooms = ['*']",
+            "x.toml:2:12: invalid type: list, expected a string, a number, true, false, { one_of = [..] }, { contains = .. } or { contains_word = \"..\" } (in `when.sub = []`)",
         ),
         (
             "[[caller]]\nname = \"a\"\nkind = \"open\"",
@@ -382,6 +382,7 @@ const TWO_ISSUERS: &str = r#"
     caller = [
       { name = "one", kind = "jwt", issuer = "https://one", audience = "a", algorithms = ["RS256"] },
       { name = "two", kind = "jwt", issuer = "https://two", audience = "a", algorithms = ["RS256"] },
+      { name = "spelled", kind = "jwt", issuer = ["https://three", "two", "https://one"], audience = "c", algorithms = ["RS256"] },
       { name = "other", kind = "jwt", issuer = "https://one", audience = "b", algorithms = ["RS256"], required_claims = { use = "id" } },
       { name = "function", kind = "gateway", via = "lambda" },
       { name = "pool", kind = "gateway", via = "cognito" },
@@ -409,6 +410,9 @@ fn two_people_of_two_issuers_never_get_the_same_identity() {
         (rule("r", both, "{sub}|{random}"), false),
         (rule("r", both, "kiosk"), true),
         (rule("r", "\"one\", \"other\"", "{sub}"), false),
+        (rule("r", "\"one\", \"spelled\"", "{sub}"), false),
+        (rule("r", "\"two\", \"spelled\"", "{sub}"), true),
+        (rule("r", "\"two\", \"spelled\"", "{iss}|{sub}"), false),
         (rule("r", "\"one\"", "{sub}") + &rule("s", "\"two\"", "{sub}"), true),
         (rule("r", "\"one\"", "one:{sub}") + &rule("s", "\"two\"", "two:{sub}"), false),
         (rule("r", "\"one\"", "one:{sub}") + &rule("s", "\"two\"", "one:{claims.name}"), true),
