@@ -24,6 +24,7 @@ mod long_text;
 mod oracle;
 mod paths;
 mod policies;
+mod providers;
 mod reference;
 mod secrets;
 mod security;
