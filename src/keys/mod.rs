@@ -3,6 +3,7 @@
 
 mod agora;
 mod livekit;
+mod members;
 mod secret;
 #[cfg(feature = "lambda")]
 mod secrets_manager;
@@ -24,6 +25,8 @@ pub use secret::{Deployment, NotConfigured, Secret, SecretRules, SigningKeys};
 #[cfg(feature = "lambda")]
 pub use secrets_manager::SecretsManager;
 
+pub use members::SecretWarning;
+
 use crate::auth::{CallerKeySource, CallerKeys, CallerKeysUnavailable};
 use crate::domain::{Context, MalformedSecret};
 use crate::refreshing::{Age, Missing, Refresh, Refreshing, Schedule, TimedOut};
@@ -42,11 +45,13 @@ pub struct StoredSecret {
     pub text: SecretString,
     /// The ID of this version of the secret, for the log. It isn't confidential.
     pub version: Option<String>,
+    /// Whether the store has it as binary data. It's better stored as text.
+    pub is_binary: bool,
 }
 
 impl From<&str> for StoredSecret {
     fn from(text: &str) -> Self {
-        Self { text: text.into(), version: None }
+        Self { text: text.into(), version: None, is_binary: false }
     }
 }
 
@@ -59,6 +64,9 @@ pub enum StoreError {
     /// This service has no permission to read the secret.
     #[error("access to the secret denied: {0}")]
     Denied(String),
+    /// The secret isn't text.
+    #[error("the secret is malformed: {0}")]
+    NotText(String),
     /// The store is unreachable, too slow, or throttles requests.
     #[error("the secret store is unavailable: {0}")]
     Unavailable(String),
@@ -98,6 +106,8 @@ struct CachedKeys {
     callers: Option<Cached<CallerKeys>>,
     /// Why the fetched secret has no valid signing keys.
     malformed: Option<MalformedSecret>,
+    /// What should be stored differently.
+    warnings: Vec<SecretWarning>,
     version: Option<String>,
 }
 
@@ -173,8 +183,11 @@ impl StoredKeys {
     }
 
     async fn fetch(&self, now: u64) -> Result<CachedKeys, KeysError> {
-        let StoredSecret { text, version } = self.store.fetch().await?;
-        let Secret { signing, callers } = self.rules.read(text.expose_secret())?;
+        let StoredSecret { text, version, is_binary } = self.store.fetch().await?;
+        let Secret { signing, callers, mut warnings } = self.rules.read(text.expose_secret())?;
+        if is_binary {
+            warnings.push(SecretWarning::of_the_secret("is stored as binary data: store it as a string"));
+        }
         for mistake in callers.mistakes() {
             tracing::error!(cause = %mistake, version, "part of the secret ignored");
         }
@@ -182,7 +195,7 @@ impl StoredKeys {
             Ok(keys) => (Some(Cached::new(keys, now)), None),
             Err(mistake) => (None, Some(mistake)),
         };
-        Ok(CachedKeys { signing, callers: Some(Cached::new(callers, now)), malformed, version })
+        Ok(CachedKeys { signing, callers: Some(Cached::new(callers, now)), malformed, warnings, version })
     }
 }
 
@@ -195,6 +208,11 @@ impl Refresh for CachedKeys {
             return Err(mistake.into());
         }
         let (version, previous) = (fetched.version, self.version.take());
+        if self.signing.is_none() || previous != version {
+            for warning in fetched.warnings {
+                tracing::warn!(cause = %warning, version, "secret corrected when it was read");
+            }
+        }
         if self.signing.is_none() {
             tracing::info!(version, "signing keys loaded");
         } else if previous != version {

@@ -53,9 +53,15 @@ impl SecretsManager {
                 _ => StoreError::Unavailable(reason),
             }
         })?;
-        let text =
-            value.secret_string.ok_or_else(|| StoreError::Missing("it is binary, not a string".into()))?;
-        Ok(StoredSecret { text: text.into(), version: value.version_id })
+        let (text, is_binary) = match (value.secret_string, value.secret_binary) {
+            (Some(text), _) => (text, false),
+            (None, Some(bytes)) => match String::from_utf8(bytes.into_inner()) {
+                Ok(text) => (text, true),
+                Err(_) => return Err(StoreError::NotText(NOT_UTF8.into())),
+            },
+            (None, None) => return Err(StoreError::Missing("it has no value".into())),
+        };
+        Ok(StoredSecret { text: text.into(), version: value.version_id, is_binary })
     }
 }
 
@@ -100,6 +106,9 @@ impl Intercept for FreshConnections {
         Ok(())
     }
 }
+
+/// For example UTF-16, or an archive.
+const NOT_UTF8: &str = "it is stored as binary data that is not UTF-8 text: store a JSON object as a string";
 
 /// The stage of the current version. The other stages are for rotation, and may have no value.
 const CURRENT: &str = "AWSCURRENT";

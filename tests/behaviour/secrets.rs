@@ -151,10 +151,43 @@ async fn a_secret_that_has_two_purposes_verifies_no_callers_token() {
 }
 
 #[tokio::test]
+async fn what_was_corrected_in_a_secret_is_logged_once_for_each_version_and_never_shown() {
+    let text = format!(
+        "\u{feff}{}",
+        json!({"LIVEKIT_URL": "wss://a.example\n", "LIVEKIT_API_KEY": " k", "LIVEKIT_API_SECRET": "canary".repeat(8) + "\r\n"})
+    );
+    let stored = move |version: &str| StoredSecret {
+        version: Some(version.to_owned()),
+        is_binary: true,
+        ..StoredSecret::from(&*text)
+    };
+    let responses = Mutex::new(VecDeque::from(["1", "1", "2"]));
+    let config = Config::parse("", "test.toml").unwrap();
+    let keys = keys_stored_in(&config, move || Ok(stored(responses.lock().unwrap().pop_front().unwrap())));
+    for (seconds, warnings) in [(0, 5), (300, 0), (600, 5)] {
+        let context = Context { now: 1_795_000_000 + seconds, randomness: |bytes| bytes.fill(0) };
+        let log = logged(async { keys.signing(&context).await.map(|_| ()).unwrap() }).await;
+        let corrected = log.matches("secret corrected when it was read").count();
+        assert_eq!(corrected, warnings, "{seconds}: {log}");
+        for cause in [
+            "the secret is stored as binary data: store it as a string",
+            "the secret begins with a byte-order mark: store it without",
+            "LIVEKIT_URL has white space around it: store it without",
+            "LIVEKIT_API_KEY has white space around it: store it without",
+            "LIVEKIT_API_SECRET has white space around it: store it without",
+        ] {
+            assert_eq!(log.matches(cause).count(), warnings / 5, "{seconds}: {log}");
+        }
+        assert!(!log.contains("canary"), "{log}");
+    }
+}
+
+#[tokio::test]
 async fn a_new_version_of_the_secret_and_a_failed_refresh_are_logged_once_each() {
     let text = json!({"LIVEKIT_URL": "wss://a.example", "LIVEKIT_API_KEY": "k", "LIVEKIT_API_SECRET": "s".repeat(32)});
-    let version =
-        |name: &str| Ok(StoredSecret { text: text.to_string().into(), version: Some(name.to_owned()) });
+    let version = |name: &str| {
+        Ok(StoredSecret { version: Some(name.to_owned()), ..StoredSecret::from(&*text.to_string()) })
+    };
     let down = || Err(StoreError::Unavailable("down".into()));
     let responses = Mutex::new(VecDeque::from([version("1"), version("1"), version("2"), down(), down()]));
     let config = Config::parse("", "test.toml").unwrap();
