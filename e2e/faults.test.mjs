@@ -116,6 +116,22 @@ describe('a rotated secret', { concurrency: 8 }, () => {
     }
   });
 
+  test('with white space, a byte-order mark or as binary data is read, and the log names what to correct', async (t) => {
+    const { lambda, secret } = await started(t);
+    await assertMinted(lambda, A);
+    await manager.update(secret, `\ufeff${secretOf({ ...B, secret: `${B.secret}\r\n` })}\n`);
+    await signsWith(lambda, B, { instead: A, within: 2_500 });
+    await manager.updateBinary(secret, secretOf(A));
+    await signsWith(lambda, A, { instead: B, within: 2_500 });
+    const causes = lambda.log().filter(({ message }) => message === 'secret corrected when it was read').map(({ cause }) => cause);
+    assert.deepEqual(causes, [
+      'the secret begins with a byte-order mark: store it without',
+      'LIVEKIT_API_SECRET has white space around it: store it without',
+      'the secret is stored as binary data: store it as a string',
+    ]);
+    assert.deepEqual(failedRefreshes(lambda), []);
+  });
+
   const MALFORMED = {
     'not JSON': 'canary',
     'blank': ' ',
@@ -126,7 +142,6 @@ describe('a rotated secret', { concurrency: 8 }, () => {
     'a list': '["canary"]',
     'only half of the pair': JSON.stringify({ ...JSON.parse(secretOf(B)), LIVEKIT_API_SECRET: undefined }),
     'a number as API secret': secretOf(B, { LIVEKIT_API_SECRET: 5 }),
-    'white space after the API secret': secretOf({ ...B, secret: `${B.secret}\n` }),
     'a duplicate member': secretOf(B).replace('{', '{"LIVEKIT_API_SECRET": "canary", '),
     'an invalid server URL': secretOf(B, { LIVEKIT_URL: 'canary' }),
     'truncated': secretOf(B).slice(0, -2),

@@ -53,6 +53,7 @@ export async function startSecretsManager() {
     create: (name, text) => call('CreateSecret', { Name: name, SecretString: text }),
     /** Adds a version, at AWSCURRENT unless another stage is given. */
     update: (name, text, stage = 'AWSCURRENT') => call('PutSecretValue', { SecretId: name, SecretString: text, VersionStages: [stage] }),
+    updateBinary: (name, text) => call('PutSecretValue', { SecretId: name, SecretBinary: Buffer.from(text).toString('base64'), VersionStages: ['AWSCURRENT'] }),
     /** Moves AWSCURRENT from one version to another. */
     makeCurrent: (name, to, from) =>
       call('UpdateSecretVersionStage', { SecretId: name, VersionStage: 'AWSCURRENT', MoveToVersionId: to, RemoveFromVersionId: from }),
