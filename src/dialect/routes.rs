@@ -6,7 +6,7 @@ use axum::http::Method;
 use matchit::Router;
 use percent_encoding::percent_decode_str;
 
-use super::{Reply, Route, Row};
+use super::{Reply, Route, Row, TABLE};
 use roompass_core::config::Dialect;
 
 /// The served routes.
@@ -131,6 +131,18 @@ impl Routes {
     pub fn at(&self, path: &str) -> Found {
         let found = [Method::POST, Method::GET].into_iter().map(|method| self.find(&method, path));
         found.into_iter().find(|found| matches!(found, Found::Token(..))).unwrap_or(Found::Nothing)
+    }
+
+    /// The dialect that would have a route at this path, if it isn't served.
+    #[must_use]
+    pub fn unserved_dialect(&self, path: &str) -> Option<Dialect> {
+        let is_served = |row: &Row| self.served.iter().any(|(served, _)| served.dialect == row.dialect);
+        let others: Vec<_> = TABLE.iter().filter(|row| !is_served(row)).map(|row| row.dialect).collect();
+        let others = Self::new(&others, &self.base_path, self.matching);
+        [Method::POST, Method::GET].iter().find_map(|method| match others.find(method, path) {
+            Found::Token(row, ..) | Found::Ping(row, _) => Some(row.dialect),
+            _ => None,
+        })
     }
 
     /// The method and full path of each token route. If a path is also served with a trailing slash, only the path

@@ -48,7 +48,10 @@ pub(super) async fn answer(
             }
             response
         }
-        Found::Nothing => Refusal::NotFound { served: stages.served.clone() }.into_response(),
+        Found::Nothing => {
+            let dialect = stages.routes.unserved_dialect(request.uri().path());
+            Refusal::NotFound { served: stages.served.clone(), dialect }.into_response()
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use crate::domain::agora::Uid;
 use crate::keys::{KeysError, NotConfigured};
 use crate::mint::MintError;
 use crate::policy::Denial;
+use roompass_core::config::Dialect;
 
 /// Why a request gets an error response.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +26,8 @@ pub enum Refusal {
     NotFound {
         /// The token routes, as text.
         served: Arc<str>,
+        /// The dialect that would have this path.
+        dialect: Option<Dialect>,
     },
     /// The route has other methods.
     #[error("method not allowed")]
@@ -124,8 +127,15 @@ impl Refusal {
     fn detail(&self) -> String {
         let kind = self.kind();
         match self {
-            Self::NotFound { served } => {
+            Self::NotFound { served, dialect: None } => {
                 format!("Request tokens at {served}. `dialects` in roompass.toml decides which routes are served.")
+            }
+            Self::NotFound { served, dialect: Some(dialect) } => {
+                let name = dialect.as_str();
+                format!(
+                    "This is a route of the dialect {name:?}, which is not served. Add it to `dialects` in \
+                     roompass.toml, or request tokens at {served}."
+                )
             }
             Self::MethodNotAllowed => "Use a method that the Allow header lists.".into(),
             Self::UnsupportedMediaType => "Send JSON with the header Content-Type: application/json.".into(),

@@ -745,7 +745,11 @@ fn explain_names_the_paths_that_are_served() {
         (&[][..], format!("no path given: use --path; {routes}")),
         (
             &["--path", "/getToken"],
-            format!("not found: \"/getToken\" is not a route; {routes}"),
+            format!("not found: \"/getToken\" is a route of the dialect \"standard\", which is not served: add it to `dialects`; {routes}"),
+        ),
+        (
+            &["--path", "/getTokens"],
+            format!("not found: \"/getTokens\" is not a route; {routes}"),
         ),
         (&["--path", "getToken"], "invalid path \"getToken\": it must begin with a slash and be percent-encoded, as clients send it".into()),
         (

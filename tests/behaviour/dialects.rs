@@ -2,6 +2,8 @@
 
 use axum::Router;
 use axum::http::Method;
+use roompass::config::Dialect;
+use roompass::dialect::TABLE;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, OPEN, SANDBOX, claims, request, send, service};
@@ -134,4 +136,80 @@ async fn only_the_dialects_that_are_listed_are_served() {
     }
     let no_standard = service(&format!("dialects = [\"openvidu\"]\n{OPEN}"));
     ask(&no_standard, "/getToken", &[], &json!({})).await.refused(404, "not_found");
+}
+
+#[tokio::test]
+async fn a_route_of_a_dialect_that_is_not_served_is_a_404_that_names_it() {
+    let config =
+        "[[caller]]\nname = 'a'\nkind = 'anonymous'\n[[rule]]\nname = 'r'\ncallers = ['a']\nrooms = ['*']\n";
+    for (base_path, served) in [("", Dialect::Standard), ("/calls", Dialect::Standard), ("", Dialect::Agora)]
+    {
+        let settings = format!("dialects = ['{}']\nhttp.base_path = '{base_path}'\n", served.as_str());
+        let service = service(&(settings + config));
+        for row in TABLE.iter().filter(|row| row.dialect != served) {
+            for route in row.routes {
+                let path = route.path.replace(['{', '}'], "");
+                let answer =
+                    send(&service, request(route.method.clone(), &format!("{base_path}{path}"), &[], ""))
+                        .await;
+                let problem = answer.refused(404, "not_found");
+                let expected = format!(
+                    "This is a route of the dialect {:?}, which is not served. ",
+                    row.dialect.as_str()
+                );
+                assert!(problem["detail"].as_str().unwrap().starts_with(&expected), "{path}: {problem}");
+            }
+        }
+        for path in ["/", "/getTokens", "/agora", "/healthz/x"] {
+            let answer = send(&service, request(Method::GET, &format!("{base_path}{path}"), &[], "")).await;
+            let problem = answer.refused(404, "not_found");
+            assert!(
+                problem["detail"].as_str().unwrap().starts_with("Request tokens at "),
+                "{path}: {problem}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_policy_of_the_document_on_migration_gives_the_grants_of_its_system() {
+    let document = include_str!("../../docs/migrate.md");
+    let development = include_str!("../../src/bin/roompass/development.toml");
+    let blocks = document.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let block = |dialects: &str| {
+        blocks.clone().find(|block| block.starts_with(dialects) && block.contains("[[rule]]")).unwrap()
+    };
+    let token_server = block("dialects = [\"token-server\"]").replace("\"api-key\"", "\"anonymous\"");
+    let sandbox_id = &[("x-sandbox-id", "my-app-1abc2d")];
+    for (config, path, headers, own_metadata) in [
+        (
+            block("dialects = [\"standard\", \"sandbox\"]"),
+            "/api/v2/sandbox/connection-details",
+            &sandbox_id[..],
+            true,
+        ),
+        (&token_server, "/createToken", &[], true),
+        (block("dialects = [\"openvidu\"]"), "/openvidu/token", &[], false),
+        (development, "/quickstart/token", &[], true),
+    ] {
+        let room = if path.contains("sandbox") { "demo-1" } else { "1" };
+        let (standard, camel) =
+            (json!({"room_name": room}), json!({"roomName": room, "participantName": "Ada"}));
+        let body = if path.contains("openvidu") || path.contains("quickstart") { camel } else { standard };
+        let answer = ask(&service(config), path, headers, &body).await;
+        assert!(answer.status.is_success(), "{path}: {}", String::from_utf8_lossy(&answer.body));
+        let token = match serde_json::from_slice::<Value>(&answer.body) {
+            Ok(body) => ["participant_token", "token"]
+                .iter()
+                .find_map(|member| body[member].as_str())
+                .unwrap()
+                .to_owned(),
+            Err(_) => String::from_utf8(answer.body).unwrap(),
+        };
+        let mut expected = json!({"roomJoin": true, "room": room});
+        if own_metadata {
+            expected["canUpdateOwnMetadata"] = true.into();
+        }
+        assert_eq!(claims(&token)["video"], expected, "{path}");
+    }
 }

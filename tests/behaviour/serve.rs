@@ -289,7 +289,7 @@ fn it_writes_json_when_asked() {
         ("caller", "anyone"),
         ("rule", "development"),
         ("room", "hello"),
-        ("grants", "{}"),
+        ("grants", "{\"can_update_own_metadata\":true}"),
     ] {
         assert_eq!(audit[member], value);
     }

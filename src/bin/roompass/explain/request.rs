@@ -21,8 +21,8 @@ pub(super) struct ExplainedRequest<'a> {
 pub(crate) enum InvalidRequest {
     #[error("no path given: use --path; {0}")]
     NoPath(String),
-    #[error("not found: {path:?} is not a route; {served}")]
-    NotServed { path: String, served: String },
+    #[error("not found: {path:?} {problem}; {served}")]
+    NotServed { path: String, problem: String, served: String },
     #[error("invalid path {0:?}: it must begin with a slash and be percent-encoded, as clients send it")]
     InvalidPath(String),
     #[error("invalid request: X-Sandbox-ID must name one of [sandbox] ids: use --sandbox with one of {0}")]
@@ -46,10 +46,15 @@ pub(super) fn asks(
     let uri = Some(path).filter(|path| path.starts_with('/')).and_then(|path| path.parse::<Uri>().ok());
     let uri = uri.ok_or_else(|| InvalidRequest::InvalidPath(url::shown(path).into_owned()))?;
     let Found::Token(row, route, parameters) = routes.at(uri.path()) else {
-        return Err(InvalidRequest::NotServed {
-            path: url::shown(path).into_owned(),
-            served: served(&routes),
-        });
+        let problem = match routes.unserved_dialect(uri.path()) {
+            Some(dialect) => {
+                let name = dialect.as_str();
+                format!("is a route of the dialect {name:?}, which is not served: add it to `dialects`")
+            }
+            None => "is not a route".to_owned(),
+        };
+        let (path, served) = (url::shown(path).into_owned(), served(&routes));
+        return Err(InvalidRequest::NotServed { path, problem, served });
     };
     if !parameters.are_utf8() {
         return Err(BadRequest::Path.into());
