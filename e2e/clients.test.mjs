@@ -57,7 +57,7 @@ for (const [name, fetchToken] of Object.entries(CLIENTS)) {
         name: OPTIONS.participantName,
         metadata: OPTIONS.participantMetadata,
         attributes: OPTIONS.participantAttributes,
-        video: { roomJoin: true, room: OPTIONS.roomName },
+        video: { roomJoin: true, room: OPTIONS.roomName, canUpdateOwnMetadata: true },
         roomConfig: {
           agents: [{ agentName: OPTIONS.agentName, metadata: OPTIONS.agentMetadata, deployment: OPTIONS.deployment }],
         },
@@ -72,7 +72,7 @@ for (const [name, fetchToken] of Object.entries(CLIENTS)) {
         const { sub, video } = payload(answer.participantToken);
         assert.match(sub, /^user-[0-9a-z]{20}$/);
         assert.match(video.room, /^room-[0-9a-z]{20}$/);
-        await assertClaims(answer.participantToken, { sub, video: { roomJoin: true, room: video.room } });
+        await assertClaims(answer.participantToken, { sub, video: { roomJoin: true, room: video.room, canUpdateOwnMetadata: true } });
         await assertAccepted(answer);
         seen.add(sub).add(video.room);
       }

@@ -129,7 +129,7 @@ describe('a rotated secret', { concurrency: 8 }, () => {
       'LIVEKIT_API_SECRET has white space around it: store it without',
       'the secret is stored as binary data: store it as a string',
     ]);
-    assert.deepEqual(failedRefreshes(lambda), []);
+    assert.equal(failedRefreshes(lambda), false);
   });
 
   const MALFORMED = {

@@ -92,11 +92,11 @@ describe('the secret', () => {
   test('is reported as malformed, without its content', async () => {
     const canary = 'canary-0c9d';
     const malformed = [
-      [canary, 'it is not valid JSON'],
-      [`{"LIVEKIT_API_SECRET": "${canary}", "LIVEKIT_API_SECRET": "${canary}"}`, 'it is not valid JSON'],
+      [canary, 'it is not a JSON object'],
+      [`{"LIVEKIT_API_SECRET": "${canary}", "LIVEKIT_API_SECRET": "${canary}"}`, 'LIVEKIT_API_SECRET is listed more than once'],
       [`{"LIVEKIT_URL": "${SERVER}", "LIVEKIT_API_SECRET": "${canary}"}`, 'LIVEKIT_API_KEY is missing'],
       [`{"LIVEKIT_URL": "${canary}", "LIVEKIT_API_KEY": "k", "LIVEKIT_API_SECRET": "${canary}"}`, 'LIVEKIT_URL must be a URL'],
-      [`{"LIVEKIT_URL": "${SERVER}", "LIVEKIT_API_KEY": "k", "LIVEKIT_API_SECRET": "${canary} "}`, 'LIVEKIT_API_SECRET has white space'],
+      [`{"LIVEKIT_URL": "${SERVER}", "LIVEKIT_API_KEY": "k", "LIVEKIT_API_SECRET": "${canary} "}`, 'LIVEKIT_API_SECRET must have 32 bytes or more'],
     ];
     await manager.create('malformed', malformed[0][0]);
     await withFunction({ ROOMPASS_SECRET_ID: 'malformed', RUST_LOG: 'trace' }, async (lambda) => {
