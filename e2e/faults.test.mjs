@@ -208,7 +208,8 @@ const STORE_FAULTS = {
   'returns half of an object': respondWith(200, '{"SecretString": "canary'),
   'returns an empty object': respondWith(200, '{}'),
   'returns an empty body': respondWith(200, ''),
-  'returns a binary secret': respondWith(200, JSON.stringify({ Name: 'x', SecretBinary: btoa('canary') })),
+  'returns a binary secret that is not JSON': respondWith(200, JSON.stringify({ Name: 'x', SecretBinary: btoa('canary') })),
+  'returns a binary secret that is not UTF-8': respondWith(200, JSON.stringify({ Name: 'x', SecretBinary: Buffer.from('canary', 'utf16le').fill(0xff, 0, 1).toString('base64') })),
   'redirects': (response) => response.writeHead(302, { Location: 'http://127.0.0.1:9/canary' }).end(),
   'returns 10 MB': tenMegabytes,
 };

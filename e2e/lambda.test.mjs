@@ -290,9 +290,9 @@ async function withFunction(env, use) {
   }
 }
 
-/** Runs `use` with a secret store that handles every request with `answer`. */
-async function withStore(answer, use) {
-  const server = createHttpServer(answer).listen(0, '127.0.0.1');
+/** Runs `use` with a secret store that handles every request with `respond`. */
+async function withStore(respond, use) {
+  const server = createHttpServer(respond).listen(0, '127.0.0.1');
   await once(server, 'listening');
   try {
     await use(`http://127.0.0.1:${server.address().port}`);

@@ -132,7 +132,7 @@ impl<'de> Deserialize<'de> for Condition {
             fn visit_map<A: MapAccess<'de>>(self, mut table: A) -> Result<Condition, A::Error> {
                 let mistake = || {
                     de::Error::custom(
-                        "a condition must be a value, { one_of = [..] }, { contains = .. } or { contains_word = \"..\" }; write a key with dots in quotes: \"claims.role\"",
+                        "a condition must be a value, { one_of = [..] }, { contains = .. } or { contains_word = \"..\" }; in when, write a path with dots in quotes: \"claims.role\"",
                     )
                 };
                 let condition = match table.next_key::<String>()?.as_deref() {

@@ -11,7 +11,7 @@ use crate::auth::{API_KEYS, SharedSecret};
 use crate::domain::MalformedSecret;
 use crate::json::{self, JsonError};
 
-/// The members of a secret, and how it should be stored instead.
+/// The members of a secret, corrected, and what was corrected.
 #[derive(Debug)]
 pub(super) struct Members {
     pub(super) values: Map<String, Value>,
@@ -49,7 +49,8 @@ impl Members {
         if json.len() < text.len() {
             warnings.push(SecretWarning::of_the_secret("begins with a byte-order mark: store it without"));
         }
-        let names: Vec<&str> = KNOWN.into_iter().chain(shared.iter().map(|one| one.name.as_str())).collect();
+        let of_callers = shared.iter().map(|one| one.name.as_str());
+        let names: Vec<&str> = TRIMMED.into_iter().chain([API_KEYS]).chain(of_callers).collect();
         let mut values = json::object(json.as_bytes()).map_err(|error| unreadable(json, &error, &names))?;
         for name in TRIMMED {
             if values.get_mut(name).is_some_and(trim) {
@@ -133,7 +134,6 @@ fn unreadable(text: &str, error: &JsonError, names: &[&str]) -> MalformedSecret 
 
 /// The signing keys. Their formats have no white space.
 const TRIMMED: [&str; 5] = [URL, API_KEY, API_SECRET, APP_ID, APP_CERTIFICATE];
-const KNOWN: [&str; 6] = [URL, API_KEY, API_SECRET, APP_ID, APP_CERTIFICATE, API_KEYS];
 const BYTE_ORDER_MARK: char = '\u{feff}';
 const EXAMPLE: &str = r#"{"LIVEKIT_URL": "wss://…", "LIVEKIT_API_KEY": "…", "LIVEKIT_API_SECRET": "…"}"#;
 

@@ -20,12 +20,11 @@ pub use agora::AgoraKeys;
 pub(crate) use agora::{APP_CERTIFICATE, APP_ID};
 pub use livekit::LiveKitKeys;
 pub(crate) use livekit::{API_KEY, API_SECRET, URL};
+pub use members::SecretWarning;
 pub(crate) use secret::SIGNING_MEMBERS;
 pub use secret::{Deployment, NotConfigured, Secret, SecretRules, SigningKeys};
 #[cfg(feature = "lambda")]
 pub use secrets_manager::SecretsManager;
-
-pub use members::SecretWarning;
 
 use crate::auth::{CallerKeySource, CallerKeys, CallerKeysUnavailable};
 use crate::domain::{Context, MalformedSecret};
@@ -106,7 +105,7 @@ struct CachedKeys {
     callers: Option<Cached<CallerKeys>>,
     /// Why the fetched secret has no valid signing keys.
     malformed: Option<MalformedSecret>,
-    /// What should be stored differently.
+    /// What was corrected when the secret was read.
     warnings: Vec<SecretWarning>,
     version: Option<String>,
 }

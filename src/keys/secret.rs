@@ -35,7 +35,7 @@ pub struct Secret {
     pub signing: Result<SigningKeys, MalformedSecret>,
     /// The keys that verify callers.
     pub callers: CallerKeys,
-    /// What should be stored differently.
+    /// What was corrected.
     pub warnings: Vec<SecretWarning>,
 }
 

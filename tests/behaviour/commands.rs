@@ -289,6 +289,28 @@ fn check_says_for_whose_clients_a_rule_has_nothing() {
 }
 
 #[test]
+fn claims_with_any_spelling_of_an_issuer_are_of_its_caller_and_have_the_first_one() {
+    let policy = POLICY
+        .replace("app:{sub}", "app:{iss}|{sub}")
+        .replace("\"https://login.example.com/\"", "[\"https://login.example.com/\", \"login.example.com\"]");
+    let another = "[[caller]]\nname = 'partner'\nkind = 'jwt'\nissuer = 'https://partner.example.com/'\naudience = 'calls'\nalgorithms = ['ES256']\n";
+    let policy = another.to_owned() + &policy;
+    for iss in ["https://login.example.com/", "login.example.com"] {
+        let claims = json!({"iss": iss, "sub": "ada", "team": "red", "role": "host"}).to_string();
+        let claims = file("spelling.json", &claims);
+        let (says, mistakes, code) =
+            run(&["explain", "--caller", claims.to_str().unwrap(), "--json"], &policy);
+        assert_eq!((code, mistakes.as_str()), (0, ""), "{says}");
+        let says: Value = serde_json::from_str(&says).unwrap();
+        assert_eq!(
+            (&says["caller"], &says["claims"]["sub"]),
+            (&json!("app"), &json!("app:https://login.example.com/|ada")),
+            "{iss}"
+        );
+    }
+}
+
+#[test]
 fn claims_without_an_issuer_are_of_the_only_one_there_is() {
     let claims = file("no-issuer.json", r#"{"sub": "ada", "team": "red", "role": "host"}"#);
     let arguments = ["explain", "--caller", claims.to_str().unwrap(), "--json"];

@@ -344,8 +344,19 @@ fn each_page_has_its_tokens_here_and_says_which_values_they_lack() {
 #[test]
 fn each_condition_of_a_page_holds_for_its_tokens() {
     let condition = Regex::new(r"`(when = \{.*?\})`").unwrap();
+    let required = Regex::new(r"`(required_claims = \{.*?\})`").unwrap();
+    let in_file = Regex::new(r"(?m)^required_claims = .*\n").unwrap();
     let mut conditions = 0;
     for page in pages() {
+        for found in required.captures_iter(&text(&page)) {
+            let caller = in_file.replace(&blocks(&page)[0], "").into_owned() + &found[1];
+            let config = Config::parse(&caller, "x.toml").unwrap();
+            let provider = providers().into_iter().find(|provider| provider.page == page).unwrap();
+            let claims = with_claims_of_pages(&provider.claims);
+            let checked = roompass::auth::check_claims(&config.callers[0], &claims, 1_640_991_600);
+            assert_eq!(checked, Ok(()), "{page}: {}", &found[1]);
+            conditions += 1;
+        }
         for found in condition.captures_iter(&text(&page)) {
             let rule = format!(
                 "[[rule]]\nname = \"r\"\ncallers = {}\nrooms = [\"*\"]\nidentity = \"{{sub}}\"\n{}\n",

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 pub struct Caller {
     /// The caller's name in the configuration.
     pub name: String,
-    /// The issuer of the credential: a JWT's `iss`.
+    /// The issuer of the credential: a JWT's `iss`, in the first spelling of the configuration.
     pub issuer: Option<String>,
     /// The caller's identity at the issuer: a JWT's `sub`, or the name of an API key.
     pub subject: Option<String>,

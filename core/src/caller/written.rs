@@ -200,7 +200,13 @@ fn kind(written: WrittenCaller) -> Result<CallerKind, InvalidCaller> {
             let (first, others) =
                 audience_claim.unwrap_or_else(|| OneOrMore::One("aud".to_owned())).read("audience_claim")?;
             let audience_claim = [vec![first], others].concat();
-            let required_claims = required_claims.unwrap_or_default().into_iter();
+            let required_claims = required_claims.unwrap_or_default();
+            if let Some(name) = required_claims.keys().find_map(|claim| claim.strip_prefix("claims.")) {
+                let problem =
+                    format!("required_claims has names of claims, without \"claims.\": write {name:?}");
+                return Err(InvalidCaller::new("required_claims", problem));
+            }
+            let required_claims = required_claims.into_iter();
             let required_claims =
                 required_claims.map(|(claim, one)| (claim.clone(), one.on_claim(&claim))).collect();
             Ok(CallerKind::Jwt(Box::new(Issuer {

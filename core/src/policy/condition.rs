@@ -48,7 +48,7 @@ impl Conditions {
 
     /// Whether every caller that meets `other` meets these conditions too.
     pub(super) fn covers(&self, other: &Self) -> bool {
-        self.0.iter().all(|(source, condition)| other.0.get(source) == Some(condition))
+        self.0.iter().all(|(source, condition)| other.0.get(source).is_some_and(|one| condition.covers(one)))
     }
 }
 
@@ -65,12 +65,13 @@ impl<'de> Deserialize<'de> for Conditions {
         let written = BTreeMap::<String, Condition>::deserialize(deserializer)?;
         let read = |(path, condition): (String, Condition)| {
             let source = ValueSource::parse(&path).map_err(D::Error::custom)?;
-            let condition = match &source {
-                ValueSource::Claim(path) => match path.last() {
-                    Some(name) => condition.on_claim(name),
-                    None => condition,
-                },
-                _ => condition,
+            let claim = match &source {
+                ValueSource::Claim(path) => path.last(),
+                _ => None,
+            };
+            let condition = match claim {
+                Some(name) => condition.on_claim(name),
+                None => condition,
             };
             Ok((source, condition))
         };

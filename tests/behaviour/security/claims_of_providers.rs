@@ -216,6 +216,7 @@ fn a_mistake_in_these_keys_is_reported_with_the_valid_values() {
         ("audience_claim = \"\"", "caller \"app\": audience_claim must not be empty"),
         ("audience_claim = [\"azp\", \"azp\"]", "audience_claim must not contain duplicates"),
         ("required_claims = { groups = [\"a\"] }", "{ one_of = [..] }, { contains = .. }"),
+        ("required_claims = { 'claims.role' = 'host' }", "without \"claims.\": write \"role\""),
         ("required_claims = { a = { one_of = [] } }", "one_of must not be empty"),
         ("required_claims = { a = { any_of = [1] } }", "a condition must be a value, { one_of = [..] }"),
     ] {

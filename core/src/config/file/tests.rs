@@ -437,6 +437,37 @@ fn an_issuer_and_a_caller_of_the_same_name_are_different() {
     }
 }
 
+#[test]
+fn a_caller_is_unreachable_only_if_an_earlier_one_accepts_all_of_its_tokens() {
+    const TOKENS: &str = "issuer = ['https://a', 'a'], audience = ['x', 'y'], required_claims = { role = { one_of = ['p', 'q'] } }";
+    for (other, is_unreachable) in [
+        (TOKENS, true),
+        ("issuer = 'https://a', audience = 'x', required_claims = { role = 'q' }", true),
+        ("issuer = ['https://a', 'b'], audience = 'x', required_claims = { role = 'q' }", false),
+        ("issuer = 'https://a', audience = 'z', required_claims = { role = 'q' }", false),
+        ("issuer = 'https://a', audience = 'x', required_claims = { role = 'r' }", false),
+        ("issuer = 'https://a', audience = 'x', required_claims = { role = { contains = 'p' } }", false),
+        ("issuer = 'https://a', audience = 'x'", false),
+        (
+            "issuer = 'https://a', audience = 'x', audience_claim = 'azp', required_claims = { role = 'q' }",
+            false,
+        ),
+    ] {
+        let caller = |name: &str, tokens: &str| {
+            format!(
+                "{{ name = '{name}', kind = 'jwt', jwks_url = 'https://keys', algorithms = ['RS256'], {tokens} }}"
+            )
+        };
+        let text = format!("caller = [{}, {}]", caller("first", TOKENS), caller("other", other));
+        let mistake = Config::parse(&text, "x.toml").err().map(|mistake| mistake.to_string());
+        let is_reported = mistake.as_deref().is_some_and(|mistake| {
+            mistake.contains("caller \"other\" is unreachable: \"first\" accepts all of its tokens")
+        });
+        assert_eq!(is_reported, is_unreachable, "{other}: {mistake:?}");
+        assert_eq!(mistake.is_some(), is_unreachable, "{other}: {mistake:?}");
+    }
+}
+
 #[expect(clippy::too_many_lines, reason = "one table of mistakes")]
 #[test]
 fn an_unreachable_rule_or_one_that_never_fits_is_a_mistake() {
@@ -447,6 +478,10 @@ fn an_unreachable_rule_or_one_that_never_fits_is_a_mistake() {
         ),
         (
             "{ name = 'a', callers = ['one'], rooms = ['*'] }, { name = 'b', callers = ['one'], rooms = ['*'], when = { sub = 'x' } }",
+            "rule \"b\" is unreachable",
+        ),
+        (
+            "{ name = 'a', callers = ['one'], rooms = ['*'], when = { sub = { one_of = ['x', 'y'] } } }, { name = 'b', callers = ['one'], rooms = ['*'], when = { sub = 'x' } }",
             "rule \"b\" is unreachable",
         ),
         (
