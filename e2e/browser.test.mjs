@@ -53,6 +53,17 @@ test("two participants meet in a room and see each other's camera, name, metadat
   assert.match(roompass.output(), /status=204 method="OPTIONS"/, 'the browser sent a preflight request');
 });
 
+test("the hook useToken of LiveKit's React components gets a token that opens the room", async () => {
+  const [endpoint, room] = [`${roompass.url}/api/livekit/token`, 'treffen 🤝 & co'];
+  const ada = { identity: 'ada+æ', name: 'Ada & 👩‍🚀', metadata: '{"seat": "1+1=2"}' };
+  await withPages([allowed, allowed], async ([first, second]) => {
+    assert.equal(await first.evaluate(joinByHook, [endpoint, livekit.url, room, ada]), room);
+    assert.equal(await second.evaluate(joinByHook, [endpoint, livekit.url, room, { identity: 'grace' }]), room);
+    const { name, metadata } = await soon(second, (identity) => call.seen(identity), ada.identity);
+    assert.deepEqual([name, metadata], [ada.name, ada.metadata]);
+  });
+});
+
 test('a page of an allowed origin can read an error response and its request ID', async () => {
   await withPages([allowed], async ([page]) => {
     const answer = await page.evaluate(([url]) => ask.json(url, '{"room_name": 5}'), [roompass.endpoint]);
@@ -88,6 +99,7 @@ test('a page of another origin can read neither a token nor an error response', 
 });
 
 const join = ([endpoint, options]) => call.join(endpoint, options);
+const joinByHook = (values) => call.joinByHook(...values);
 
 /** Waits until `look` returns a truthy value in the page, and returns it. */
 async function soon(page, look, argument) {

@@ -85,6 +85,43 @@ describe('LiveKit\'s sample servers for Node', () => {
   });
 });
 
+describe('connection details', () => {
+  /** Requests them like the page of LiveKit Meet. */
+  const page = async (roomName, participantName, more = {}) => {
+    const url = new URL('/api/connection-details', roompass.url);
+    for (const [name, value] of Object.entries({ roomName, participantName, ...more })) url.searchParams.append(name, value);
+    return fetch(url.toString());
+  };
+
+  test('the page of LiveKit Meet gets a server, a token and both names', async () => {
+    const response = await page('a/b & c+d', 'Ada 👩‍🚀', { region: 'eu', metadata: '{"a": "1+1"}' });
+    assert.equal(response.status, 200);
+    const { serverUrl, roomName, participantName, participantToken, ...more } = await response.json();
+    assert.deepEqual([serverUrl, roomName, participantName, more], [livekit.url, 'a/b & c+d', 'Ada 👩‍🚀', {}]);
+    const { sub, name, metadata } = payload(participantToken);
+    assert.deepEqual([name, metadata], ['Ada 👩‍🚀', '{"a": "1+1"}']);
+    await assertOpens(participantToken, 'a/b & c+d', sub);
+  });
+
+  test('the page of LiveKit Meet gets an error as text that it can show', async () => {
+    const response = await page('', 'Ada');
+    assert.equal(response.status, 400);
+    assert.match(response.headers.get('content-type'), /^text\/plain/);
+    assert.equal(await response.text(), 'roomName and participantName are required');
+  });
+
+  test('an earlier agent starter application gets a room of its own, in which its agent is dispatched', async () => {
+    const response = await post('/api/connection-details', { room_config: { agents: [{ agent_name: 'tutor' }] } });
+    assert.equal(response.status, 200);
+    const { serverUrl, roomName, participantName, participantToken } = await response.json();
+    assert.equal(serverUrl, livekit.url);
+    const { sub, roomConfig } = payload(participantToken);
+    assert.deepEqual(roomConfig, { agents: [{ agentName: 'tutor' }] });
+    assert.equal(participantName, sub);
+    await assertOpens(participantToken, roomName, sub);
+  });
+});
+
 describe('OpenVidu', () => {
   /** Requests a token like the page of OpenVidu's tutorials. */
   const page = async (serverUrl, roomName, participantName) => {

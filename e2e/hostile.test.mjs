@@ -10,7 +10,7 @@ import { startProcess } from './lib/runtime.mjs';
 import { startSecretsManager } from './lib/services.mjs';
 
 const SECRET = 'canary, a secret of thirty-two bytes or more';
-const LIVEKIT = ['/getToken', '/api/token', '/createToken', '/quickstart/token', '/token', '/openvidu/token'];
+const LIVEKIT = ['/getToken', '/api/token', '/createToken', '/quickstart/token', '/api/connection-details', '/token', '/openvidu/token'];
 const SANDBOX = '/api/v2/sandbox/connection-details';
 const AGORA = ['/agora/getToken', '/agora/rtc/red/publisher/uid/7', '/agora/rte/red/1/userAccount/ada/ada/', '/agora/rtm/ada'];
 
@@ -98,7 +98,7 @@ async function started(t) {
     AWS_ENDPOINT_URL: manager.url,
     ROOMPASS_SECRET_ID: 'hostile',
     ROOMPASS_CONFIG: `
-      dialects = ["standard", "sandbox", "token-server", "quickstart", "openvidu", "agora"]
+      dialects = ["standard", "sandbox", "token-server", "quickstart", "meet", "use-token", "openvidu", "agora"]
       sandbox.ids = ["demo"]
       keys.refresh_after = "1s"
 

@@ -1,6 +1,9 @@
 // An application's page with LiveKit's client. The test calls these functions.
 
+import { useToken } from '@livekit/components-react';
 import { Room, RoomEvent, TokenSource, Track } from 'livekit-client';
+import { createElement } from 'react';
+import { createRoot } from 'react-dom/client';
 
 const room = new Room();
 const received = document.createElement('video');
@@ -15,6 +18,21 @@ globalThis.call = {
   async join(endpoint, options) {
     const { serverUrl, participantToken } = await TokenSource.endpoint(endpoint).fetch(options);
     await room.connect(serverUrl, participantToken);
+    return room.name;
+  },
+  /** Gets a token with the hook of LiveKit's React components and joins with it. */
+  async joinByHook(endpoint, serverUrl, roomName, userInfo) {
+    const root = createRoot(document.body.appendChild(document.createElement('div')));
+    const token = await new Promise((resolve) => {
+      const Component = () => {
+        const token = useToken(endpoint, roomName, { userInfo });
+        if (token) resolve(token);
+        return null;
+      };
+      root.render(createElement(Component));
+    });
+    root.unmount();
+    await room.connect(serverUrl, token);
     return room.name;
   },
   publishCamera: async () => Boolean(await room.localParticipant.setCameraEnabled(true)),

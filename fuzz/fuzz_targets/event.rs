@@ -146,7 +146,8 @@ fn places(value: &Value, at: &str, found: &mut Vec<String>) {
 }
 
 fn service(callers: &str) -> Router {
-    let dialects = r#"["standard", "sandbox", "token-server", "quickstart", "openvidu", "agora"]"#;
+    let dialects =
+        r#"["standard", "sandbox", "token-server", "quickstart", "meet", "use-token", "openvidu", "agora"]"#;
     let text = format!("dialects = {dialects}\nsandbox.ids = [\"s\"]\ncors.origins = [\"*\"]\n{callers}");
     router(
         Config::parse(&text, "fuzz.toml").expect("a valid policy"),

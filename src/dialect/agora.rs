@@ -7,10 +7,9 @@
 
 use axum::http::header::{CACHE_CONTROL, EXPIRES, PRAGMA};
 use axum::http::{Method, StatusCode};
-use percent_encoding::percent_encode_byte;
 use serde_json::{Value, json};
 
-use super::fields::{members, text};
+use super::fields::{in_a_url, members, query_parameter, text};
 use super::{
     Asks, BadRequest, ErrorDetails, Granted, Participant, Presence, Received, Reply, Route, Row, Sample,
     SampleValues,
@@ -90,22 +89,9 @@ fn write_error(error: &ErrorDetails<'_>) -> Reply {
 fn sample(values: &SampleValues<'_>) -> Sample {
     let kind = if Uid::parse(values.identity).is_ok() { "uid" } else { "userAccount" };
     let role = if values.publishes { "publisher" } else { "subscriber" };
-    let channel = in_a_path(values.room.unwrap_or(values.some_room));
-    let path = format!("/agora/rtc/{channel}/{role}/{kind}/{}/", in_a_path(values.identity));
+    let channel = in_a_url(values.room.unwrap_or(values.some_room));
+    let path = format!("/agora/rtc/{channel}/{role}/{kind}/{}/", in_a_url(values.identity));
     Sample { path, header: None, body: None }
-}
-
-/// Percent-encodes a value for a path in single quotes. Placeholders such as `<room>` stay readable.
-fn in_a_path(value: &str) -> String {
-    let mut path = String::new();
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~:@!$&()+,;=<>|".contains(&byte) {
-            path.push(byte.into());
-        } else {
-            path.push_str(percent_encode_byte(byte));
-        }
-    }
-    path
 }
 
 fn rtc(received: &Received<'_>) -> Result<Asks, BadRequest> {
@@ -217,11 +203,9 @@ fn role(role: &str) -> Result<Role, InvalidField> {
 
 /// The lifetime in the query. An empty value counts as not set.
 fn expiry(query: &str) -> Result<Option<Ttl>, InvalidField> {
-    let mut all = query.split('&').filter_map(|pair| pair.strip_prefix("expiry="));
-    match (all.next().filter(|seconds| !seconds.is_empty()), all.next()) {
-        (_, Some(_)) => Err(InvalidField::new("expiry", "is sent more than once")),
-        (None, None) => Ok(None),
-        (Some(seconds), None) => lifetime("expiry", seconds.parse().ok()).map(Some),
+    match query_parameter(query, "expiry")?.filter(|seconds| !seconds.is_empty()) {
+        None => Ok(None),
+        Some(seconds) => lifetime("expiry", seconds.parse().ok()).map(Some),
     }
 }
 

@@ -6,19 +6,23 @@
 //! | [`standard`] | all LiveKit client SDKs |
 //! | [`sandbox`] | clients of LiveKit's development token server |
 //! | [`token_server`], [`quickstart`] | clients of LiveKit's sample servers for Node |
+//! | [`meet`] | LiveKit Meet, and earlier agent starter applications |
+//! | [`use_token`] | the hook `useToken` of LiveKit's React components |
 //! | [`openvidu`] | clients of OpenVidu's tutorials |
 //! | [`agora`] | clients of the Agora community's token service |
 //!
-//! `routes` finds the route of a request, `fields` parses the members of JSON bodies.
+//! `routes` finds the route of a request, `fields` parses the members of JSON bodies and the parameters of queries.
 
 pub mod agora;
 mod fields;
+pub mod meet;
 pub mod openvidu;
 pub mod quickstart;
 mod routes;
 pub mod sandbox;
 pub mod standard;
 pub mod token_server;
+pub mod use_token;
 
 pub use routes::{Found, PathMatching, PathParameters, Routes};
 
@@ -31,8 +35,16 @@ use crate::mint::Token;
 use roompass_core::config::{Config, Dialect};
 
 /// The table of dialects.
-pub static TABLE: [Row; 6] =
-    [standard::ROW, sandbox::ROW, token_server::ROW, quickstart::ROW, openvidu::ROW, agora::ROW];
+pub static TABLE: [Row; 8] = [
+    standard::ROW,
+    sandbox::ROW,
+    token_server::ROW,
+    quickstart::ROW,
+    meet::ROW,
+    use_token::ROW,
+    openvidu::ROW,
+    agora::ROW,
+];
 
 /// A dialect.
 pub struct Row {
@@ -122,9 +134,12 @@ pub struct Received<'a> {
 }
 
 /// What a response is written from.
+#[derive(Clone, Copy)]
 pub struct Granted<'a> {
     /// The URL to connect to, for LiveKit tokens.
     pub server: Option<&'a ServerUrl>,
+    /// The request's query string, not decoded.
+    pub query: &'a str,
     /// The tokens, each with its response member and the passes in it. At least one.
     pub tokens: &'a [(&'static str, Vec<Pass>, Token)],
 }
@@ -253,15 +268,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_dialect_has_one_row_and_each_path_one_route() {
+    fn each_dialect_has_one_row_and_each_path_and_method_one_route() {
         for row in &TABLE {
             assert_eq!(TABLE.iter().filter(|other| other.dialect == row.dialect).count(), 1);
             assert!(std::ptr::eq(Row::of(row.dialect), row));
         }
-        let mut paths: Vec<_> = TABLE.iter().flat_map(|row| row.routes).map(|route| route.path).collect();
-        let count = paths.len();
-        paths.sort_unstable();
-        paths.dedup();
-        assert_eq!(paths.len(), count);
+        let routes = TABLE.iter().flat_map(|row| row.routes);
+        let mut routes: Vec<_> = routes.map(|route| (route.path, route.method.as_str())).collect();
+        let count = routes.len();
+        routes.sort_unstable();
+        routes.dedup();
+        assert_eq!(routes.len(), count);
     }
 }

@@ -126,10 +126,12 @@ impl Routes {
         }
     }
 
-    /// Finds the token route at a path, with either method.
+    /// Finds the token route at a path: the one for requests with a body if there is a body, otherwise the other one. If
+    /// the path has only one of them, that one.
     #[must_use]
-    pub fn at(&self, path: &str) -> Found {
-        let found = [Method::POST, Method::GET].into_iter().map(|method| self.find(&method, path));
+    pub fn at(&self, path: &str, has_body: bool) -> Found {
+        let methods = if has_body { [Method::POST, Method::GET] } else { [Method::GET, Method::POST] };
+        let found = methods.into_iter().map(|method| self.find(&method, path));
         found.into_iter().find(|found| matches!(found, Found::Token(..))).unwrap_or(Found::Nothing)
     }
 
@@ -198,7 +200,7 @@ mod tests {
 
     /// The path of the route, and its parameters in order.
     fn found(routes: &Routes, path: &str) -> Option<(&'static str, Vec<String>)> {
-        match routes.at(path) {
+        match routes.at(path, false) {
             Found::Token(_, route, PathParameters(values)) => {
                 Some((route.path, values.into_iter().map(|(_, value)| value.unwrap()).collect()))
             }

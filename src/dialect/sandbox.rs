@@ -54,7 +54,7 @@ fn write_v2(granted: &Granted<'_>) -> Reply {
 }
 
 /// The ESP32 client requires exactly these four members and this status.
-fn write_v1(granted: &Granted<'_>) -> Reply {
+pub(super) fn write_v1(granted: &Granted<'_>) -> Reply {
     let (room, name) = names(granted);
     let (server, token) = (granted.server(), granted.token());
     let body =

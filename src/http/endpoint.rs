@@ -95,7 +95,7 @@ async fn tokens(
         Provider::LiveKit => Some(&keys.livekit()?.server),
         Provider::Agora => None,
     };
-    Ok((route.write)(&Granted { server, tokens: &tokens }).into_response())
+    Ok((route.write)(&Granted { server, query, tokens: &tokens }).into_response())
 }
 
 /// Returns 200 and the version if at least one of the served dialects has keys to sign with, otherwise 503.

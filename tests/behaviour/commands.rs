@@ -625,6 +625,25 @@ fn explain_reads_a_request_by_the_route_that_the_server_would() {
 }
 
 #[test]
+fn explain_reads_a_query_or_a_body_as_the_route_of_that_method_does() {
+    let policy = for_other_clients().replace("\"agora\"]", "\"meet\", \"agora\"]");
+    let body = file("meet.json", r#"{"room_name": "x-2"}"#);
+    let body = body.to_str().unwrap();
+    let path = "/api/connection-details?roomName=x-1&participantName=Ada+L";
+    for (more, room) in [(&[][..], "x-1"), (&["--request", body], "x-2")] {
+        let (says, mistakes, code) = run(&[&["explain", "--path", path, "--json"], more].concat(), &policy);
+        assert_eq!((code, mistakes.as_str()), (0, ""));
+        let says: Value = serde_json::from_str(&says).unwrap();
+        assert_eq!(says["claims"]["video"]["room"], room);
+    }
+    let (_, mistakes, code) = run(&["explain", "--path", "/api/connection-details"], &policy);
+    assert_eq!(
+        (code, mistakes.as_str()),
+        (1, "roompass: invalid request: roomName and participantName are required\n")
+    );
+}
+
+#[test]
 fn explain_shows_what_agoras_token_would_carry() {
     let (says, mistakes, code) = run(
         &["explain", "--caller", &player(), "--path", "/agora/rtc/red:x/publisher/uid/17/?expiry=600"],

@@ -15,7 +15,7 @@ fn open() -> Router {
 
 fn served(policy: &str) -> Router {
     let dialects = r#"
-        dialects = ["standard", "sandbox", "token-server", "quickstart", "openvidu"]
+        dialects = ["standard", "sandbox", "token-server", "quickstart", "meet", "use-token", "openvidu"]
         sandbox.ids = ["my-app-1abc2d", "other"]
     "#;
     service(&format!("{dialects}{policy}"))
@@ -23,8 +23,15 @@ fn served(policy: &str) -> Router {
 
 const SANDBOX_V1: &str = "/api/sandbox/connection-details";
 const SANDBOX_V2: &str = "/api/v2/sandbox/connection-details";
-const EVERY_PATH: [&str; 6] =
-    [SANDBOX_V1, SANDBOX_V2, "/createToken", "/quickstart/token", "/token", "/openvidu/token"];
+const EVERY_PATH: [&str; 7] = [
+    SANDBOX_V1,
+    SANDBOX_V2,
+    "/createToken",
+    "/quickstart/token",
+    "/api/connection-details",
+    "/token",
+    "/openvidu/token",
+];
 
 async fn ask(service: &Router, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
     let json = ("content-type", "application/json");
@@ -129,6 +136,45 @@ async fn with_an_identity_from_the_rule_the_participant_name_is_only_a_name() {
 }
 
 #[tokio::test]
+async fn a_head_request_never_signs_a_token() {
+    for path in
+        ["/api/connection-details?roomName=r&participantName=Ada", "/api/livekit/token?identity=a&roomName=r"]
+    {
+        let answer = send(&open(), request(Method::GET, path, &[], "")).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.minted, answer.header("cache-control")),
+            (200, 1, "no-store")
+        );
+        let answer = send(&open(), request(Method::HEAD, path, &[], "")).await;
+        assert_eq!((answer.status.as_u16(), answer.minted), (405, 0), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_requested_region_never_changes_the_domain_of_the_server() {
+    for (region, expected) in [
+        ("", Some("wss://test.livekit.cloud")),
+        ("eu", Some("wss://test.eu.production.livekit.cloud")),
+        ("us-west-2b", Some("wss://test.us-west-2b.production.livekit.cloud")),
+        ("EU", None),
+        ("evil.example.com%2F", None),
+        ("a.b", None),
+        ("x%40evil.example.com%3A443%2F", None),
+        ("%00", None),
+        ("eu&region=us", None),
+    ] {
+        let path = format!("/api/connection-details?roomName=r&participantName=Ada&region={region}");
+        let answer = send(&open(), request(Method::GET, &path, &[], "")).await;
+        if let Some(server) = expected {
+            assert_eq!(answer.json()["serverUrl"], server, "{region}");
+        } else {
+            let refused = (answer.status.as_u16(), answer.header("x-error-code"), answer.minted);
+            assert_eq!(refused, (400, "invalid_field", 0), "{region}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn only_the_dialects_that_are_listed_are_served() {
     let standard_alone = service(OPEN);
     for path in EVERY_PATH {
@@ -189,6 +235,18 @@ async fn each_policy_of_the_document_on_migration_gives_the_grants_of_its_system
             true,
         ),
         (&token_server, "/createToken", &[], true),
+        (
+            block("dialects = [\"meet\"]"),
+            "/api/connection-details?roomName=1&participantName=Ada",
+            &[],
+            false,
+        ),
+        (
+            block("dialects = [\"use-token\"]"),
+            "/api/livekit/token?identity=ada&name=Ada&metadata=m&roomName=1",
+            &[],
+            true,
+        ),
         (block("dialects = [\"openvidu\"]"), "/openvidu/token", &[], false),
         (development, "/quickstart/token", &[], true),
     ] {
@@ -196,10 +254,14 @@ async fn each_policy_of_the_document_on_migration_gives_the_grants_of_its_system
         let (standard, camel) =
             (json!({"room_name": room}), json!({"roomName": room, "participantName": "Ada"}));
         let body = if path.contains("openvidu") || path.contains("quickstart") { camel } else { standard };
-        let answer = ask(&service(config), path, headers, &body).await;
+        let answer = if path.contains('?') {
+            send(&service(config), request(Method::GET, path, headers, "")).await
+        } else {
+            ask(&service(config), path, headers, &body).await
+        };
         assert!(answer.status.is_success(), "{path}: {}", String::from_utf8_lossy(&answer.body));
         let token = match serde_json::from_slice::<Value>(&answer.body) {
-            Ok(body) => ["participant_token", "token"]
+            Ok(body) => ["participant_token", "participantToken", "accessToken", "token"]
                 .iter()
                 .find_map(|member| body[member].as_str())
                 .unwrap()

@@ -4,6 +4,7 @@
 use std::sync::LazyLock;
 
 use axum::Router;
+use percent_encoding::NON_ALPHANUMERIC;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -16,7 +17,7 @@ const SOURCES: [&str; 5] =
 /// Made once: it's thousands of requests.
 static OPEN_TO_ALL: LazyLock<Router> = LazyLock::new(|| {
     service(&format!(
-        "dialects = [\"standard\", \"sandbox\", \"token-server\", \"quickstart\", \"openvidu\", \"agora\"]\nsandbox.ids = [\"s\"]\n{OPEN}"
+        "dialects = [\"standard\", \"sandbox\", \"token-server\", \"quickstart\", \"meet\", \"use-token\", \"openvidu\", \"agora\"]\nsandbox.ids = [\"s\"]\n{OPEN}"
     ))
 });
 
@@ -274,11 +275,11 @@ proptest! {
 
     /// Any bytes at all as the body of each route.
     #[test]
-    fn any_body_is_answered(body in prop::collection::vec(any::<u8>(), 0..300), route in 0..8_usize) {
+    fn any_body_is_answered(body in prop::collection::vec(any::<u8>(), 0..300), route in 0..9_usize) {
         use base64::Engine;
         let paths = [
             "/getToken", "/api/token", "/createToken", "/quickstart/token", "/token", "/openvidu/token",
-            "/api/v2/sandbox/connection-details", "/agora/getToken",
+            "/api/v2/sandbox/connection-details", "/api/connection-details", "/agora/getToken",
         ];
         let mut event = sample("http-api-base64");
         event["rawPath"] = json!(paths[route]);
@@ -286,6 +287,30 @@ proptest! {
         event["body"] = json!(base64::prelude::BASE64_STANDARD.encode(body));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         assert_answered(&runtime.block_on(invoke_on(open(), &event.to_string())), &event.to_string());
+    }
+}
+
+proptest! {
+    /// Any text as the query of the routes that read one: a response, and what was sent if there is a token.
+    #[test]
+    fn any_query_is_answered(query in any::<String>(), room in "[^\u{0}]{1,20}", route in 0..2_usize) {
+        let path = ["/api/connection-details", "/api/livekit/token"][route];
+        let encoded = |text: &str| percent_encoding::percent_encode(text.as_bytes(), NON_ALPHANUMERIC).to_string();
+        let named = format!("roomName={}&participantName=&identity=ada", encoded(&room));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        for query in [&query, &named] {
+            let mut event = sample("http-api");
+            event["rawPath"] = json!(path);
+            event["requestContext"]["http"]["method"] = json!("GET");
+            event["rawQueryString"] = json!(query);
+            let answer = runtime.block_on(invoke_on(open(), &event.to_string()));
+            assert_answered(&answer, &event.to_string());
+            if query == &named && answer["statusCode"] == 200 {
+                let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+                let token = body["participantToken"].as_str().or(body["accessToken"].as_str()).unwrap();
+                prop_assert_eq!(&claims(token)["video"]["room"], &room);
+            }
+        }
     }
 }
 

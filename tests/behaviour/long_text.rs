@@ -123,7 +123,7 @@ async fn every_member_of_a_body_is_refused_shortly_however_long_it_is() {
             bodies.push(json!({ "room_config": { "egress": { kind: value } } }).to_string());
         }
     }
-    let dialects = "dialects = [\"standard\", \"sandbox\", \"token-server\", \"quickstart\", \"openvidu\", \"agora\"]\nsandbox.ids = [\"s\"]\n";
+    let dialects = "dialects = [\"standard\", \"sandbox\", \"token-server\", \"quickstart\", \"meet\", \"use-token\", \"openvidu\", \"agora\"]\nsandbox.ids = [\"s\"]\n";
     let service = service(&(dialects.to_owned() + OPEN));
     let headers = [("content-type", "application/json"), ("x-sandbox-id", "s")];
     let mut refused = 0;
@@ -132,6 +132,7 @@ async fn every_member_of_a_body_is_refused_shortly_however_long_it_is() {
         "/api/v2/sandbox/connection-details",
         "/createToken",
         "/quickstart/token",
+        "/api/connection-details",
         "/openvidu/token",
         "/agora/getToken",
     ] {

@@ -3,6 +3,7 @@
 
 use axum::Router;
 use axum::http::Method;
+use roompass::config::Dialect;
 use roompass::dialect::TABLE;
 use serde_json::{Value, json};
 
@@ -288,17 +289,29 @@ const FRONTS: [(&str, &[&str], bool); 7] = [
 /// A request to each route of each dialect that succeeds, with the response.
 async fn routes(service: &Router) -> Vec<(Method, String, String)> {
     let mut routes = Vec::new();
-    for route in TABLE.iter().flat_map(|row| row.routes) {
+    for (row, route) in TABLE.iter().flat_map(|row| row.routes.iter().map(move |route| (row, route))) {
         let values = [("{channel}", "standup"), ("{role}", "publisher"), ("{tokenType}", "uid")];
         let values = values.into_iter().chain([("{uid}", "7"), ("{rtmuid}", "8")]);
         let path = values.fold(route.path.to_owned(), |path, (name, value)| path.replace(name, value));
         let headers = [("content-type", "application/json"), ("x-sandbox-id", SANDBOX)];
+        let query = QUERY.map(|(name, _, encoded)| format!("{name}={encoded}")).join("&");
+        let has_query =
+            route.method == Method::GET && matches!(row.dialect, Dialect::Meet | Dialect::UseToken);
+        let path = if has_query { format!("{path}?{query}") } else { path };
         let answer = send(service, request(route.method.clone(), &path, &headers, BODY)).await;
         assert!(answer.minted > 0, "{path}: {}", String::from_utf8_lossy(&answer.body));
         routes.push((route.method.clone(), path, String::from_utf8(answer.body).unwrap()));
     }
     routes
 }
+
+/// The query for the routes that read one: names, values and encoded values.
+const QUERY: [(&str, &str, &str); 4] = [
+    ("roomName", "standup", "standup"),
+    ("participantName", "Ada & Bob", "Ada+%26%20Bob"),
+    ("identity", "ada", "ada"),
+    ("metadata", r#"{"a":"1+1=2%20"}"#, "%7B%22a%22%3A%221%2B1%3D2%2520%22%7D"),
+];
 
 /// The body for every route of every dialect.
 const BODY: &str = r#"{"roomName": "standup", "participantName": "Ada", "tokenType": "rtc", "channel": "standup", "uid": "ada"}"#;
@@ -353,8 +366,30 @@ async fn a_prefix_that_is_not_configured_is_not_found_in_any_dialect() {
     }
 }
 
-/// The event with this method and a body for every dialect.
+/// The event with this method, with a body for every dialect, and with the query of its path as the source sends it: REST
+/// APIs decode the values, load balancers don't.
 fn with_method(mut event: Value, method: &Method) -> Value {
+    let path = if event["version"] == "2.0" { "rawPath" } else { "path" };
+    let whole = event[path].as_str().unwrap().to_owned();
+    if let Some((before, raw)) = whole.split_once('?') {
+        event[path] = json!(before);
+        if event["version"] == "2.0" {
+            event["rawQueryString"] = json!(raw);
+        }
+        let is_load_balancer = !event["requestContext"]["elb"].is_null();
+        let value = |plain, encoded| json!(if is_load_balancer { encoded } else { plain });
+        let single = QUERY.map(|(name, plain, encoded)| (name.to_owned(), value(plain, encoded)));
+        let several = single.clone().map(|(name, value)| (name, json!([value])));
+        let (single, several) =
+            (Value::Object(single.into_iter().collect()), Value::Object(several.into_iter().collect()));
+        let has_several = event.get("multiValueHeaders").is_some();
+        if has_several {
+            event["multiValueQueryStringParameters"] = several;
+        }
+        if !has_several || event.get("headers").is_some() {
+            event["queryStringParameters"] = single;
+        }
+    }
     event["body"] = json!(BODY);
     if event["version"] == "2.0" {
         event["requestContext"]["http"]["method"] = json!(method.as_str());

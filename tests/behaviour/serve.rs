@@ -400,6 +400,9 @@ fn the_curl_command_works_in_whatever_dialect_is_served() {
         ("'quickstart'", named, "/quickstart/token -H"),
         ("'quickstart'", kiosk, "/quickstart/token -H"),
         ("'openvidu'", kiosk, "/openvidu/token -H"),
+        ("'meet'", kiosk, "/api/connection-details?roomName=red:hello&participantName='"),
+        ("'meet'", named, "/api/connection-details?roomName=red:hello&participantName=Ada'"),
+        ("'use-token'", kiosk, "/api/livekit/token?identity=the%20kiosk&roomName=red:hello'"),
         ("'openvidu'", "default_room = 'red:1'\nparticipant_name = 'Kiosk'", "/openvidu/token -H"),
         (
             "'sandbox'",

@@ -46,11 +46,18 @@ fn assert_snapshot(name: &str, text: &str) {
     });
 }
 
-/// Paths that differ only in a slash at the end have the same responses, as have both of the standard's paths.
+/// Paths that differ only in a slash at the end have the same responses, as have both of the standard's paths. A path's
+/// second method is in the name.
 fn snapshot_name(row: &Row, route: &Route) -> String {
     let path = cases::canonical(route.path).trim_start_matches('/');
     let path = path.strip_prefix("agora/").unwrap_or(path).replace('/', "-").replace(['{', '}'], "");
-    format!("{}--{path}", row.dialect.as_str())
+    let is_second = row
+        .routes
+        .iter()
+        .find(|other| other.path == route.path)
+        .is_some_and(|first| first.method != route.method);
+    let method = if is_second { format!("-{}", route.method.as_str().to_lowercase()) } else { String::new() };
+    format!("{}--{path}{method}", row.dialect.as_str())
 }
 
 fn files() -> BTreeSet<String> {

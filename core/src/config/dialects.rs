@@ -16,6 +16,10 @@ pub enum Dialect {
     TokenServer,
     /// `quickstart`: LiveKit's quickstart for Node.
     Quickstart,
+    /// `meet`: LiveKit Meet.
+    Meet,
+    /// `use-token`: the hook `useToken` of LiveKit's React components.
+    UseToken,
     /// `openvidu`: the application servers of OpenVidu's tutorials.
     Openvidu,
     /// `agora`: the Agora community's token service.
@@ -31,6 +35,8 @@ impl Dialect {
             Self::Sandbox => "sandbox",
             Self::TokenServer => "token-server",
             Self::Quickstart => "quickstart",
+            Self::Meet => "meet",
+            Self::UseToken => "use-token",
             Self::Openvidu => "openvidu",
             Self::Agora => "agora",
         }

@@ -54,6 +54,38 @@ impl ServerUrl {
         host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
     }
 
+    /// The URL of the same LiveKit Cloud project in a region. Other servers have no regions, so their URL is unchanged.
+    ///
+    /// Source: <https://docs.livekit.io/deploy/admin/regions/region-pinning/>.
+    #[must_use]
+    pub fn in_region(&self, region: &str) -> Self {
+        let parts = self.0.split_once("://").and_then(|(scheme, rest)| {
+            let (host, tail) = rest.split_at(rest.find(['/', ':', '?', '#']).unwrap_or(rest.len()));
+            let (project, domain) = host.split_once('.')?;
+            match domain.to_ascii_lowercase().as_str() {
+                "livekit.cloud" => Some((scheme, project, "production", tail)),
+                "staging.livekit.cloud" => Some((scheme, project, "staging", tail)),
+                _ => None,
+            }
+        });
+        parts.map_or_else(
+            || self.clone(),
+            |(scheme, project, environment, tail)| {
+                Self(format!("{scheme}://{project}.{region}.{environment}.livekit.cloud{tail}"))
+            },
+        )
+    }
+
+    /// Whether text can be the name of a region: a part of a host name.
+    #[must_use]
+    pub fn is_region(text: &str) -> bool {
+        let is_inner = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-';
+        (1..=32).contains(&text.len())
+            && text.as_bytes().iter().all(is_inner)
+            && !text.starts_with('-')
+            && !text.ends_with('-')
+    }
+
     /// The URL of a LiveKit server that was started with `--dev`.
     #[must_use]
     pub fn development() -> Self {
@@ -70,6 +102,35 @@ impl ServerUrl {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_livekit_cloud_project_has_regions() {
+        for (url, in_eu) in [
+            ("wss://p.livekit.cloud", "wss://p.eu.production.livekit.cloud"),
+            ("https://p.LiveKit.Cloud/", "https://p.eu.production.livekit.cloud/"),
+            ("wss://p.livekit.cloud:443/rtc?a=b.c", "wss://p.eu.production.livekit.cloud:443/rtc?a=b.c"),
+            ("wss://p.staging.livekit.cloud", "wss://p.eu.staging.livekit.cloud"),
+            ("wss://p.us.production.livekit.cloud", "wss://p.us.production.livekit.cloud"),
+            ("wss://livekit.cloud", "wss://livekit.cloud"),
+            ("wss://a.livekit.cloud.example.com", "wss://a.livekit.cloud.example.com"),
+            ("wss://calls.example.com/x.livekit.cloud", "wss://calls.example.com/x.livekit.cloud"),
+            ("ws://localhost:7880", "ws://localhost:7880"),
+            ("ws://[::1]:7880", "ws://[::1]:7880"),
+        ] {
+            assert_eq!(ServerUrl::parse(url).unwrap().in_region("eu").as_str(), in_eu);
+        }
+    }
+
+    #[test]
+    fn a_region_is_one_part_of_a_host_name() {
+        let long = "a".repeat(33);
+        for text in ["eu", "us-east-1a", "eu-central-1b", "9"] {
+            assert!(ServerUrl::is_region(text), "{text}");
+        }
+        for text in ["", "EU", "a.b", "a/", "a@b", "a:1", "-a", "a-", "a b", "é", "a%2e", &long] {
+            assert!(!ServerUrl::is_region(text), "{text}");
+        }
+    }
 
     #[test]
     fn a_server_is_a_url_that_clients_can_connect_to() {

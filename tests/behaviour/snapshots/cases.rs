@@ -99,6 +99,11 @@ fn successes(row: &Row, route: &Route) -> Vec<Case> {
         let cases = bodies.iter().map(|(name, body)| case(name, &open(), sent.with_body(body)));
         cases.collect::<Vec<_>>()
     };
+    let by_query = |queries: &[(&'static str, &str)]| {
+        let with = |query: &str| sent.with_path(|path| format!("{path}?{query}"));
+        let cases = queries.iter().map(|(name, query)| case(name, &open(), with(query)));
+        cases.collect::<Vec<_>>()
+    };
     let one_name = ("room and name", json!({"roomName": "standup", "participantName": "Ada"}));
     match row.dialect {
         Dialect::Standard | Dialect::TokenServer => by_body(&standard_bodies()),
@@ -109,6 +114,21 @@ fn successes(row: &Row, route: &Route) -> Vec<Case> {
             }
             cases
         }
+        Dialect::Meet if route.method == Method::POST => by_body(&standard_bodies()),
+        Dialect::Meet => by_query(&[
+            ("no optional inputs", "roomName=standup&participantName="),
+            (
+                "every optional input",
+                "roomName=standup&participantName=Ada+L%26&metadata=%7B%22a%22%3A1%7D&region=eu&another=1",
+            ),
+        ]),
+        Dialect::UseToken => by_query(&[
+            ("no optional inputs", "identity=ada&roomName=standup"),
+            (
+                "every optional input",
+                "identity=ada&name=Ada+L%26&metadata=%7B%22a%22%3A1%7D&roomName=standup",
+            ),
+        ]),
         Dialect::Quickstart => by_body(&[
             ("no optional inputs", json!({})),
             ("empty inputs", json!({"roomName": "", "participantName": null})),
@@ -207,7 +227,28 @@ fn refusals_of_its_own(row: &Row, route: &Route, full: &Sent) -> Vec<Case> {
     let wrong_type = case("field of the wrong type", &open(), full.with_body(&wrong_type));
     let may_configure = rule("rooms = [\"*\"]\nclient_may_set = [\"room_config\"]");
     match row.dialect {
-        Dialect::Standard | Dialect::TokenServer | Dialect::Sandbox => {
+        Dialect::Meet | Dialect::UseToken if route.method == Method::GET => {
+            let query = |query: &str| full.with_path(|path| format!("{}?{query}", without_query(path)));
+            let small_tokens = format!("limits.max_token_size = 1024\n{}", open());
+            let long_metadata =
+                full.with_path(|path| path.replace("metadata=", &format!("metadata={}", "m".repeat(1_000))));
+            let mut cases = vec![
+                case("parameters missing", &open(), query("")),
+                case("room empty", &open(), query("roomName=&participantName=Ada&identity=ada")),
+                case("parameter twice", &open(), full.with_path(|path| format!("{path}&roomName=other"))),
+                case(
+                    "parameter that is not UTF-8",
+                    &open(),
+                    full.with_path(|path| path.replace("standup", "%FF")),
+                ),
+                case("token that would be too large", &small_tokens, long_metadata),
+            ];
+            if row.dialect == Dialect::Meet {
+                cases.push(case("region that is no part of a host name", &open(), query(REGION_INJECTION)));
+            }
+            cases
+        }
+        Dialect::Standard | Dialect::TokenServer | Dialect::Sandbox | Dialect::Meet | Dialect::UseToken => {
             let agent = json!({"room_config": {"agents": [{"agent_name": "a"}]}});
             let egress = json!({"room_config": {"egress": {"tracks": {"filepath": "x"}}}});
             let small_tokens = format!("limits.max_token_size = 1024\n{}", open());
@@ -249,6 +290,8 @@ fn refusals_of_its_own(row: &Row, route: &Route, full: &Sent) -> Vec<Case> {
         }
     }
 }
+
+const REGION_INJECTION: &str = "roomName=standup&participantName=Ada&region=evil.example.com%2F";
 
 const AGORA: &str =
     "rooms = [\"*\"]\nclient_may_set = [\"participant_identity\"]\nagora_logins = [\"rtm\", \"chat\"]\n";

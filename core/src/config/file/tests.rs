@@ -98,7 +98,7 @@ fn a_mistake_uses_the_names_of_toml_types() {
         ("limits.max_token_size = -1".to_owned(), "expected a whole number, 0 or more (in"),
         (
             "dialects = [5]".to_owned(),
-            "x.toml:1:13: invalid type: integer `5`, expected one of `standard`, `sandbox`, `token-server`, `quickstart`, `openvidu`, `agora` (in",
+            "x.toml:1:13: invalid type: integer `5`, expected one of `standard`, `sandbox`, `token-server`, `quickstart`, `meet`, `use-token`, `openvidu`, `agora` (in",
         ),
         (
             "[[caller]]\nname = 'a'\nkind = 5".to_owned(),

@@ -45,7 +45,7 @@ pub(super) fn asks(
     };
     let uri = Some(path).filter(|path| path.starts_with('/')).and_then(|path| path.parse::<Uri>().ok());
     let uri = uri.ok_or_else(|| InvalidRequest::InvalidPath(url::shown(path).into_owned()))?;
-    let Found::Token(row, route, parameters) = routes.at(uri.path()) else {
+    let Found::Token(row, route, parameters) = routes.at(uri.path(), !request.body.is_empty()) else {
         let problem = match routes.unserved_dialect(uri.path()) {
             Some(dialect) => {
                 let name = dialect.as_str();
