@@ -92,15 +92,17 @@ export async function startFunction(env = {}) {
 /** Starts the function's program without the emulator. */
 export const startBootstrap = (env) => start(bootstrap(), [], { env: clean(env) });
 
-/** A response of the function: its status, its headers, and its body parsed as JSON if it has one. */
+/** A response of the function: its status, its headers, and its body, parsed if it is JSON. */
 export function httpAnswer(answer) {
   assert.ok(answer.statusCode, `an HTTP answer, not ${JSON.stringify(answer)}`);
   assert.equal(answer.isBase64Encoded, false);
   const several = Object.entries(answer.multiValueHeaders ?? {}).map(([name, values]) => [name, values.join()]);
+  const headers = { ...answer.headers, ...Object.fromEntries(several) };
+  const isJson = headers['content-type']?.startsWith('application/json');
   return {
     status: answer.statusCode,
-    headers: { ...answer.headers, ...Object.fromEntries(several) },
-    body: answer.body ? JSON.parse(answer.body) : undefined,
+    headers,
+    body: isJson ? JSON.parse(answer.body) : answer.body || undefined,
   };
 }
 
