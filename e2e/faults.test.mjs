@@ -190,7 +190,8 @@ describe("callers' keys in the secret", { concurrency: 2 }, () => {
   });
 });
 
-const STORE_FAULTS = {
+// The faults of both stores.
+const FAULTS_OF_STORES = {
   'does not respond': noResponse,
   'resets connections': reset,
   'closes the connection halfway through the response': truncated,
@@ -201,17 +202,32 @@ const STORE_FAULTS = {
   'returns 503': respondWith(503, ''),
   'returns 429': respondWith(429, ''),
   'denies access': awsError(400, 'AccessDeniedException'),
-  'cannot decrypt': awsError(400, 'DecryptionFailure'),
   'reports expired credentials': awsError(400, 'ExpiredTokenException'),
-  'reports a missing secret': awsError(400, 'ResourceNotFoundException'),
   'returns an HTML page': respondWith(200, '<!doctype html><title>canary</title>', { 'Content-Type': 'text/html' }),
   'returns half of an object': respondWith(200, '{"SecretString": "canary'),
   'returns an empty object': respondWith(200, '{}'),
   'returns an empty body': respondWith(200, ''),
-  'returns a binary secret that is not JSON': respondWith(200, JSON.stringify({ Name: 'x', SecretBinary: btoa('canary') })),
-  'returns a binary secret that is not UTF-8': respondWith(200, JSON.stringify({ Name: 'x', SecretBinary: Buffer.from('canary', 'utf16le').fill(0xff, 0, 1).toString('base64') })),
   'redirects': (response) => response.writeHead(302, { Location: 'http://127.0.0.1:9/canary' }).end(),
   'returns 10 MB': tenMegabytes,
+};
+const STORE_FAULTS = {
+  ...FAULTS_OF_STORES,
+  'cannot decrypt': awsError(400, 'DecryptionFailure'),
+  'reports a missing secret': awsError(400, 'ResourceNotFoundException'),
+  'returns a binary secret that is not JSON': respondWith(200, JSON.stringify({ Name: 'x', SecretBinary: btoa('canary') })),
+  'returns a binary secret that is not UTF-8': respondWith(200, JSON.stringify({ Name: 'x', SecretBinary: Buffer.from('canary', 'utf16le').fill(0xff, 0, 1).toString('base64') })),
+};
+const parameter = (Type, Value = secretOf(B)) => respondWith(200, JSON.stringify({ Parameter: { Name: 'x', Type, Value, Version: 2 } }));
+const PARAMETER_FAULTS = {
+  ...FAULTS_OF_STORES,
+  'cannot decrypt': awsError(400, 'InvalidKeyId'),
+  'reports a missing parameter': awsError(400, 'ParameterNotFound'),
+  'reports a missing version': awsError(400, 'ParameterVersionNotFound'),
+  'returns a parameter that is not encrypted': parameter('String'),
+  'returns a list': parameter('StringList'),
+  'returns a parameter of an unknown type': parameter('Canary'),
+  'returns a parameter without a value': parameter('SecureString', null),
+  'returns a value that is not JSON': parameter('SecureString', 'canary'),
 };
 
 describe('a process with cached keys', { concurrency: 12 }, () => {
@@ -299,6 +315,82 @@ describe('a new process', { concurrency: 3 }, () => {
     await manager.remove(secret);
     await signsUntilRefreshFails(lambda);
   });
+});
+
+describe('a parameter in Parameter Store', { concurrency: 12 }, () => {
+  test('signs with its newest version, and the log has the version numbers', async (t) => {
+    const { lambda, secret } = await startedWithParameter(t);
+    await assertMinted(lambda, A);
+    await manager.putParameter(secret, secretOf(B));
+    await signsWith(lambda, B, { instead: A, within: 2_500 });
+    const changes = lambda.log().filter(({ message }) => message.startsWith('signing keys'));
+    assert.deepEqual(changes.map(({ message, version, previous }) => [message, version, previous]), [
+      ['signing keys loaded', '1', undefined],
+      ['signing keys changed', '2', '1'],
+    ]);
+  });
+
+  test('that does not exist returns 503, and signs once it is created', async (t) => {
+    const { lambda, secret } = await startedWithParameter(t, { holds: null });
+    await assertUnavailable(lambda);
+    const [{ cause }] = lambda.log().filter(({ code }) => code === 'keys_unavailable');
+    assert.match(cause, /^secret not found: ParameterNotFound: /);
+    await manager.putParameter(secret, secretOf(A));
+    await assertMinted(lambda, A);
+    await manager.removeParameter(secret);
+    await signsUntilRefreshFails(lambda, /^secret not found: /);
+  });
+
+  test('that is not encrypted returns 503, and signs once it is', async (t) => {
+    const { lambda, secret } = await startedWithParameter(t, { holds: null });
+    await manager.putParameter(secret, secretOf(A), 'String');
+    await assertUnavailable(lambda);
+    const [{ cause }] = lambda.log().filter(({ code }) => code === 'keys_unavailable');
+    assert.equal(cause, 'the secret is malformed: it is a parameter that is not encrypted: store it with the type SecureString');
+    await manager.removeParameter(secret);
+    await manager.putParameter(secret, secretOf(A));
+    await assertMinted(lambda, A);
+  });
+
+  for (const [what, fault] of Object.entries(PARAMETER_FAULTS)) {
+    test(`of a store that ${what}: cached keys sign, and the new keys afterwards`, async (t) => {
+      const { lambda, store, secret } = await startedWithParameter(t);
+      await assertMinted(lambda, A);
+      await manager.putParameter(secret, secretOf(B));
+      store.fault = fault;
+      await signsUntilRefreshFails(lambda);
+      const tried = store.calls.length;
+      assert.ok(tried <= 3, `a refresh makes at most two attempts, not ${tried - 1}`);
+      store.fault = undefined;
+      await signsWith(lambda, B, { instead: A, within: 17_000 });
+      const waited = store.calls[tried].at - store.calls[tried - 1].at;
+      assert.ok(waited >= 3_700, `the next refresh came after only ${waited} ms; at least five seconds must pass between two`);
+    });
+  }
+
+  test('is read by a frozen process as soon as it resumes', async (t) => {
+    const { lambda, store, secret } = await startedWithParameter(t);
+    await assertMinted(lambda, A);
+    const { at: read } = store.calls.at(-1);
+    lambda.freeze();
+    store.forgetConnections();
+    await manager.putParameter(secret, secretOf(B));
+    await until(() => Date.now() > read + 2_000, { of: 'the keys to be old' });
+    lambda.thaw();
+    await assertMinted(lambda, B);
+  });
+});
+
+// The first request of a new process also waits for its start.
+describe('a new process that reads a parameter', { concurrency: 3 }, () => {
+  for (const [what, fault] of Object.entries(PARAMETER_FAULTS)) {
+    test(`returns 503 within three seconds while the store ${what}, and signs with the first request afterwards`, async (t) => {
+      const { lambda, store } = await startedWithParameter(t, { fault, refreshAfter: '5m' });
+      await assertUnavailable(lambda);
+      store.fault = undefined;
+      await assertMinted(lambda, A);
+    });
+  }
 });
 
 test('a frozen process whose connections are dead signs with the new keys as soon as it resumes', async (t) => {
@@ -498,6 +590,17 @@ const [FIRST, SECOND] = ['1', '2'].map(newKey);
 
 let secrets = 0;
 
+/** The same as `started`, with a parameter in place of a secret. */
+async function startedWithParameter(t, { holds = A, fault, ...options } = {}) {
+  const secret = `/faults/${(secrets += 1)}`;
+  if (holds) await manager.putParameter(secret, secretOf(holds));
+  const store = await startProxy(manager.url);
+  t.after(() => store.stop());
+  store.fault = fault;
+  const lambda = await processOf(t, { store, parameter: secret, ...options });
+  return { lambda, store, secret };
+}
+
 /** A proxy in front of the secret store, and unless `storeOnly` is set, a process that reads its secret through it. */
 async function started(t, { holds = A, fault, closed, storeOnly, ...options } = {}) {
   const secret = `faults-${(secrets += 1)}`;
@@ -511,10 +614,10 @@ async function started(t, { holds = A, fault, closed, storeOnly, ...options } = 
 }
 
 /** Starts a process. After the test, asserts that its log contains no secret. */
-async function processOf(t, { store, secret, ...options }, how) {
+async function processOf(t, { store, secret, parameter, ...options }, how) {
   tally.processes += 1;
   const lambda = await startProcess({
-    AWS_ENDPOINT_URL: store.url, ROOMPASS_SECRET_ID: secret, ROOMPASS_CONFIG: policy(options), RUST_LOG: 'trace',
+    AWS_ENDPOINT_URL: store.url, ROOMPASS_SECRET_ID: secret ?? '', ROOMPASS_PARAMETER: parameter ?? '', ROOMPASS_CONFIG: policy(options), RUST_LOG: 'trace',
   }, how);
   lambda.shown = new Set();
   t.after(async () => {

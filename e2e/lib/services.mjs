@@ -27,29 +27,36 @@ export async function startLiveKit() {
   return Object.assign(program, { http, url: `ws://127.0.0.1:${port}` });
 }
 
-/** Starts moto's Secrets Manager, which implements AWS's protocol. */
+/** Starts moto's Secrets Manager and Parameter Store, which implement AWS's protocols. */
 export async function startSecretsManager() {
   const port = await freePort();
   const program = start(`${e2e}/.tools/python/bin/moto_server`, ['-H', '127.0.0.1', '-p', `${port}`], { env: clean() });
   const url = `http://127.0.0.1:${port}`;
   // Loading takes seconds on a busy machine.
   await ready(program, async () => (await fetch(`${url}/moto-api/`)).ok, { within: 60_000, every: 100 });
-  const call = async (action, body) => {
+  const callOf = (service, target) => async (action, body) => {
     const response = await fetch(url, {
       method: 'POST',
       headers: {
         'Content-Type': 'application/x-amz-json-1.1',
-        'X-Amz-Target': `secretsmanager.${action}`,
+        'X-Amz-Target': `${target}.${action}`,
         // moto finds the service by the credential's scope, and does not check the signature.
-        Authorization: `AWS4-HMAC-SHA256 Credential=test/20260101/${REGION}/secretsmanager/aws4_request, SignedHeaders=host, Signature=0`,
+        Authorization: `AWS4-HMAC-SHA256 Credential=test/20260101/${REGION}/${service}/aws4_request, SignedHeaders=host, Signature=0`,
       },
       body: JSON.stringify(body),
     });
     if (!response.ok) throw new Error(`${action}: ${response.status} ${await response.text()}`);
     return response.json();
   };
+  const call = callOf('secretsmanager', 'secretsmanager');
+  const callSsm = callOf('ssm', 'AmazonSSM');
+  // moto loads a service with its first request, which takes longer than the function waits.
+  await callSsm('DescribeParameters', {});
   return Object.assign(program, {
     url,
+    /** Adds a version of a parameter. */
+    putParameter: (name, text, type = 'SecureString') => callSsm('PutParameter', { Name: name, Value: text, Type: type, Overwrite: true }),
+    removeParameter: (name) => callSsm('DeleteParameter', { Name: name }),
     create: (name, text) => call('CreateSecret', { Name: name, SecretString: text }),
     /** Adds a version, at AWSCURRENT unless another stage is given. */
     update: (name, text, stage = 'AWSCURRENT') => call('PutSecretValue', { SecretId: name, SecretString: text, VersionStages: [stage] }),

@@ -6,7 +6,7 @@ use lambda_http::{lambda_runtime, service_fn};
 use roompass::config::{
     self, Config, ConfigError, Environment, KeySource, caller_keys, shared_secrets, variable, warnings,
 };
-use roompass::keys::{Deployment, Keys, SecretRules, SecretsManager};
+use roompass::keys::{Deployment, Keys, ParameterStore, SecretRules, SecretsManager};
 use roompass::{http, lambda, log};
 
 #[tokio::main(flavor = "current_thread")]
@@ -60,21 +60,26 @@ async fn configured() -> Result<(Config, Keys), ConfigError> {
         if std::env::var_os("AWS_SAM_LOCAL").is_some() { Deployment::Local } else { Deployment::Lambda };
     let environment = Environment::of_this_process(deployment)?;
     let config = config::load(&environment)?;
+    let stored = |store| {
+        let rules =
+            SecretRules { deployment, server: environment.server.clone(), shared: shared_secrets(&config) };
+        Keys::stored_in(store, rules, config.keys)
+    };
     let keys = match environment.keys {
         KeySource::Given(keys) if keys.livekit().is_ok() && environment.server.is_none() => {
             return Err(unset("LIVEKIT_URL", "must be set together with LIVEKIT_API_KEY"));
         }
-        KeySource::Given(keys) => Keys::given(keys, caller_keys(&config)?),
-        KeySource::Secret(id) => {
-            let store = Box::new(SecretsManager::from_environment(id).await);
-            let rules =
-                SecretRules { deployment, server: environment.server, shared: shared_secrets(&config) };
-            Keys::stored_in(store, rules, config.keys)
+        KeySource::Given(keys) => {
+            let callers = caller_keys(&config, &keys)?;
+            Keys::given(keys, callers)
         }
+        KeySource::Secret(id) => stored(Box::new(SecretsManager::from_environment(id).await)),
+        KeySource::Parameter(name) => stored(Box::new(ParameterStore::from_environment(name).await)),
         KeySource::Unset => {
             return Err(unset(
                 "ROOMPASS_SECRET_ID",
-                "must be the name or ARN of the secret in AWS Secrets Manager",
+                "must be the name or ARN of the secret in AWS Secrets Manager, or ROOMPASS_PARAMETER that of a parameter in \
+                 Parameter Store",
             ));
         }
     };

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
+use super::variables::{KEYS, Variables, invalid};
 use super::{Config, ConfigError, Origin};
-use crate::auth::{CallerConfig, CallerKeys, SharedSecret};
+use crate::auth::{API_KEYS, CallerConfig, CallerKeys, SharedSecret};
 use crate::domain::ServerUrl;
 use crate::keys::{
     API_KEY, API_SECRET, APP_CERTIFICATE, APP_ID, AgoraKeys, Deployment, LiveKitKeys, SIGNING_MEMBERS,
@@ -39,11 +40,13 @@ pub enum ConfigSource {
 /// The source of the keys.
 #[derive(Debug)]
 pub enum KeySource {
-    /// `LIVEKIT_API_KEY` and `LIVEKIT_API_SECRET`, with `LIVEKIT_URL`; `AGORA_APP_ID` and `AGORA_APP_CERTIFICATE`; or
-    /// both pairs.
+    /// `LIVEKIT_API_KEY` and `LIVEKIT_API_SECRET`, or `LIVEKIT_KEYS`, with `LIVEKIT_URL`; `AGORA_APP_ID` and
+    /// `AGORA_APP_CERTIFICATE`; or both pairs. Each variable can be in a file, which `NAME_FILE` names.
     Given(SigningKeys),
     /// `ROOMPASS_SECRET_ID`: the name or ARN of a secret in AWS Secrets Manager.
     Secret(String),
+    /// `ROOMPASS_PARAMETER`: the name or ARN of a parameter in AWS Systems Manager Parameter Store.
+    Parameter(String),
     /// No variable is set.
     Unset,
 }
@@ -58,27 +61,31 @@ impl Environment {
         lookup: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
         let variable = |name: &str| non_empty(lookup(name));
-        let server = variable(URL).map(|url| ServerUrl::parse(&url)).transpose()?;
-        let pair = |one: &str, other: &str| match (variable(one), variable(other)) {
-            (Some(one), Some(other)) => Ok(Some((one, other))),
-            (Some(_), None) => Err(missing(other, one)),
-            (None, Some(_)) => Err(missing(one, other)),
-            (None, None) => Ok(None),
-        };
-        let livekit = pair(API_KEY, API_SECRET)?.map(|(key, secret)| {
+        let names = [URL, API_KEY, API_SECRET, KEYS, APP_ID, APP_CERTIFICATE];
+        let variables = Variables::read(names, &lookup)?;
+        let server = variables.get(URL).map(ServerUrl::parse).transpose()?;
+        let livekit = variables.livekit_pair()?.map(|(key, secret)| {
             LiveKitKeys::new(server.clone().unwrap_or_else(ServerUrl::development), key, secret, deployment)
         });
-        let agora = pair(APP_ID, APP_CERTIFICATE)?.map(|(id, certificate)| AgoraKeys::new(id, certificate));
-        let secret = variable(SECRET_ID);
-        if livekit.is_none() && agora.is_some() && secret.is_some() {
+        let agora = variables.pair(APP_ID, APP_CERTIFICATE)?;
+        let agora = agora.map(|(id, certificate)| AgoraKeys::new(id, certificate));
+        let stored = match (variable(SECRET_ID), variable(PARAMETER)) {
+            (Some(_), Some(_)) => {
+                return Err(invalid(PARAMETER, format!("must not be set together with {SECRET_ID}")));
+            }
+            (Some(id), None) => Some((SECRET_ID, KeySource::Secret(id))),
+            (None, Some(name)) => Some((PARAMETER, KeySource::Parameter(name))),
+            (None, None) => None,
+        };
+        if let (None, Some(_), Some((place, _))) = (&livekit, &agora, &stored) {
             let problem = format!(
-                "replaces {SECRET_ID}, so LiveKit would have no keys: add it and {APP_CERTIFICATE} to the secret instead"
+                "replaces {place}, so LiveKit would have no keys: add it and {APP_CERTIFICATE} to the secret instead"
             );
             return Err(invalid(APP_ID, problem));
         }
         let keys = match SigningKeys::of(livekit.transpose()?, agora.transpose()?)? {
             Some(keys) => KeySource::Given(keys),
-            None => secret.map_or(KeySource::Unset, KeySource::Secret),
+            None => stored.map_or(KeySource::Unset, |(_, source)| source),
         };
         Ok(Self {
             config: variable(CONFIG).map_or(ConfigSource::CompiledIn, source),
@@ -115,13 +122,17 @@ pub fn shared_secrets(config: &Config) -> Vec<SharedSecret> {
 }
 
 /// The keys that verify callers, if they don't come from a secret: `ROOMPASS_API_KEYS`, and a variable for each shared
-/// secret.
+/// secret. No shared secret may be one of the keys that sign.
 ///
 /// # Errors
 /// If a variable is invalid.
-pub fn caller_keys(config: &Config) -> Result<CallerKeys, ConfigError> {
-    let lookup = |name: &str| non_empty(variable(name));
-    Ok(CallerKeys::from_environment(&SIGNING_MEMBERS, &shared_secrets(config), lookup)?)
+pub fn caller_keys(config: &Config, signing: &SigningKeys) -> Result<CallerKeys, ConfigError> {
+    let shared = shared_secrets(config);
+    let names = shared.iter().map(|one| one.name.as_str()).chain([API_KEYS]);
+    let variables = Variables::read(names, variable)?;
+    let signing = signing.exposed();
+    let lookup = |name: &str| signing.get(name).copied().or_else(|| variables.get(name)).map(str::to_owned);
+    Ok(CallerKeys::from_environment(&SIGNING_MEMBERS, &shared, lookup)?)
 }
 
 /// TOML contains a newline, an equals sign or a bracket, and a path doesn't. JSON isn't a path either: it may be the
@@ -139,17 +150,10 @@ fn origins(list: &str) -> Result<Vec<Origin>, ConfigError> {
     origins.collect::<Result<_, _>>().map_err(|error| invalid(CORS_ORIGINS, format!("each origin {error}")))
 }
 
-fn missing(variable: &str, other: &str) -> ConfigError {
-    invalid(variable, format!("must be set together with {other}"))
-}
-
-fn invalid(variable: &str, problem: String) -> ConfigError {
-    ConfigError::Variable { variable: variable.to_owned(), problem }
-}
-
 const CONFIG: &str = "ROOMPASS_CONFIG";
 const CORS_ORIGINS: &str = "ROOMPASS_CORS_ORIGINS";
 const SECRET_ID: &str = "ROOMPASS_SECRET_ID";
+const PARAMETER: &str = "ROOMPASS_PARAMETER";
 
 #[cfg(test)]
 mod tests {
@@ -183,6 +187,22 @@ mod tests {
         assert!(
             matches!(environment(&[(SECRET_ID, "id")]).unwrap().keys, KeySource::Secret(id) if id == "id")
         );
+        let of_livekits_file = environment(&[(KEYS, "k: s"), (PARAMETER, "/p"), (URL, "wss://a")]).unwrap();
+        assert!(
+            matches!(of_livekits_file.keys, KeySource::Given(keys) if keys.livekit().unwrap().api_key == "k")
+        );
+    }
+
+    #[test]
+    fn the_secret_is_in_one_of_two_stores() {
+        let keys = |variables| environment(variables).unwrap().keys;
+        assert!(
+            matches!(keys(&[(PARAMETER, "/p"), (SECRET_ID, "")]), KeySource::Parameter(name) if name == "/p")
+        );
+        assert_eq!(
+            mistake(&[(PARAMETER, "/p"), (SECRET_ID, "id")]),
+            "ROOMPASS_PARAMETER: must not be set together with ROOMPASS_SECRET_ID"
+        );
     }
 
     #[test]
@@ -210,6 +230,10 @@ mod tests {
         assert_eq!(
             mistake(&[id, certificate, (SECRET_ID, "id")]),
             "AGORA_APP_ID: replaces ROOMPASS_SECRET_ID, so LiveKit would have no keys: add it and AGORA_APP_CERTIFICATE to the secret instead"
+        );
+        assert!(
+            mistake(&[id, certificate, (PARAMETER, "/p")])
+                .starts_with("AGORA_APP_ID: replaces ROOMPASS_PARAMETER,")
         );
     }
 

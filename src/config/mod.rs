@@ -4,10 +4,12 @@
 //! |---|---|
 //! | `environment` | the environment variables |
 //! | `load` | the configuration file |
+//! | `variables` | variables that contain keys, or name a file with them |
 //! | `warnings` | warnings about a valid configuration |
 
 mod environment;
 mod load;
+mod variables;
 pub mod warnings;
 
 pub use environment::{ConfigSource, Environment, KeySource, caller_keys, shared_secrets, variable};

@@ -2,11 +2,11 @@
 //! HTTP.
 
 mod agora;
+#[cfg(feature = "lambda")]
+mod aws;
 mod livekit;
 mod members;
 mod secret;
-#[cfg(feature = "lambda")]
-mod secrets_manager;
 
 use std::future::Future;
 use std::ops::RangeInclusive;
@@ -18,13 +18,13 @@ use secrecy::{ExposeSecret, SecretString};
 
 pub use agora::AgoraKeys;
 pub(crate) use agora::{APP_CERTIFICATE, APP_ID};
+#[cfg(feature = "lambda")]
+pub use aws::{ParameterStore, SecretsManager};
 pub use livekit::LiveKitKeys;
 pub(crate) use livekit::{API_KEY, API_SECRET, URL};
 pub use members::SecretWarning;
 pub(crate) use secret::SIGNING_MEMBERS;
 pub use secret::{Deployment, NotConfigured, Secret, SecretRules, SigningKeys};
-#[cfg(feature = "lambda")]
-pub use secrets_manager::SecretsManager;
 
 use crate::auth::{CallerKeySource, CallerKeys, CallerKeysUnavailable};
 use crate::domain::{Context, MalformedSecret};
@@ -42,7 +42,7 @@ pub trait SecretStore: Send + Sync {
 pub struct StoredSecret {
     /// The secret: a JSON object.
     pub text: SecretString,
-    /// The ID of this version of the secret, for the log. It isn't confidential.
+    /// The ID or number of this version of the secret, for the log. It isn't confidential.
     pub version: Option<String>,
     /// Whether the store has it as binary data. It's better stored as text.
     pub is_binary: bool,
@@ -63,9 +63,9 @@ pub enum StoreError {
     /// This service has no permission to read the secret.
     #[error("access to the secret denied: {0}")]
     Denied(String),
-    /// The secret isn't text.
+    /// The secret is stored in a way that can't be used: as binary data that isn't text, or not encrypted.
     #[error("the secret is malformed: {0}")]
-    NotText(String),
+    Unusable(&'static str),
     /// The store is unreachable, too slow, or throttles requests.
     #[error("the secret store is unavailable: {0}")]
     Unavailable(String),

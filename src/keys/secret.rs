@@ -1,5 +1,7 @@
 //! The secret: one JSON object with the keys of LiveKit, Agora or both, and the keys that verify callers.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::agora::{APP_CERTIFICATE, APP_ID, AgoraKeys};
@@ -134,6 +136,17 @@ impl SigningKeys {
             Provider::LiveKit => self.livekit().map(|_| ()),
             Provider::Agora => self.agora().map(|_| ()),
         }
+    }
+
+    /// The keys and their secrets, by member. Only to compare them.
+    pub(crate) fn exposed(&self) -> BTreeMap<&'static str, &str> {
+        let livekit = self.livekit.iter();
+        let agora = self.agora.iter();
+        let livekit =
+            livekit.flat_map(|keys| [(API_KEY, keys.api_key.as_str()), (API_SECRET, keys.expose_secret())]);
+        let agora = agora
+            .flat_map(|keys| [(APP_ID, keys.app_id.as_str()), (APP_CERTIFICATE, keys.expose_certificate())]);
+        livekit.chain(agora).collect()
     }
 
     /// Whether LiveKit's key is the public development key.

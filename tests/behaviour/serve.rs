@@ -313,6 +313,51 @@ fn it_serves_the_policy_and_the_keys_it_is_given_without_a_warning() {
     assert_eq!(serving.end("INT"), 0);
 }
 
+/// A directory with one file, which is deleted after the test.
+struct MountedFile(std::path::PathBuf);
+
+impl MountedFile {
+    fn with(test: &str, text: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("roompass-serve-{}-{test}", std::process::id()));
+        std::fs::write(&path, text).unwrap();
+        Self(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for MountedFile {
+    fn drop(&mut self) {
+        std::fs::remove_file(&self.0).unwrap();
+    }
+}
+
+#[test]
+fn keys_in_mounted_files_sign_tokens_and_verify_callers() {
+    let secret = MountedFile::with("secret", &format!("{}\n", crate::support::API_SECRET));
+    let livekits = MountedFile::with("keys", &format!("other: x\nkey: {}\n", crate::support::API_SECRET));
+    let known = MountedFile::with("api-keys", &format!("{KEPT}\n"));
+    let policy = "[[caller]]\nname = 'backend'\nkind = 'api-key'\n[[rule]]\nname = 'r'\ncallers = ['backend']\nrooms = ['*']";
+    for of_livekit in [("LIVEKIT_API_SECRET_FILE", secret.path()), ("LIVEKIT_KEYS_FILE", livekits.path())] {
+        let variables = [
+            ("LIVEKIT_URL", "wss://x.example"),
+            ("LIVEKIT_API_KEY", "key"),
+            of_livekit,
+            ("ROOMPASS_API_KEYS_FILE", known.path()),
+            ("ROOMPASS_CONFIG", policy),
+        ];
+        let serving = Serving::start(roompass(&["--listen", "127.0.0.1:0"], &variables), "Ctrl-C");
+        let printed = serving.started_with.join("\n");
+        assert!(!printed.contains("Warning") && !printed.contains(crate::support::API_SECRET), "{printed}");
+        let (status, body) = serving.as_the_curl_command_says_with(&[("KEY", KEY)]);
+        assert_eq!(status, "HTTP/1.1 201 Created", "{printed}");
+        assert_eq!(unverified_claims(body["participant_token"].as_str().unwrap())["iss"], "key");
+        assert_eq!(serving.end("INT"), 0);
+    }
+}
+
 #[test]
 fn with_agoras_keys_alone_it_still_signs_for_livekit_with_the_development_pair() {
     let (id, certificate) = ("0123456789abcdef0123456789abcdef", "c0ffee00c0ffee00c0ffee00c0ffee00");
@@ -514,6 +559,18 @@ fn a_bad_key_is_one_clear_line_that_does_not_show_it() {
         (
             vec![("ROOMPASS_SECRET_ID", "canary")],
             "roompass: ROOMPASS_SECRET_ID is for the function in Lambda: set LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET here",
+        ),
+        (
+            vec![("ROOMPASS_PARAMETER", "canary")],
+            "roompass: ROOMPASS_PARAMETER is for the function in Lambda: set LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET here",
+        ),
+        (
+            vec![("LIVEKIT_KEYS", "a: canary\nb: canary")],
+            "roompass: LIVEKIT_KEYS: has 2 key pairs: set LIVEKIT_API_KEY to the key of the one that signs tokens",
+        ),
+        (
+            vec![("LIVEKIT_API_KEY", "k"), ("LIVEKIT_API_SECRET_FILE", "/no/such/canary")],
+            "roompass: LIVEKIT_API_SECRET_FILE: must be the path of a readable file: No such file or directory (os error 2)",
         ),
     ] {
         assert_eq!(complaint(&[], &variables), message);

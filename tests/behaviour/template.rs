@@ -164,8 +164,9 @@ fn accepts(parameter: &str, given: &str) -> bool {
 }
 
 #[test]
-fn the_secrets_arn_is_whole_and_of_one_secret() {
+fn the_secrets_arn_is_whole_and_of_one_secret_or_empty() {
     for arn in [
+        "",
         "arn:aws:secretsmanager:eu-central-1:123456789012:secret:roompass-AbCd12",
         "arn:aws:secretsmanager:eu-central-1:123456789012:secret:prod/room_pass+=.@-x-AbCd12",
         "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:roompass-AbCd12",
@@ -174,7 +175,7 @@ fn the_secrets_arn_is_whole_and_of_one_secret() {
         assert!(accepts("SecretArn", arn), "{arn}");
     }
     for arn in [
-        "",
+        " ",
         "*",
         "roompass",
         "arn:aws:secretsmanager:eu-central-1:123456789012:secret:*",
@@ -226,21 +227,57 @@ fn the_secret_keys_arn_is_of_one_key_or_empty() {
 }
 
 #[test]
-fn the_function_may_read_one_secret_and_use_its_key_through_secrets_manager_alone() {
+fn the_parameters_name_is_whole_and_of_one_parameter_or_empty() {
+    for name in ["", "/roompass", "/roompass/keys", "/Prod_1/room.pass-2"] {
+        assert!(accepts("ParameterName", name), "{name}");
+    }
+    for name in [
+        "roompass",
+        "/",
+        "//roompass",
+        "/roompass/",
+        "/roompass/*",
+        "/roompass?",
+        "/roompass:3",
+        "/roompass:current",
+        "/room pass",
+        "/roompass\n",
+        "/${aws:username}",
+        "arn:aws:ssm:eu-central-1:123456789012:parameter/roompass",
+    ] {
+        assert!(!accepts("ParameterName", name), "{name:?}");
+    }
+}
+
+#[test]
+fn the_function_may_read_one_secret_or_parameter_and_use_its_key_through_that_store_alone() {
     let policies = block(TEMPLATE, "      Policies");
     let statements: Vec<_> = policies.split("Sid: ").skip(1).collect();
-    let [read, decrypt] = statements[..] else { panic!("{} statements", statements.len()) };
-    for (statement, action, resource) in [
-        (read, "secretsmanager:GetSecretValue", "!Ref SecretArn"),
-        (decrypt, "kms:Decrypt", "!Ref SecretKeyArn"),
-    ] {
+    let parameter =
+        "!Sub arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter${ParameterName}";
+    let via = |store: &str| Some(format!("!Sub {store}.${{AWS::Region}}.${{AWS::URLSuffix}}"));
+    let expected = [
+        ("HasSecret", "secretsmanager:GetSecretValue", "!Ref SecretArn", None),
+        ("HasParameter", "ssm:GetParameter", parameter, None),
+        ("HasSecretKey", "kms:Decrypt", "!Ref SecretKeyArn", via("secretsmanager")),
+        ("HasParameterKey", "kms:Decrypt", "!Ref SecretKeyArn", via("ssm")),
+    ];
+    assert_eq!(statements.len(), expected.len());
+    let conditions = policies.split("- !If").skip(1).map(|rest| rest.trim_start().lines().next().unwrap());
+    for ((statement, condition), (only_if, action, resource, via)) in
+        statements.iter().zip(conditions).zip(expected)
+    {
+        assert_eq!(condition, format!("- {only_if}"));
         assert_eq!(value(statement, "Effect"), Some("Allow"));
         assert_eq!(value(statement, "Action"), Some(action));
         assert_eq!(value(statement, "Resource"), Some(resource));
+        assert_eq!(value(statement, "kms:ViaService"), via.as_deref());
+        assert_eq!(
+            statement.contains("Condition:\n") && statement.contains("StringEquals:\n"),
+            via.is_some(),
+            "{statement}"
+        );
     }
-    let via = "!Sub secretsmanager.${AWS::Region}.${AWS::URLSuffix}";
-    assert!(decrypt.contains("Condition:") && decrypt.contains("StringEquals:"), "{decrypt}");
-    assert_eq!(value(decrypt, "kms:ViaService"), Some(via));
 }
 
 #[test]

@@ -163,6 +163,10 @@ fn secret_name(written: toml::Value) -> Result<String, InvalidCaller> {
             && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
     };
     match written {
+        toml::Value::String(name) if name.ends_with("_FILE") && capitals(&name) => Err(InvalidCaller::new(
+            "secret",
+            "secret must not end in _FILE: name the variable, and its file is found by that name with _FILE after it",
+        )),
         toml::Value::String(name) if RESERVED.contains(&name.as_str()) => Err(InvalidCaller::new(
             "secret",
             "secret must not be a reserved name such as LIVEKIT_API_SECRET: choose another, such as \"LOGIN_SECRET\"",
@@ -196,14 +200,16 @@ pub fn safe_url(url: &str) -> Option<Uri> {
 }
 
 /// Names of other members of the secret and of environment variables.
-const RESERVED: [&str; 9] = [
+const RESERVED: [&str; 11] = [
     "LIVEKIT_URL",
     "LIVEKIT_API_KEY",
     "LIVEKIT_API_SECRET",
+    "LIVEKIT_KEYS",
     "AGORA_APP_ID",
     "AGORA_APP_CERTIFICATE",
     "ROOMPASS_API_KEYS",
     "ROOMPASS_SECRET_ID",
+    "ROOMPASS_PARAMETER",
     "ROOMPASS_CONFIG",
     "ROOMPASS_CORS_ORIGINS",
 ];
@@ -263,6 +269,9 @@ mod tests {
     fn the_name_of_a_shared_secret_is_not_reserved() {
         for name in RESERVED {
             assert!(problem(name).contains("must not be a reserved name"), "{name}");
+        }
+        for name in ["LOGIN_SECRET_FILE", "LIVEKIT_KEYS_FILE"] {
+            assert!(problem(name).starts_with("secret must not end in _FILE: "), "{name}");
         }
     }
 }

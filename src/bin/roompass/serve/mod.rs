@@ -51,9 +51,9 @@ pub(crate) enum ServeError {
     #[error("{0}")]
     Config(#[from] ConfigError),
     #[error(
-        "ROOMPASS_SECRET_ID is for the function in Lambda: set LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET here"
+        "{0} is for the function in Lambda: set LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET here"
     )]
-    SecretOnLaptop,
+    StoreOnLaptop(&'static str),
     #[error(
         "cannot listen on {address}: {reason}. Stop the program that uses it, or choose another address with --listen"
     )]
@@ -111,10 +111,11 @@ pub(crate) fn run(options: &ServeOptions) -> Result<(), ServeError> {
     let keys = match &environment.keys {
         KeySource::Given(keys) if keys.livekit().is_ok() => keys.clone(),
         KeySource::Given(keys) => keys.clone().with_livekit(development()),
-        KeySource::Secret(_) => return Err(ServeError::SecretOnLaptop),
+        KeySource::Secret(_) => return Err(ServeError::StoreOnLaptop("ROOMPASS_SECRET_ID")),
+        KeySource::Parameter(_) => return Err(ServeError::StoreOnLaptop("ROOMPASS_PARAMETER")),
         KeySource::Unset => development().into(),
     };
-    let caller_keys = caller_keys(&config)?;
+    let caller_keys = caller_keys(&config, &keys)?;
     let warnings = warnings::all(&authentication, &environment, &config, &keys, &caller_keys);
     let hosts = if needs_protection { Hosts::ThisMachine } else { Hosts::Any };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
