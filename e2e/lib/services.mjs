@@ -105,7 +105,7 @@ export function httpAnswer(answer) {
   assert.equal(answer.isBase64Encoded, false);
   const several = Object.entries(answer.multiValueHeaders ?? {}).map(([name, values]) => [name, values.join()]);
   const headers = { ...answer.headers, ...Object.fromEntries(several) };
-  const isJson = headers['content-type']?.startsWith('application/json');
+  const isJson = /^application\/(problem\+)?json\b/.test(headers['content-type']);
   return {
     status: answer.statusCode,
     headers,
