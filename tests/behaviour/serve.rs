@@ -317,8 +317,8 @@ fn it_serves_the_policy_and_the_keys_it_is_given_without_a_warning() {
 struct MountedFile(std::path::PathBuf);
 
 impl MountedFile {
-    fn with(test: &str, text: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("roompass-serve-{}-{test}", std::process::id()));
+    fn with(name: &str, text: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("roompass-serve-{}-{name}", std::process::id()));
         std::fs::write(&path, text).unwrap();
         Self(path)
     }
