@@ -13,11 +13,11 @@ pub enum Condition {
     Equal(Value),
     /// `{ one_of = [..] }`: equal to one of these.
     OneOf(Vec<Value>),
-    /// `{ contains = .. }`: a list that contains this.
-    Contains(Value),
-    /// `{ contains_word = ".." }`: a list that contains this word, or a string of words separated by spaces. In the
-    /// claims `scope`, `scp` and `scopes`, `contains` has this meaning too.
-    ContainsWord(Word),
+    /// `{ contains = .. }` or `{ contains_any = [..] }`: a list that contains one of these.
+    Contains(Vec<Value>),
+    /// `{ contains_word = ".." }`: a list that contains one of these words, or a string of words separated by spaces. In the
+    /// claims `scope`, `scp` and `scopes`, `contains` and `contains_any` have this meaning too.
+    ContainsWord(Vec<Word>),
 }
 
 /// A string that isn't empty and has no spaces.
@@ -47,12 +47,14 @@ impl Condition {
         match self {
             Self::Equal(expected) => value == expected,
             Self::OneOf(expected) => expected.contains(value),
-            Self::Contains(expected) => value.as_array().is_some_and(|values| values.contains(expected)),
-            Self::ContainsWord(Word(word)) => match value {
+            Self::Contains(expected) => {
+                value.as_array().is_some_and(|values| expected.iter().any(|one| values.contains(one)))
+            }
+            Self::ContainsWord(expected) => expected.iter().any(|Word(word)| match value {
                 Value::Array(values) => values.iter().any(|value| value == word.as_str()),
                 Value::String(words) => words.split(' ').any(|listed| listed == word),
                 _ => false,
-            },
+            }),
         }
     }
 
@@ -60,8 +62,9 @@ impl Condition {
     /// section 4.2).
     pub(crate) fn on_claim(self, name: &str) -> Self {
         match &self {
-            Self::Contains(Value::String(text)) if SCOPES.contains(&name) => {
-                Word::parse(text).map_or(self, Self::ContainsWord)
+            Self::Contains(expected) if SCOPES.contains(&name) => {
+                let words = expected.iter().map(|value| Word::parse(value.as_str()?));
+                words.collect::<Option<_>>().map_or(self, Self::ContainsWord)
             }
             _ => self,
         }
@@ -69,9 +72,14 @@ impl Condition {
 
     /// Whether every value that meets `other` meets this condition too, as far as the two show.
     pub(crate) fn covers(&self, other: &Self) -> bool {
-        match other.values() {
-            Some(values) => values.iter().all(|value| self.holds_for(value)),
-            None => self == other,
+        match (self, other) {
+            (Self::Contains(expected), Self::Contains(others)) => {
+                others.iter().all(|one| expected.contains(one))
+            }
+            (Self::ContainsWord(expected), Self::ContainsWord(others)) => {
+                others.iter().all(|one| expected.contains(one))
+            }
+            _ => other.values().is_some_and(|values| values.iter().all(|value| self.holds_for(value))),
         }
     }
 
@@ -90,8 +98,14 @@ impl fmt::Display for Condition {
         match self {
             Self::Equal(value) => write!(formatter, "= {value}"),
             Self::OneOf(values) => write!(formatter, "one of {}", Value::Array(values.clone())),
-            Self::Contains(value) => write!(formatter, "contains {value}"),
-            Self::ContainsWord(Word(word)) => write!(formatter, "contains the word {word:?}"),
+            Self::Contains(values) => match values.as_slice() {
+                [value] => write!(formatter, "contains {value}"),
+                _ => write!(formatter, "contains any of {}", Value::Array(values.clone())),
+            },
+            Self::ContainsWord(words) => match words.as_slice() {
+                [Word(word)] => write!(formatter, "contains the word {word:?}"),
+                _ => write!(formatter, "contains any word of {}", listed(words)),
+            },
         }
     }
 }
@@ -105,7 +119,7 @@ impl<'de> Deserialize<'de> for Condition {
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter.write_str(
-                    "a string, a number, true, false, { one_of = [..] }, { contains = .. } or { contains_word = \"..\" }",
+                    "a string, a number, true, false, { one_of = [..] }, { contains = .. }, { contains_any = [..] } or { contains_word = \"..\" }",
                 )
             }
 
@@ -132,24 +146,21 @@ impl<'de> Deserialize<'de> for Condition {
             fn visit_map<A: MapAccess<'de>>(self, mut table: A) -> Result<Condition, A::Error> {
                 let mistake = || {
                     de::Error::custom(
-                        "a condition must be a value, { one_of = [..] }, { contains = .. } or { contains_word = \"..\" }; in when, write a path with dots in quotes: \"claims.role\"",
+                        "a condition must be a value, { one_of = [..] }, { contains = .. }, { contains_any = [..] } or { contains_word = \"..\" }; in when, write a path with dots in quotes: \"claims.role\"",
                     )
                 };
                 let condition = match table.next_key::<String>()?.as_deref() {
-                    Some("one_of") => {
-                        let values: Vec<Value> = table.next_value()?;
-                        if values.is_empty() {
-                            return Err(de::Error::custom("one_of must not be empty"));
-                        }
-                        Condition::OneOf(values)
+                    Some("one_of") => Condition::OneOf(several("one_of", table.next_value()?)?),
+                    Some("contains_any") => {
+                        Condition::Contains(several("contains_any", table.next_value()?)?)
                     }
-                    Some("contains") => Condition::Contains(table.next_value()?),
+                    Some("contains") => Condition::Contains(vec![table.next_value()?]),
                     Some("contains_word") => {
                         let word = Word::parse(&table.next_value::<String>()?);
                         let word = word.ok_or_else(|| {
                             de::Error::custom("contains_word must be one word: not empty, and without spaces")
                         })?;
-                        Condition::ContainsWord(word)
+                        Condition::ContainsWord(vec![word])
                     }
                     _ => return Err(mistake()),
                 };
@@ -159,6 +170,15 @@ impl<'de> Deserialize<'de> for Condition {
 
         deserializer.deserialize_any(ConditionVisitor)
     }
+}
+
+fn listed(words: &[Word]) -> Value {
+    words.iter().map(|Word(word)| word.as_str()).collect()
+}
+
+/// The values of a list that must not be empty.
+fn several<E: de::Error>(key: &str, values: Vec<Value>) -> Result<Vec<Value>, E> {
+    if values.is_empty() { Err(E::custom(format_args!("{key} must not be empty"))) } else { Ok(values) }
 }
 
 /// The last names of claims that list scopes (RFC 8693, RFC 9068), as identity providers spell them.

@@ -470,6 +470,37 @@ fn explain_names_the_requested_room_and_the_rooms_that_each_rule_opens_to_this_c
 }
 
 #[test]
+fn explain_says_which_elements_of_a_list_are_skipped() {
+    let claims = file(
+        "classes.json",
+        r#"{"iss": "https://login.example.com/", "sub": "ada", "classes": ["math", "a:b", {"x": 1}]}"#,
+    );
+    let policy = "[[caller]]\nname = 'app'\nkind = 'jwt'\nissuer = 'https://login.example.com/'\naudience = 'a'\n\
+                  algorithms = ['RS256']\n[[rule]]\nname = 'students'\ncallers = ['app']\n\
+                  rooms = ['class:{claims.classes[]}:*']\nidentity = '{sub}'\n\
+                  participant_name = \"{claims.name | claims.nickname | ''}\"\n";
+    let explained = |room: &str| {
+        let request = file("classes-request.json", &format!(r#"{{"room_name": "{room}"}}"#));
+        run(
+            &["explain", "--caller", claims.to_str().unwrap(), "--request", request.to_str().unwrap()],
+            policy,
+        )
+    };
+    let (says, _, code) = explained("class:math:1");
+    assert_eq!(code, 0, "{says}");
+    for reason in [
+        "note         skipped in a list: the caller's {claims.classes[1]} contains \":\", the text that follows it, so its end",
+        "note         skipped in a list: the caller's {claims.classes[2]} is an object: it must be a string or a whole number",
+    ] {
+        assert!(says.contains(reason), "{says}");
+    }
+    let (says, _, code) = explained("class:a:b:1");
+    assert_eq!(code, 3, "{says}");
+    assert!(says.contains("its rooms for this caller: class:math:*\n"), "{says}");
+    assert!(says.contains("note         skipped in a list: "), "{says}");
+}
+
+#[test]
 fn explain_names_a_claim_that_the_issuer_left_out() {
     let claims = json!({"iss": "https://login.example.com/", "sub": "ada", "team": "red",
         "_claim_names": {"groups": "src1"}, "_claim_sources": {"src1": {"endpoint": "https://graph.example"}}});

@@ -73,10 +73,19 @@ fn a_team_has_its_own_rooms_and_its_leads_moderate_them() {
 }
 
 #[test]
+fn a_member_without_a_name_is_a_guest_by_name() {
+    let eve = signed_in("eve", &json!({"team": "red"}));
+    let standup = json!({"room_name": "team:red:standup"});
+    assert_eq!(
+        outcome_of(TEAM_ROOMS, &eve, &standup),
+        "members: team:red:standup as eve named Guest for 10m {}"
+    );
+}
+
+#[test]
 fn a_team_without_a_list_or_in_another_teams_rooms_is_refused() {
     for claims in [
         json!({"name": "Eve"}),
-        json!({"team": "red"}),
         json!({"team": "", "name": "Eve"}),
         json!({"team": ["red"], "name": "Eve"}),
         json!({"team": "red:standup", "name": "Eve"}),
@@ -150,7 +159,12 @@ fn in_a_webinar_only_hosts_publish() {
                 .to_owned(),
         ),
         (&user, &talk, audience.clone()),
-        (&nameless, &talk, audience.clone()),
+        (
+            &nameless,
+            &talk,
+            r#"hosts: webinar:rust as host:cleo named Guest for 1h {"can_publish":true,"room_admin":true}"#
+                .to_owned(),
+        ),
         (&almost, &talk, audience.clone()),
         (&anyone, &talk, audience),
         (

@@ -3,8 +3,9 @@
 
 use serde_json::{Map, Value};
 
+use super::placeholder::Placeholder;
 use super::source::ValueSource;
-use super::template::{Segment, Template};
+use super::template::Template;
 use super::{RoomPattern, Rule, identities};
 use crate::caller::{Caller, CallerConfig, CallerKind};
 use crate::condition::Condition;
@@ -71,8 +72,10 @@ fn impossible(rule: &Rule, callers: &[CallerConfig]) -> Option<InvalidRule> {
             format!("has a ttl of {ttl}, longer than its max_ttl of {max_ttl}"),
         ));
     }
+    if let Some(misplaced) = misplaced(rule) {
+        return Some(misplaced);
+    }
     let named = callers.iter().filter(|caller| rule.callers.contains(&caller.name));
-    let sources = sources(rule);
     for caller in named {
         let name = &caller.name;
         if rule.within_credential && !caller.credential_may_expire() {
@@ -80,18 +83,20 @@ fn impossible(rule: &Rule, callers: &[CallerConfig]) -> Option<InvalidRule> {
                 format!("sets within_credential, but the credential of caller {name:?} has no expiry");
             return Some(InvalidRule::new("within_credential", problem));
         }
-        if let Some((key, source)) = sources.iter().find(|(_, source)| !can_have(caller, source)) {
-            return Some(InvalidRule::new(
-                key,
-                format!("uses {{{source}}}, which caller {name:?} never has"),
-            ));
+        let unusable = placeholders(rule)
+            .find(|(_, placeholder)| !placeholder.can_be_filled(|source| can_have(caller, source)));
+        let unusable = unusable.map(|(key, placeholder)| (key, placeholder.to_string()));
+        let in_when = || rule.when.sources().find(|source| !can_have(caller, source));
+        if let Some((key, value)) = unusable.or_else(|| in_when().map(|source| ("when", source.to_string())))
+        {
+            return Some(InvalidRule::new(key, format!("uses {{{value}}}, which caller {name:?} never has")));
         }
     }
     if let Some((source, condition)) = never_met(rule, callers) {
         let problem = format!("is unreachable: no caller in callers can have {source} {condition}");
         return Some(InvalidRule::new("when", problem));
     }
-    let sample = sample(sources.iter().map(|(_, source)| *source));
+    let sample = sample(placeholders(rule).map(|(_, placeholder)| placeholder), rule.when.sources());
     let default_room = rule.default_room.as_ref().and_then(|room| room.fill(&sample, |_| {}).ok())?;
     let matches = |pattern: &RoomPattern| pattern.matches(&default_room, &sample) == Ok(true);
     if rule.rooms.iter().any(matches) {
@@ -205,26 +210,43 @@ fn conflict(rule: &Rule, earlier: &Rule) -> Option<InvalidRule> {
 fn fills_for_all_callers_of(rule: &Rule, other: &Rule) -> bool {
     let others: Vec<_> = templates(other).collect();
     templates(rule).all(|template| {
-        let mut segments = template.2.segments().iter();
-        !segments.any(|segment| matches!(segment, Segment::Caller(_))) || others.contains(&template)
+        template.2.placeholders().all(Placeholder::is_always_filled) || others.contains(&template)
     })
 }
 
-/// The caller's values that a rule uses, each with its key.
-fn sources(rule: &Rule) -> Vec<(&'static str, &ValueSource)> {
-    placeholders(rule).chain(rule.when.sources().map(|source| ("when", source))).collect()
+/// A placeholder that its key must not have.
+fn misplaced(rule: &Rule) -> Option<InvalidRule> {
+    templates(rule).find_map(|(key, _, template)| {
+        template.placeholders().find_map(|placeholder| {
+            let problem = match placeholder {
+                Placeholder::First(..) if key == "identity" => {
+                    "has alternatives (|) in identity, which could give two people the same identity: use one value, \
+                     such as {sub}"
+                }
+                Placeholder::First(..) if key == "default_room" => {
+                    "has alternatives (|) in default_room, which could send a caller to the room of another: use one \
+                     value"
+                }
+                Placeholder::Each(_) if key != "default_room" => {
+                    return Some(InvalidRule::new(
+                        key,
+                        format!("has the list {{{placeholder}}} in {key}: only rooms and default_room may have lists"),
+                    ));
+                }
+                _ => return None,
+            };
+            Some(InvalidRule::new(key, problem))
+        })
+    })
 }
 
-fn placeholders(rule: &Rule) -> impl Iterator<Item = (&'static str, &ValueSource)> {
-    let rooms = rule.rooms.iter().map(|room| ("rooms", room.head()));
-    let templates = templates(rule).map(|(key, _, text)| (key, text.segments()));
-    rooms
-        .chain(templates)
-        .flat_map(|(key, segments)| segments.iter().map(move |segment| (key, segment)))
-        .filter_map(|(key, segment)| match segment {
-            Segment::Caller(source) => Some((key, source)),
-            _ => None,
-        })
+/// The rule's placeholders, each with its key.
+fn placeholders(rule: &Rule) -> impl Iterator<Item = (&'static str, &Placeholder)> {
+    let rooms =
+        rule.rooms.iter().flat_map(|room| room.placeholders().map(|placeholder| ("rooms", placeholder)));
+    let templates = templates(rule)
+        .flat_map(|(key, _, text)| text.placeholders().map(move |placeholder| (key, placeholder)));
+    rooms.chain(templates)
 }
 
 /// The rule's templates, each with its key. The name is an attribute's, or empty.
@@ -240,26 +262,38 @@ fn templates(rule: &Rule) -> impl Iterator<Item = (&'static str, &str, &Template
     single.chain(attributes.map(|(name, text)| ("participant_attributes", name.as_str(), text)))
 }
 
-/// A caller who has all of these values, each different.
-fn sample<'a>(sources: impl Iterator<Item = &'a ValueSource>) -> Caller {
+/// A caller who has all of these values, each different. A list has one element.
+fn sample<'a>(
+    placeholders: impl Iterator<Item = &'a Placeholder>,
+    sources: impl Iterator<Item = &'a ValueSource>,
+) -> Caller {
     let mut caller = Caller {
         issuer: Some("\u{1}iss".into()),
         subject: Some("\u{1}sub".into()),
         ..Caller::anonymous("sample")
     };
-    for source in sources {
+    let text = |source: &ValueSource| Value::from(format!("\u{1}{source}"));
+    let values = placeholders.flat_map(|placeholder| {
+        let value = move |source| match placeholder {
+            Placeholder::Each(_) => (source, Value::Array(vec![text(source)])),
+            _ => (source, text(source)),
+        };
+        placeholder.sources().iter().map(value)
+    });
+    let conditions = sources.map(|source| (source, text(source)));
+    for (source, value) in conditions.chain(values) {
         if let ValueSource::Claim(path) = source {
-            insert(&mut caller.claims, path, &source.to_string());
+            insert(&mut caller.claims, path, value);
         }
     }
     caller
 }
 
-fn insert(claims: &mut Map<String, Value>, path: &[String], value: &str) {
+fn insert(claims: &mut Map<String, Value>, path: &[String], value: Value) {
     match path {
         [] => {}
         [name] => {
-            claims.insert(name.clone(), format!("\u{1}{value}").into());
+            claims.insert(name.clone(), value);
         }
         [name, rest @ ..] => {
             if let Value::Object(inner) = claims.entry(name.clone()).or_insert_with(|| Map::new().into()) {

@@ -114,6 +114,7 @@ mod tests {
             "when = { 'claims.level' = 3, 'claims.paid' = true, sub = 'ada' }",
             "when = { 'claims.role' = { one_of = ['guest', 'host'] } }",
             "when = { 'claims.roles' = { contains = 'admin' } }",
+            "when = { 'claims.roles' = { contains_any = ['teacher', 'admin'] } }",
             "when = { sandbox_id = 'demo' }",
             "when = { 'claims.realm_access.roles' = { contains = 'host' } }",
             "when = { 'claims.\"https://example.com/roles\"' = { contains = 'host' } }",
@@ -127,6 +128,9 @@ mod tests {
             "when = { 'claims.role' = { contains = 'host' } }",
             "when = { 'claims.roles' = 'admin' }",
             "when = { 'claims.roles' = { contains = 'adm' } }",
+            "when = { 'claims.roles' = { contains = ['admin', 'user'] } }",
+            "when = { 'claims.roles' = { contains_any = ['adm', 'host'] } }",
+            "when = { 'claims.role' = { contains_any = ['host'] } }",
             "when = { 'claims.none' = 'x' }",
             "when = { 'claims.role' = 'host', iss = 'x' }",
         ] {
@@ -167,6 +171,13 @@ mod tests {
         }
         assert!(holds("'claims.x.scope' = { contains = 'a' }", json!({ "x": { "scope": "b a" } })));
         assert!(!holds("'claims.scope.x' = { contains = 'a' }", json!({ "scope": { "x": "b a" } })));
+        let any = |scope: &str| {
+            holds(
+                "'claims.scope' = { contains_any = ['calls:host', 'calls:join'] }",
+                json!({ "scope": scope }),
+            )
+        };
+        assert!(any("openid calls:join") && any("calls:host") && !any("openid calls:joi") && !any(""));
         for nothing in ["", " "] {
             let condition = format!("'claims.scope' = {{ contains = '{nothing}' }}");
             assert!(!holds(&condition, json!({ "scope": "a  b " })));
@@ -206,5 +217,9 @@ mod tests {
         ] {
             assert!(when(text).unwrap_err().contains("one_of"), "{text}");
         }
+        assert_eq!(
+            when("when = { 'claims.roles' = { contains_any = [] } }").unwrap_err(),
+            "contains_any must not be empty"
+        );
     }
 }

@@ -2,6 +2,7 @@
 //! the other's connection.
 
 use super::Rule;
+use super::placeholder::Placeholder;
 use super::source::ValueSource;
 use super::template::{Segment, Template};
 use crate::caller::{CallerConfig, CallerKind};
@@ -78,7 +79,7 @@ fn pairs<'a>(
 
 /// Whether the identity differs for each subject of an authority.
 fn contains_subject(identity: &Template) -> bool {
-    identity.segments().contains(&Segment::Caller(ValueSource::Subject))
+    identity.segments().contains(&Segment::Caller(Placeholder::One(ValueSource::Subject)))
 }
 
 /// Whether two templates never make the same identity for two people: both are random, their prefixes differ, or they
@@ -91,14 +92,14 @@ fn always_differ(
     let (first, second) = (fixed_prefix(one, caller), fixed_prefix(other, another));
     (one.is_random() && other.is_random())
         || (!first.starts_with(&second) && !second.starts_with(&first))
-        || (one == other && one.segments().contains(&Segment::Caller(ValueSource::Issuer)))
+        || (one == other && one.segments().contains(&Segment::Caller(Placeholder::One(ValueSource::Issuer))))
 }
 
 /// The fixed prefix of a template: literals, and the issuer if it is known.
 fn fixed_prefix(template: &Template, caller: &CallerConfig) -> String {
     let known = |segment: &Segment| match (segment, &caller.kind) {
         (Segment::Literal(literal), _) => Some(literal.clone()),
-        (Segment::Caller(ValueSource::Issuer), CallerKind::Jwt(issuer)) => {
+        (Segment::Caller(Placeholder::One(ValueSource::Issuer)), CallerKind::Jwt(issuer)) => {
             Some(issuer.issuer.first().to_owned())
         }
         _ => None,

@@ -4,7 +4,7 @@
 //! | module | its one job |
 //! |---|---|
 //! | `rule` | a `[[rule]]` |
-//! | `condition`, `source`, `template`, `pattern` | a rule's conditions on a caller's values, and its templates for them |
+//! | `condition`, `source`, `placeholder`, `template`, `pattern` | a rule's conditions on a caller's values, and its templates for them |
 //! | `agents`, `egress`, `members` | the agents and the egress that a rule allows |
 //! | `check`, `identities` | mistakes and notes that depend on callers and other rules |
 //! | `offer` | whether a rule matches, and what it offers |
@@ -22,6 +22,7 @@ mod identities;
 mod members;
 mod offer;
 mod pattern;
+mod placeholder;
 mod rule;
 mod source;
 mod template;
@@ -32,10 +33,11 @@ pub use condition::Conditions;
 pub use denial::Denial;
 pub use identities::notes as identity_notes;
 pub use offer::Skipped;
-pub use pattern::RoomPattern;
+pub use pattern::{OpenRooms, RoomPattern};
+pub use placeholder::FillError;
 pub use rule::{ClientField, Rule};
 pub use source::ValueSource;
-pub use template::{FillError, Template};
+pub use template::Template;
 
 use offer::Offered;
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::template::{FillError, LEFT_OUT, Template};
+use super::placeholder::{FillError, LEFT_OUT};
+use super::template::Template;
 use super::{Denial, Rule};
 use crate::caller::Caller;
 use crate::domain::{
@@ -60,6 +61,11 @@ impl Skipped {
     pub fn is_for_a_left_out_claim(&self) -> bool {
         matches!(self, Self::ConditionLeftOut(..) | Self::Template(FillError::LeftOut(..)))
     }
+
+    /// Whether no room is requested, and the rule has no default room for this caller.
+    fn is_for_want_of_a_room(&self) -> bool {
+        matches!(self, Self::NoRoom | Self::Template(FillError::Several(_)))
+    }
 }
 
 impl Denial {
@@ -75,7 +81,7 @@ impl Denial {
     pub(super) fn no_match(ask: &Ask, skipped: &[(String, Skipped)]) -> Self {
         let any_skipped = |is: fn(&Skipped) -> bool| skipped.iter().any(|(_, why)| is(why));
         match ask {
-            Ask::Room(ask) if any_skipped(|why| *why == Skipped::NoRoom) => {
+            Ask::Room(ask) if ask.room.is_none() && any_skipped(Skipped::is_for_want_of_a_room) => {
                 Self::RoomRequired { field: ask.room_field.as_str() }
             }
             Ask::Room(_) if any_skipped(|why| matches!(why, Skipped::OtherRoom(_))) => Self::RoomNotAllowed,
@@ -123,7 +129,11 @@ impl Rule {
     }
 
     fn room_offer(&self, ask: &RoomAsk, filling: &Filling<'_>) -> Result<RoomOffer, Skipped> {
-        let text = |template: &Option<Template>| template.as_ref().map(|text| filling.fill(text)).transpose();
+        // A text can be empty if its last alternative is.
+        let text = |template: &Option<Template>| {
+            let text = template.as_ref().map(|text| filling.fill(text)).transpose();
+            text.map(|text| text.filter(|text| !text.is_empty()))
+        };
         let attributes = self.participant_attributes.iter();
         Ok(RoomOffer {
             room: self.room(ask, filling)?,

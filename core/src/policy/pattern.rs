@@ -4,11 +4,12 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use super::template::{FillError, InvalidTemplate, Segment, fill, segments};
+use super::placeholder::{Elements, FillError, Placeholder};
+use super::template::{InvalidTemplate, Segment, literal, placeholders, segments};
 use crate::caller::Caller;
 
 /// A room name in which `*` matches any text, including none, and placeholders stand for the caller's values.
-/// Everything else is literal, including the caller's values.
+/// Everything else is literal, including the caller's values. A list stands for each of its elements.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct RoomPattern {
@@ -17,6 +18,15 @@ pub struct RoomPattern {
     head: Vec<Segment>,
     /// The text after each star.
     tail: Vec<String>,
+}
+
+/// The rooms that a pattern opens to a caller, for people.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct OpenRooms {
+    /// The pattern with the caller's values, once for each element of a list.
+    pub rooms: Vec<String>,
+    /// Why elements of a list open no room.
+    pub skipped: Vec<String>,
 }
 
 /// A string that isn't a pattern.
@@ -36,6 +46,15 @@ pub enum InvalidPattern {
         "a room pattern must have its placeholders before its first *, with a separator such as \":\" between a placeholder and the *"
     )]
     Ambiguous,
+    /// A placeholder has alternatives.
+    #[error(
+        "a room pattern must not contain alternatives (|): a caller without the first value could join the rooms of \
+         another caller. Write one pattern for each value"
+    )]
+    Alternatives,
+    /// Two placeholders are lists.
+    #[error("a room pattern must contain at most one list")]
+    Lists,
 }
 
 impl TryFrom<String> for RoomPattern {
@@ -53,6 +72,12 @@ impl TryFrom<String> for RoomPattern {
         if open_ended || tail.iter().any(|literal| literal.contains(['{', '}'])) {
             return Err(InvalidPattern::Ambiguous);
         }
+        if placeholders(&head).any(|one| matches!(one, Placeholder::First(..))) {
+            return Err(InvalidPattern::Alternatives);
+        }
+        if placeholders(&head).filter(|one| matches!(one, Placeholder::Each(_))).count() > 1 {
+            return Err(InvalidPattern::Lists);
+        }
         Ok(Self { head, tail, written: pattern })
     }
 }
@@ -63,24 +88,42 @@ impl RoomPattern {
     /// # Errors
     /// If the caller lacks a value, or its end would be ambiguous.
     pub fn matches(&self, room: &str, caller: &Caller) -> Result<bool, FillError> {
-        let head = self.filled_head(caller)?;
-        let Some(rest) = room.strip_prefix(head.as_str()) else { return Ok(false) };
-        Ok(self.tail_matches(rest))
+        let (heads, _) = self.heads(caller)?;
+        Ok(heads
+            .iter()
+            .filter_map(|head| room.strip_prefix(head.as_str()))
+            .any(|rest| self.tail_matches(rest)))
     }
 
-    /// The pattern with this caller's values, for people.
+    /// The rooms that it opens to this caller.
     ///
     /// # Errors
     /// If the caller lacks a value, or its end would be ambiguous.
-    pub fn filled(&self, caller: &Caller) -> Result<String, FillError> {
-        let tail = self.tail.iter().map(|literal| format!("*{literal}"));
-        Ok(self.filled_head(caller)? + &tail.collect::<String>())
+    pub fn open_rooms(&self, caller: &Caller) -> Result<OpenRooms, FillError> {
+        let tail = self.tail.iter().fold(String::new(), |tail, literal| tail + "*" + literal);
+        let (heads, skipped) = self.heads(caller)?;
+        Ok(OpenRooms { rooms: heads.into_iter().map(|head| head + &tail).collect(), skipped })
     }
 
-    fn filled_head(&self, caller: &Caller) -> Result<String, FillError> {
-        self.head.iter().enumerate().try_fold(String::new(), |text, (at, segment)| {
-            Ok(text + &fill(segment, self.head.get(at + 1), caller, |_| {})?)
-        })
+    /// The filled head, once for each element of a list, and why other elements are skipped.
+    fn heads(&self, caller: &Caller) -> Result<(Vec<String>, Vec<String>), FillError> {
+        let mut heads = vec![String::new()];
+        let mut all_skipped = Vec::new();
+        for (at, segment) in self.head.iter().enumerate() {
+            let next = literal(self.head.get(at + 1));
+            match segment {
+                Segment::Literal(text) => heads.iter_mut().for_each(|head| head.push_str(text)),
+                Segment::Random => {}
+                Segment::Caller(placeholder) => {
+                    let Elements { usable, skipped } = placeholder.elements(caller, next)?;
+                    let extended =
+                        |head: &String| usable.iter().map(|text| format!("{head}{text}")).collect::<Vec<_>>();
+                    heads = heads.iter().flat_map(extended).collect();
+                    all_skipped.extend(skipped);
+                }
+            }
+        }
+        Ok((heads, all_skipped))
     }
 
     /// Whether the text after the head matches the stars and the text between them.
@@ -101,8 +144,8 @@ impl RoomPattern {
         self.head.is_empty() && self.tail.iter().all(String::is_empty)
     }
 
-    pub(super) fn head(&self) -> &[Segment] {
-        &self.head
+    pub(super) fn placeholders(&self) -> impl Iterator<Item = &Placeholder> {
+        placeholders(&self.head)
     }
 }
 
@@ -162,10 +205,11 @@ mod tests {
     #[test]
     fn a_filled_pattern_has_the_callers_values_and_its_stars() {
         for (text, filled) in [("*", "*"), ("lobby", "lobby"), ("{claims.team}:*-a*", "red:*-a*")] {
-            assert_eq!(pattern(text).unwrap().filled(&of("", "red")).as_deref(), Ok(filled), "{text}");
+            let open = pattern(text).unwrap().open_rooms(&of("", "red")).unwrap();
+            assert_eq!(open, OpenRooms { rooms: vec![filled.to_owned()], skipped: vec![] }, "{text}");
         }
         assert!(matches!(
-            pattern("{claims.team}:*").unwrap().filled(&of("", "")),
+            pattern("{claims.team}:*").unwrap().open_rooms(&of("", "")),
             Err(FillError::Missing(_))
         ));
     }

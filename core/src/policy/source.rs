@@ -24,7 +24,8 @@ pub enum ValueSource {
 /// A string that isn't a source.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is unknown: use sub, iss or claims.path.to.value, with double quotes around a name that contains a dot"
+    "{0:?} is unknown: use sub, iss or claims.path.to.value, with double quotes around a name that contains a dot, a bracket \
+     or |"
 )]
 pub struct InvalidSource(String);
 
@@ -76,11 +77,16 @@ impl ValueSource {
     /// This caller's value as text, if it is a string that isn't empty, or a whole number.
     #[must_use]
     pub fn text(&self, caller: &Caller) -> Option<String> {
-        match self.value(caller)? {
-            Value::String(text) => Some(text).filter(|text| !text.is_empty()),
-            Value::Number(number) if !number.is_f64() => Some(number.to_string()),
-            _ => None,
-        }
+        text(&self.value(caller)?)
+    }
+}
+
+/// A value as text, if it is a string that isn't empty, or a whole number.
+pub(super) fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()).filter(|text| !text.is_empty()),
+        Value::Number(number) if !number.is_f64() => Some(number.to_string()),
+        _ => None,
     }
 }
 
@@ -113,7 +119,8 @@ fn names(path: &str) -> Option<Vec<String>> {
             Some(quoted) => quoted.split_once('"')?,
             None => rest.split_at(rest.find(['.', '"']).unwrap_or(rest.len())),
         };
-        if name.is_empty() {
+        let is_quoted = rest.starts_with('"');
+        if name.is_empty() || (!is_quoted && name.contains(['[', ']', '|'])) {
             return None;
         }
         names.push(name.to_owned());
@@ -126,7 +133,7 @@ fn names(path: &str) -> Option<Vec<String>> {
 }
 
 fn is_plain(name: &str) -> bool {
-    !name.contains(['.', '"', '/', ':', ' ', '{', '}'])
+    !name.contains(['.', '"', '\'', '/', ':', ' ', '{', '}', '[', ']', '|'])
 }
 
 #[cfg(test)]
@@ -143,6 +150,7 @@ mod tests {
             ("claims.\"https://example.com/roles\"", vec!["https://example.com/roles"]),
             ("claims.\"a.b\".c", vec!["a.b", "c"]),
             ("claims.cognito:groups", vec!["cognito:groups"]),
+            ("claims.\"a[]|b\"", vec!["a[]|b"]),
         ] {
             let source = ValueSource::parse(text).unwrap();
             assert_eq!(source, ValueSource::Claim(path.into_iter().map(str::to_owned).collect()), "{text}");
@@ -158,6 +166,9 @@ mod tests {
             "claims.a.",
             "claims.\"a",
             "claims.\"a\"b",
+            "claims.a[]",
+            "claims.a[0].b",
+            "claims.a|claims.b",
             "team",
         ] {
             assert!(ValueSource::parse(text).is_err(), "{text}");

@@ -6,13 +6,13 @@
 use std::fmt;
 
 use serde::Deserialize;
-use serde_json::Value;
 
-use super::source::{InvalidSource, ValueSource};
+use super::placeholder::{self, FillError, InvalidPlaceholder, Placeholder};
 use crate::caller::Caller;
 use crate::domain::{Randomness, readable};
 
-/// A string with placeholders: `{sub}`, `{iss}`, `{claims.path.to.value}`, `{random}`. A literal brace is doubled.
+/// A string with placeholders: `{sub}`, `{iss}`, `{claims.path.to.value}`, `{claims.list[]}`, `{random}`, and alternatives
+/// such as `{claims.name | claims.email | 'Guest'}`. A literal brace is doubled.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Template {
@@ -24,7 +24,7 @@ pub struct Template {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Segment {
     Literal(String),
-    Caller(ValueSource),
+    Caller(Placeholder),
     Random,
 }
 
@@ -37,51 +37,12 @@ pub enum InvalidTemplate {
     /// A brace is unmatched.
     #[error("has an unmatched brace: write {{{{ or }}}} for a literal brace")]
     Brace,
-    /// A placeholder is unknown.
-    #[error("the placeholder {0}")]
-    Placeholder(#[from] InvalidSource),
+    /// A placeholder is invalid.
+    #[error(transparent)]
+    Placeholder(#[from] InvalidPlaceholder),
     /// Two placeholders are adjacent, so the end of the first is ambiguous.
     #[error("needs a separator such as \":\" between its placeholders")]
     Adjacent,
-}
-
-/// Why a template can't be filled for a caller.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum FillError {
-    /// The caller has no such value, or it is empty.
-    #[error("the caller has no {{{0}}}")]
-    Missing(ValueSource),
-    /// The issuer left the claim out of the token.
-    #[error("the caller has no {{{0}}}: {LEFT_OUT} ({1})")]
-    LeftOut(ValueSource, &'static str),
-    /// The value has a type that can't be filled in.
-    #[error("the caller's {{{0}}} is {1}: it must be a string or a whole number")]
-    NotText(ValueSource, &'static str),
-    /// The value contains the text after its placeholder.
-    #[error("the caller's {{{0}}} contains {1:?}, the text that follows it, so its end is ambiguous")]
-    Ambiguous(ValueSource, String),
-}
-
-/// The end of the reasons that name a claim that the issuer left out.
-pub(super) const LEFT_OUT: &str = "the issuer left the claim out of the token";
-
-impl FillError {
-    /// Why this caller's value can't be filled in.
-    fn of(source: &ValueSource, caller: &Caller) -> Self {
-        let kind = match source.value(caller) {
-            None | Some(Value::Null | Value::String(_)) => {
-                return match source.left_out(caller) {
-                    Some(by) => Self::LeftOut(source.clone(), by),
-                    None => Self::Missing(source.clone()),
-                };
-            }
-            Some(Value::Array(_)) => "a list",
-            Some(Value::Object(_)) => "an object",
-            Some(Value::Bool(_)) => "true or false",
-            Some(Value::Number(_)) => "a number that is not whole",
-        };
-        Self::NotText(source.clone(), kind)
-    }
 }
 
 impl TryFrom<String> for Template {
@@ -99,7 +60,14 @@ impl Template {
     /// If the caller lacks a value, or its end would be ambiguous.
     pub fn fill(&self, caller: &Caller, randomness: Randomness) -> Result<String, FillError> {
         self.segments.iter().enumerate().try_fold(String::new(), |text, (at, segment)| {
-            Ok(text + &fill(segment, self.segments.get(at + 1), caller, randomness)?)
+            let filled = match segment {
+                Segment::Literal(literal) => literal.clone(),
+                Segment::Random => readable(randomness),
+                Segment::Caller(placeholder) => {
+                    placeholder.fill(caller, literal(self.segments.get(at + 1)))?
+                }
+            };
+            Ok(text + &filled)
         })
     }
 
@@ -118,6 +86,10 @@ impl Template {
     pub(super) fn segments(&self) -> &[Segment] {
         &self.segments
     }
+
+    pub(super) fn placeholders(&self) -> impl Iterator<Item = &Placeholder> {
+        placeholders(&self.segments)
+    }
 }
 
 /// The template in the file.
@@ -127,27 +99,18 @@ impl fmt::Display for Template {
     }
 }
 
-/// The text of one segment, before the segment `next`.
-pub(super) fn fill(
-    segment: &Segment,
-    next: Option<&Segment>,
-    caller: &Caller,
-    randomness: Randomness,
-) -> Result<String, FillError> {
+pub(super) fn placeholders(segments: &[Segment]) -> impl Iterator<Item = &Placeholder> {
+    segments.iter().filter_map(|segment| match segment {
+        Segment::Caller(placeholder) => Some(placeholder),
+        _ => None,
+    })
+}
+
+/// The literal text of the segment after a placeholder.
+pub(super) fn literal(segment: Option<&Segment>) -> Option<&str> {
     match segment {
-        Segment::Literal(literal) => Ok(literal.clone()),
-        Segment::Random => Ok(readable(randomness)),
-        Segment::Caller(source) => {
-            let value = source.text(caller).ok_or_else(|| FillError::of(source, caller))?;
-            match next {
-                Some(Segment::Literal(literal))
-                    if format!("{value}{literal}").find(literal.as_str()) != Some(value.len()) =>
-                {
-                    Err(FillError::Ambiguous(source.clone(), literal.clone()))
-                }
-                _ => Ok(value),
-            }
-        }
+        Some(Segment::Literal(literal)) => Some(literal),
+        _ => None,
     }
 }
 
@@ -164,15 +127,18 @@ pub(super) fn segments(text: &str) -> Result<Vec<Segment>, InvalidTemplate> {
             rest = after;
             continue;
         }
-        let (name, after) = after.split_once('}').filter(|_| brace == "{").ok_or(InvalidTemplate::Brace)?;
+        let size = placeholder::size(after).filter(|_| brace == "{").ok_or(InvalidTemplate::Brace)?;
         if literal.is_empty() && !segments.is_empty() {
             return Err(InvalidTemplate::Adjacent);
         }
         if !literal.is_empty() {
             segments.push(Segment::Literal(std::mem::take(&mut literal)));
         }
-        segments.push(if name == "random" { Segment::Random } else { Segment::Caller(caller_value(name)?) });
-        rest = after;
+        segments.push(match &after[..size] {
+            "random" => Segment::Random,
+            inner => Segment::Caller(Placeholder::parse(inner)?),
+        });
+        rest = &after[size + 1..];
     }
     literal.push_str(rest);
     if !literal.is_empty() {
@@ -181,16 +147,9 @@ pub(super) fn segments(text: &str) -> Result<Vec<Segment>, InvalidTemplate> {
     if segments.is_empty() { Err(InvalidTemplate::Empty) } else { Ok(segments) }
 }
 
-fn caller_value(name: &str) -> Result<ValueSource, InvalidSource> {
-    ValueSource::parse(name).and_then(|source| match source {
-        ValueSource::SandboxId => Err(InvalidSource::new(name)),
-        source => Ok(source),
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -225,8 +184,8 @@ mod tests {
 
     #[test]
     fn a_missing_or_ambiguous_value_is_an_error() {
-        let team = ValueSource::parse("claims.team").unwrap();
-        assert_eq!(filled("{sub}", "a"), Err(FillError::Missing(ValueSource::Subject)));
+        let team = "claims.team".to_owned();
+        assert_eq!(filled("{sub}", "a"), Err(FillError::Missing("sub".into())));
         assert_eq!(filled("{claims.team}:x", ""), Err(FillError::Missing(team.clone())));
         for value in ["a:", ":", "a:b", "a::"] {
             assert_eq!(

@@ -66,7 +66,7 @@ fn a_mistake_has_its_file_line_and_column() {
         ),
         (
             "[[rule]]\nwhen.sub = []\nname = 'a'\ncallers = ['a']\nrooms = ['*']",
-            "x.toml:2:12: invalid type: list, expected a string, a number, true, false, { one_of = [..] }, { contains = .. } or { contains_word = \"..\" } (in `when.sub = []`)",
+            "x.toml:2:12: invalid type: list, expected a string, a number, true, false, { one_of = [..] }, { contains = .. }, { contains_any = [..] } or { contains_word = \"..\" } (in `when.sub = []`)",
         ),
         (
             "[[caller]]\nname = \"a\"\nkind = \"open\"",

@@ -166,3 +166,94 @@ fn rules_that_could_give_two_people_of_one_issuer_the_same_identity_are_noted() 
         );
     }
 }
+
+/// The first mistake of a file with one token caller, one API-key caller and this rule for the first.
+fn mistake_of(rule: &str) -> Option<InvalidRule> {
+    let text = format!(
+        "[[caller]]\nname = 'one'\nkind = 'jwt'\nissuer = 'https://login.example'\naudience = 'a'\nalgorithms = ['RS256']\n\
+         [[caller]]\nname = 'keys'\nkind = 'api-key'\n[[rule]]\nname = 'r'\n{rule}"
+    );
+    let File { caller, rule } = toml::from_str(&text).unwrap();
+    let callers: Vec<_> = caller.into_iter().map(|written| written.try_into().unwrap()).collect();
+    first_mistake(&rule, &callers).map(|(_, mistake)| mistake)
+}
+
+#[test]
+fn alternatives_and_lists_are_mistakes_where_people_or_rooms_are_told_apart() {
+    for (rule, key, problem) in [
+        ("rooms = ['*']\nidentity = \"{claims.a | sub}\"", "identity", "has alternatives (|) in identity"),
+        ("rooms = ['*']\nidentity = \"{claims.a | 'x'}\"", "identity", "has alternatives (|) in identity"),
+        (
+            "rooms = ['*']\ndefault_room = \"{claims.a | 'x'}\"",
+            "default_room",
+            "has alternatives (|) in default_room",
+        ),
+        (
+            "rooms = ['*']\nidentity = '{claims.a[]}'",
+            "identity",
+            "has the list {claims.a[]} in identity: only rooms",
+        ),
+        ("rooms = ['*']\nparticipant_name = '{claims.a[]}'", "participant_name", "has the list {claims.a[]}"),
+        ("rooms = ['*']\nparticipant_metadata = '{claims.a[]}'", "participant_metadata", "has the list"),
+        (
+            "rooms = ['*']\nparticipant_attributes.x = '{claims.a[]}'",
+            "participant_attributes",
+            "has the list",
+        ),
+        (
+            "rooms = ['x:{claims.a[]}']\ndefault_room = 'y:{claims.a[]}'",
+            "default_room",
+            "does not match rooms",
+        ),
+    ] {
+        let mistake = mistake_of(&format!("callers = ['one']\n{rule}")).unwrap();
+        assert_eq!(mistake.key, key, "{rule}");
+        assert!(mistake.problem.contains(problem), "{}", mistake.problem);
+    }
+    for rule in [
+        "rooms = ['x:{claims.a[]}:*']\ndefault_room = 'x:{claims.a[]}:y'",
+        "rooms = ['*']\nparticipant_name = \"{claims.a | 'x'}\"",
+        "rooms = ['*']\nparticipant_metadata = '{claims.a | sub}'\nparticipant_attributes.x = \"{claims.a | ''}\"",
+    ] {
+        assert_eq!(mistake_of(&format!("callers = ['one']\n{rule}")), None, "{rule}");
+    }
+}
+
+#[test]
+fn alternatives_that_a_caller_never_has_are_a_mistake_unless_one_is_text() {
+    let of_keys =
+        |name: &str| mistake_of(&format!("callers = ['keys']\nrooms = ['*']\nparticipant_name = \"{name}\""));
+    assert_eq!(of_keys("{claims.name | 'Guest'}"), None);
+    assert_eq!(of_keys("{claims.name | sub}"), None);
+    let problem = of_keys("{claims.name | iss}").unwrap().problem;
+    assert!(problem.contains("uses {claims.name | iss}, which caller \"keys\" never has"), "{problem}");
+}
+
+#[test]
+fn a_rule_whose_texts_can_always_be_filled_makes_a_later_rule_unreachable() {
+    let rules = |name: &str| {
+        let rule = |rule: &str, more: &str| {
+            format!("name = '{rule}'\ncallers = ['one']\nrooms = ['*']\nidentity = '{{sub}}'\n{more}\n")
+        };
+        let first = rule("first", &format!("participant_name = \"{name}\""));
+        let text = first.replacen("name = 'first'\n", "", 1) + "[[rule]]\n" + &rule("second", "");
+        mistake_of(&text).map(|mistake| mistake.problem)
+    };
+    let problem = rules("{claims.name | 'Guest'}").unwrap();
+    assert!(problem.contains("rule \"second\" is unreachable"), "{problem}");
+    assert_eq!(rules("{claims.name | claims.email}"), None);
+}
+
+#[test]
+fn a_condition_on_any_of_several_covers_a_narrower_one() {
+    let unreachable = |first: &str, second: &str| {
+        let text = format!(
+            "callers = ['one']\nrooms = ['*']\nwhen = {{ 'claims.roles' = {first} }}\n[[rule]]\nname = 's'\ncallers = ['one']\n\
+             rooms = ['*']\nwhen = {{ 'claims.roles' = {second} }}"
+        );
+        mistake_of(&text).is_some()
+    };
+    let (admin, both) = ("{ contains = 'admin' }", "{ contains_any = ['teacher', 'admin'] }");
+    assert!(unreachable(both, admin) && unreachable(both, both));
+    assert!(!unreachable(admin, both) && !unreachable(admin, "{ contains = 'teacher' }"));
+}

@@ -4,6 +4,7 @@ mod agora;
 mod livekit;
 mod request;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -72,6 +73,8 @@ struct DecidedAsk {
     login: Option<LoginService>,
     requested: RequestedRoom,
     skipped: Vec<SkippedRule>,
+    /// Why elements of the caller's lists open no room, one sentence each.
+    skipped_elements: Vec<String>,
     outcome: Result<Pass, Denial>,
 }
 
@@ -120,11 +123,13 @@ pub(crate) fn run(options: &ExplainOptions) -> Result<Explanation, ExplainError>
             Ask::Login(ask) => (Some(ask.service), RequestedRoom::NotForARoom),
         };
         let Decision { skipped, outcome } = config.policy.decide(&caller, ask, &context);
+        let considered = config.policy.rules().get(..=skipped.len()).unwrap_or(config.policy.rules());
+        let skipped_elements = skipped_elements(considered, &caller);
         let skipped = skipped.into_iter().map(|(rule, why)| {
             let rooms = rooms(config.policy.rules(), &caller, &rule, &why);
             SkippedRule { rule, why, rooms }
         });
-        DecidedAsk { member, login, requested, skipped: skipped.collect(), outcome }
+        DecidedAsk { member, login, requested, skipped: skipped.collect(), skipped_elements, outcome }
     });
     let decided: Vec<_> = decided.collect();
     let outcome = match provider {
@@ -147,7 +152,17 @@ fn rooms(rules: &[Rule], caller: &Caller, name: &str, why: &Skipped) -> Vec<Stri
     let is_about_room = matches!(why, Skipped::OtherRoom(_) | Skipped::NoRoom);
     let rule = rules.iter().find(|rule| is_about_room && rule.name == name);
     let patterns = rule.into_iter().flat_map(|rule| &rule.rooms);
-    patterns.filter_map(|pattern| pattern.filled(caller).ok()).collect()
+    patterns.filter_map(|pattern| pattern.open_rooms(caller).ok()).flat_map(|open| open.rooms).collect()
+}
+
+/// Why elements of the caller's lists open no room, by the rules for this caller.
+fn skipped_elements(rules: &[Rule], caller: &Caller) -> Vec<String> {
+    let rules = rules.iter().filter(|rule| rule.callers.contains(&caller.name));
+    let open = rules.flat_map(|rule| &rule.rooms).filter_map(|pattern| pattern.open_rooms(caller).ok());
+    let mut reasons: Vec<_> = open.flat_map(|open| open.skipped).collect();
+    let mut seen = BTreeSet::new();
+    reasons.retain(|reason| seen.insert(reason.clone()));
+    reasons
 }
 
 /// Why a token with the caller's claims is invalid.
@@ -216,6 +231,9 @@ fn print_skipped(page: &mut Page, decided: &DecidedAsk) {
             page.line(format!("             its rooms for this caller: {}", rooms.join(", ")));
         }
     }
+    for reason in &decided.skipped_elements {
+        page.line(format!("note         skipped in a list: {reason}"));
+    }
 }
 
 fn skipped_as_json(decided: &DecidedAsk) -> Vec<(String, Value)> {
@@ -226,12 +244,16 @@ fn skipped_as_json(decided: &DecidedAsk) -> Vec<(String, Value)> {
         }
         members
     });
-    let skipped = ("skipped".to_owned(), rules.collect());
-    match &decided.requested {
-        RequestedRoom::Named(room) => vec![("requested_room".to_owned(), room.as_str().into()), skipped],
-        RequestedRoom::Unnamed => vec![("requested_room".to_owned(), Value::Null), skipped],
-        RequestedRoom::NotForARoom => vec![skipped],
+    let mut members = vec![("skipped".to_owned(), rules.collect())];
+    if !decided.skipped_elements.is_empty() {
+        members.push(("skipped_elements".to_owned(), json!(decided.skipped_elements)));
     }
+    match &decided.requested {
+        RequestedRoom::Named(room) => members.push(("requested_room".to_owned(), room.as_str().into())),
+        RequestedRoom::Unnamed => members.push(("requested_room".to_owned(), Value::Null)),
+        RequestedRoom::NotForARoom => {}
+    }
+    members
 }
 
 fn print_refusal(page: &mut Page, refusal: &Refusal) {
