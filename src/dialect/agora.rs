@@ -168,6 +168,7 @@ fn channel(
     limits: &Limits,
 ) -> Result<RoomAsk, InvalidField> {
     Ok(RoomAsk {
+        has_own_ttl: true,
         room: Some(RoomName::parse(ChannelName::parse(name)?.as_str(), limits)?),
         identity: Some(Identity::parse(user.as_str(), limits)?),
         agora_uid_zero: *user == ChannelUser::Any,

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use percent_encoding::{percent_decode_str, percent_encode_byte};
 use serde_json::{Map, Value};
 
-use crate::domain::InvalidField;
+use crate::domain::{GrantsAsk, InvalidField, Ttl};
 use crate::json::{self, JsonError};
 
 /// The members of a JSON object. An empty body counts as an empty object.
@@ -20,6 +20,17 @@ pub(super) fn text(field: &'static str, value: Option<Value>) -> Result<Option<S
         Some(Value::String(text)) => Ok(Some(text).filter(|text| !text.is_empty())),
         Some(_) => Err(InvalidField::wrong_type(field, "a string")),
     }
+}
+
+/// The grants and the lifetime that a request asks for. No dialect of LiveKit has these members, so they mean the same in
+/// each.
+pub(super) fn choices(
+    grants: Option<Value>,
+    ttl: Option<&Value>,
+) -> Result<(Option<GrantsAsk>, Option<Ttl>), InvalidField> {
+    let is_set = |value: &&Value| !value.is_null() && **value != "";
+    let grants = grants.filter(|value| is_set(&value)).map(GrantsAsk::parse).transpose()?.flatten();
+    Ok((grants, ttl.filter(is_set).map(Ttl::parse).transpose()?))
 }
 
 /// The decoded parameter of a query string. `None` if it is absent; it may be empty.

@@ -4,12 +4,12 @@
 use axum::http::{Method, StatusCode};
 use serde_json::json;
 
-use super::fields::{members, text};
+use super::fields::{choices, members, text};
 use super::{
     Asks, BadRequest, ErrorDetails, Granted, Participant, Presence, Received, Reply, Route, Row, Sample,
     SampleValues, standard,
 };
-use crate::domain::{Identity, RoomAsk, RoomField, RoomName};
+use crate::domain::{GrantsAsk, Identity, RoomAsk, RoomField, RoomName, Ttl};
 use roompass_core::config::Dialect;
 
 pub(super) const ROW: Row = Row {
@@ -46,7 +46,10 @@ fn read(received: &Received<'_>) -> Result<Asks, BadRequest> {
     let (Some(room), Some(called)) = (field("roomName")?, field("participantName")?) else {
         return Err(BadRequest::Missing("roomName and participantName"));
     };
+    let (grants, ttl) = choices(members.remove(GrantsAsk::FIELD), members.get(Ttl::FIELD))?;
     let ask = RoomAsk {
+        grants,
+        ttl,
         room: Some(RoomName::parse(room, received.limits)?),
         name_or_identity: Some(Identity::parse(called, received.limits)?),
         ..RoomAsk::default()

@@ -2,11 +2,11 @@
 
 use axum::http::{Method, StatusCode};
 
-use super::fields::{members, text};
+use super::fields::{choices, members, text};
 use super::{
     Asks, BadRequest, Granted, Participant, Presence, Received, Reply, Route, Row, openvidu, standard,
 };
-use crate::domain::{Identity, RoomAsk, RoomField, RoomName};
+use crate::domain::{GrantsAsk, Identity, RoomAsk, RoomField, RoomName, Ttl};
 use roompass_core::config::Dialect;
 
 pub(super) const ROW: Row = Row {
@@ -27,7 +27,10 @@ fn read(received: &Received<'_>) -> Result<Asks, BadRequest> {
     let mut field = |name| text(name, members.remove(name));
     let room = field("roomName")?.unwrap_or_else(|| "demo-room".into());
     let called = field("participantName")?.unwrap_or_else(|| "demo-user".into());
+    let (grants, ttl) = choices(members.remove(GrantsAsk::FIELD), members.get(Ttl::FIELD))?;
     let ask = RoomAsk {
+        grants,
+        ttl,
         room: Some(RoomName::parse(room, received.limits)?),
         name_or_identity: Some(Identity::parse(called, received.limits)?),
         ..RoomAsk::default()

@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use axum::http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::fields::{members, text};
+use super::fields::{choices, members, text};
 use super::{
     Asks, BadRequest, Granted, Participant, Presence, Received, Reply, Route, Row, Sample, SampleValues,
 };
 use crate::domain::{
-    Attributes, Identity, InvalidField, Limits, Metadata, ParticipantName, Provider, RoomAsk, RoomConfig,
-    RoomField, RoomName, Ttl,
+    Attributes, GrantsAsk, Identity, InvalidField, Limits, Metadata, ParticipantName, Provider, RoomAsk,
+    RoomConfig, RoomField, RoomName, Ttl,
 };
 use roompass_core::config::Dialect;
 
@@ -70,6 +70,7 @@ pub fn parse(body: &[u8], limits: &Limits) -> Result<RoomAsk, BadRequest> {
     let metadata = text(Metadata::FIELD, field(Metadata::FIELD, "participantMetadata")?)?;
     let attributes = field(Attributes::FIELD, "participantAttributes")?.map(strings).transpose()?;
     let room_config = field(RoomConfig::FIELD, "roomConfig")?;
+    let (grants, ttl) = choices(members.remove(GrantsAsk::FIELD), members.get(Ttl::FIELD))?;
     Ok(RoomAsk {
         room: room.map(|text| RoomName::parse(text, limits)).transpose()?,
         identity: identity.map(|text| Identity::parse(text, limits)).transpose()?,
@@ -77,6 +78,8 @@ pub fn parse(body: &[u8], limits: &Limits) -> Result<RoomAsk, BadRequest> {
         metadata: metadata.map(|text| Metadata::parse(text, limits)).transpose()?,
         attributes: attributes.map(|pairs| Attributes::parse(pairs, limits)).transpose()?.flatten(),
         room_config: room_config.map(RoomConfig::parse).transpose()?.flatten(),
+        grants,
+        ttl,
         ..RoomAsk::default()
     })
 }

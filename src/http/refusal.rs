@@ -102,6 +102,7 @@ impl Refusal {
             Self::Denied(Denial::NoRoom { .. } | Denial::RoomNotAllowed) => &problem::ROOM_NOT_ALLOWED,
             Self::Denied(
                 Denial::FieldNotAllowed { .. }
+                | Denial::GrantNotGiven { .. }
                 | Denial::MemberNotAllowed { .. }
                 | Denial::UidZeroNotAllowed { .. },
             ) => &problem::FIELD_NOT_ALLOWED,

@@ -136,6 +136,48 @@ async fn with_an_identity_from_the_rule_the_participant_name_is_only_a_name() {
 }
 
 #[tokio::test]
+async fn grants_and_a_lifetime_are_never_ignored() {
+    let listing =
+        OPEN.replace("\"room_config\"]", "\"room_config\", \"grants\", \"grants.room_admin\", \"ttl\"]");
+    let (closed, open) = (open(), served(&listing));
+    for path in EVERY_PATH.into_iter().chain(["/getToken", "/api/token"]) {
+        let with = |members: Value| {
+            let mut body = json!({"room_name": "r", "roomName": "r", "participantName": "Ada"});
+            body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+            body
+        };
+        for (members, field) in [
+            (json!({"grants": {"can_publish": false}}), "grants"),
+            (json!({"grants": {"roomAdmin": true}}), "grants"),
+            (json!({"ttl": 60}), "ttl"),
+            (json!({"ttl": "10m"}), "ttl"),
+        ] {
+            let answer = ask(&closed, path, &[OURS], &with(members.clone())).await;
+            assert_eq!((answer.status.as_u16(), answer.minted), (403, 0), "{path} {members}");
+            let text = String::from_utf8(answer.body).unwrap();
+            assert!(text.contains(&format!("The field {field} can't be set by the client")), "{path} {text}");
+        }
+        for members in [json!({"grants": {"canPublish": "no"}}), json!({"grants": []}), json!({"ttl": "60"})]
+        {
+            let answer = ask(&open, path, &[OURS], &with(members.clone())).await;
+            assert_eq!((answer.status.as_u16(), answer.minted), (400, 0), "{path} {members}");
+        }
+        let chosen = json!({"grants": {"canPublish": false, "room_admin": true}, "ttl": 60});
+        let answer = ask(&open, path, &[OURS], &with(chosen)).await;
+        let body = String::from_utf8(answer.body).unwrap();
+        let token = body.split('"').find(|part| part.starts_with("eyJ")).unwrap();
+        let claims = claims(token);
+        assert_eq!(
+            (&claims["video"]["canPublish"], &claims["video"]["roomAdmin"]),
+            (&json!(false), &json!(true))
+        );
+        assert_eq!(seconds(&claims), 60, "{path}");
+        let answer = ask(&closed, path, &[OURS], &with(json!({"grants": {}, "ttl": null}))).await;
+        assert!(answer.status.is_success(), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_head_request_never_signs_a_token() {
     for path in
         ["/api/connection-details?roomName=r&participantName=Ada", "/api/livekit/token?identity=a&roomName=r"]

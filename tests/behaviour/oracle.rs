@@ -255,7 +255,12 @@ fn asked(wish: &Wish) -> Ask {
         "room_config": {"agents": agents, "egress": egress},
     });
     let ttl = wish.ttl.map(|seconds| Ttl::seconds(seconds).unwrap());
-    RoomAsk { ttl, ..standard::parse(body.to_string().as_bytes(), &Limits::default()).unwrap() }.into()
+    RoomAsk {
+        ttl,
+        has_own_ttl: true,
+        ..standard::parse(body.to_string().as_bytes(), &Limits::default()).unwrap()
+    }
+    .into()
 }
 
 /// Two callers of one issuer, so that the rules may give both the same identities.

@@ -1,4 +1,4 @@
-//! `docs/reference.md` and `docs/commands.md` list what the program accepts: each key of `roompass.toml`, each environment
+//! `docs/reference.md`, `docs/environment.md` and `docs/commands.md` list what the program accepts: each key of `roompass.toml`, each environment
 //! variable, each member of the secret and each option, and no other.
 
 use std::collections::BTreeSet;
@@ -9,6 +9,7 @@ use std::process::Command;
 use roompass::config::Config;
 
 const REFERENCE: &str = include_str!("../../docs/reference.md");
+const ENVIRONMENT: &str = include_str!("../../docs/environment.md");
 const COMMANDS: &str = include_str!("../../docs/commands.md");
 
 #[test]
@@ -77,12 +78,12 @@ fn the_environment_variables_are_those_that_the_source_names() {
     for folder in ["src", "core/src"] {
         collect_names(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut names);
     }
-    assert_eq!(first_cells(REFERENCE, "## Environment variables"), names);
+    assert_eq!(first_cells(ENVIRONMENT, "## Environment variables"), names);
 }
 
 #[test]
 fn the_members_of_the_secret_are_environment_variables_too() {
-    let members = first_cells(REFERENCE, "## The secret");
+    let members = first_cells(ENVIRONMENT, "## The secret");
     let expected = [
         "LIVEKIT_URL",
         "LIVEKIT_API_KEY",
@@ -92,7 +93,7 @@ fn the_members_of_the_secret_are_environment_variables_too() {
         roompass::auth::API_KEYS,
     ];
     assert_eq!(members, expected.map(str::to_owned).into());
-    assert!(members.is_subset(&first_cells(REFERENCE, "## Environment variables")));
+    assert!(members.is_subset(&first_cells(ENVIRONMENT, "## Environment variables")));
 }
 
 #[test]

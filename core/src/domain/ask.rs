@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Attributes, Identity, Metadata, ParticipantName, RoomConfig, RoomName, Ttl};
+use super::{Attributes, GrantsAsk, Identity, Metadata, ParticipantName, RoomConfig, RoomName, Ttl};
 
 /// One thing that a request asks for.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,8 +37,12 @@ pub struct RoomAsk {
     pub role: Option<Role>,
     /// The sandbox ID of the request, in the sandbox's dialect.
     pub sandbox_id: Option<String>,
-    /// The requested lifetime of the token, in dialects that have one.
+    /// The grants that the request asks for.
+    pub grants: Option<GrantsAsk>,
+    /// The requested lifetime of the token.
     pub ttl: Option<Ttl>,
+    /// Whether the dialect's own protocol has a lifetime. In other dialects rules must list `ttl`.
+    pub has_own_ttl: bool,
     /// The dialect's lifetime, if neither the request nor the rule sets one.
     pub default_ttl: Ttl,
     /// The dialect's name for the room's field.

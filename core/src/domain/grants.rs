@@ -235,6 +235,38 @@ impl Grants {
     }
 }
 
+impl Grants {
+    /// The grants that give more than `other` does.
+    pub fn more_than(&self, other: &Self) -> impl Iterator<Item = &'static str> {
+        let narrows = |name: &str, is_default: bool, other_is_default: bool| match name {
+            "can_publish_sources" => {
+                let own = &self.can_publish_sources;
+                other_is_default
+                    || (!is_default && own.iter().all(|one| other.can_publish_sources.contains(one)))
+            }
+            "agent_thread.thread_ids" => {
+                self.agent_thread.thread_ids.iter().all(|one| other.agent_thread.thread_ids.contains(one))
+            }
+            "agent_endpoint.agent_name" | "agent_endpoint.deployment" => other_is_default,
+            "agent_thread.scope" | "destination_room" | "kind" => is_default,
+            _ => false,
+        };
+        let all = self.effective().into_iter().zip(other.effective());
+        let more = all.filter_map(|((name, value, is_default), (_, other_value, other_is_default))| {
+            let is_less =
+                value == other_value || value == "false" || narrows(name, is_default, other_is_default);
+            (!is_less).then_some(name)
+        });
+        more.collect::<Vec<_>>().into_iter()
+    }
+
+    /// The grants whose values differ from those of `other`.
+    pub fn different_from(&self, other: &Self) -> impl Iterator<Item = &'static str> {
+        let all = self.effective().into_iter().zip(other.effective());
+        all.filter_map(|((name, value, _), (_, other_value, _))| (value != other_value).then_some(name))
+    }
+}
+
 /// A kind of track.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -11,6 +11,7 @@ mod egress;
 mod field;
 mod generated;
 mod grants;
+mod grants_ask;
 mod limits;
 mod malformed;
 mod pass;
@@ -33,6 +34,7 @@ pub use grants::{
     AgentEndpoint, AgentThread, CloudAgents, Grants, Inference, Observability, ParticipantKind, Sip,
     TrackSource,
 };
+pub use grants_ask::GrantsAsk;
 pub use limits::Limits;
 pub use malformed::MalformedSecret;
 pub use pass::{Access, Pass, RoomPass};

@@ -4,8 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::Value;
 
-use super::within;
+use super::{InvalidField, within};
 
 /// How long a token can be used to join: whole seconds, 1 second to 24 hours. Once a participant has joined, LiveKit
 /// renews the token. Clients treat a token as stale 60 seconds before it expires, so a TTL of a minute or less disables
@@ -14,6 +15,8 @@ use super::within;
 pub struct Ttl(#[serde(deserialize_with = "within::<_, 24>")] Duration);
 
 impl Ttl {
+    /// The field's name in a request.
+    pub const FIELD: &str = "ttl";
     /// 10 minutes: the default of LiveKit's own dialects.
     pub const DEFAULT: Self = Self::minutes(10);
     const MAX: Duration = Duration::from_hours(24);
@@ -29,6 +32,23 @@ impl Ttl {
     pub fn seconds(seconds: u64) -> Option<Self> {
         let duration = Duration::from_secs(seconds);
         (Duration::from_secs(1)..=Self::MAX).contains(&duration).then_some(Self(duration))
+    }
+
+    /// Parses a request's lifetime: a string such as "10m", or a number of seconds.
+    ///
+    /// # Errors
+    /// If it is neither, or not within the bounds.
+    pub fn parse(value: &Value) -> Result<Self, InvalidField> {
+        let parsed = match value {
+            Value::String(_) => Self::deserialize(value).ok(),
+            _ => value.as_u64().and_then(Self::seconds),
+        };
+        parsed.ok_or_else(|| {
+            InvalidField::wrong_type(
+                Self::FIELD,
+                "a string such as \"10m\" or a whole number of seconds, from 1 second to 24 hours",
+            )
+        })
     }
 
     /// The shorter of this lifetime and a number of seconds. `None` for zero seconds.
@@ -68,6 +88,32 @@ mod tests {
     fn read(value: &str) -> Result<u64, String> {
         let file: Result<File, _> = toml::from_str(&format!("ttl = {value}"));
         file.map(|file| file.ttl.duration().as_secs()).map_err(|error| error.message().to_owned())
+    }
+
+    #[test]
+    fn a_requested_lifetime_is_a_string_with_a_unit_or_a_number_of_seconds() {
+        let parse = |value: Value| {
+            Ttl::parse(&value).map(|ttl| ttl.duration().as_secs()).map_err(|error| error.to_string())
+        };
+        for (value, seconds) in
+            [("10m".into(), 600), (600.into(), 600), ("24h".into(), 86_400), (1.into(), 1)]
+        {
+            assert_eq!(parse(value), Ok(seconds));
+        }
+        let problem =
+            "ttl must be a string such as \"10m\" or a whole number of seconds, from 1 second to 24 hours";
+        for value in [
+            0.into(),
+            86_401.into(),
+            (-5).into(),
+            1.5.into(),
+            "600".into(),
+            "".into(),
+            true.into(),
+            Value::Null,
+        ] {
+            assert_eq!(parse(value), Err(problem.to_owned()));
+        }
     }
 
     #[test]

@@ -34,6 +34,16 @@ pub enum Denial {
         /// The rule's name.
         rule: String,
     },
+    /// The request asks for a grant that the deciding rule doesn't give.
+    #[error(
+        "The field {field} asks for more than rule {rule:?} gives, and its client_may_set does not list {field}."
+    )]
+    GrantNotGiven {
+        /// The grant's path in the request.
+        field: &'static str,
+        /// The rule's name.
+        rule: String,
+    },
     /// The deciding rule doesn't allow Agora's uid 0.
     #[error(
         "The field uid is 0, whose token is valid for any user: rule {rule:?} does not set agora_uid_zero = true."

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::offer::RoomOffer;
-use super::{Denial, Offered, Rule, compound};
+use super::{ClientField, Denial, Offered, Rule, compound};
 use crate::caller::Caller;
 use crate::domain::{
-    Access, Ask, Attributes, Grants, Identity, Limits, LoginAsk, Metadata, ParticipantName, Pass, Role,
-    RoomAsk, RoomConfig, RoomPass, Ttl,
+    Access, Ask, Attributes, Grants, GrantsAsk, Identity, Limits, LoginAsk, Metadata, ParticipantName, Pass,
+    Role, RoomAsk, RoomConfig, RoomPass, Ttl,
 };
 
 impl Rule {
@@ -50,9 +50,39 @@ impl Rule {
             attributes: Attributes::parse(attributes, limits)?,
             room_config: ask.room_config,
             agora_uid_zero: ask.agora_uid_zero,
-            grants: grants(self, ask.role)?,
+            grants: self.chosen_grants(ask.role, ask.grants.as_ref())?,
         };
         Ok((ask.identity.unwrap_or(own), lifetime, Access::Room(Box::new(room))))
+    }
+
+    /// The rule's grants, with those that the request asks for. Each may be less than the rule gives, and more only if
+    /// `client_may_set` lists it by name.
+    fn chosen_grants(&self, role: Option<Role>, asked: Option<&GrantsAsk>) -> Result<Grants, Denial> {
+        let own = grants(self, role)?;
+        let Some(asked) = asked else { return Ok(own) };
+        let refused = |field| Denial::FieldNotAllowed { field, rule: self.name.clone() };
+        let all = || refused(GrantsAsk::FIELD);
+        if !self.lists_grants() {
+            return Err(all());
+        }
+        let mut chosen = asked.over(&own).ok_or_else(all)?;
+        // Unset, it would follow can_publish, which may be more than the rule gives.
+        if chosen.can_publish_data.is_none() && own.can_publish == Some(false) {
+            chosen.can_publish_data = Some(false);
+        }
+        for name in chosen.different_from(&own) {
+            let field = ClientField::of_grant(name).ok_or_else(all)?.path();
+            if !self.allows_field(field) {
+                return Err(refused(field));
+            }
+        }
+        for name in chosen.more_than(&own) {
+            let field = ClientField::of_grant(name).ok_or_else(all)?.path();
+            if !self.lists_grant(field) {
+                return Err(Denial::GrantNotGiven { field, rule: self.name.clone() });
+            }
+        }
+        Ok(chosen)
     }
 
     fn login_pass(&self, own: &Identity, ask: LoginAsk) -> Result<(Identity, Lifetime, Access), Denial> {
@@ -120,6 +150,7 @@ fn check_allowed(rule: &Rule, (own, offer): (&Identity, &RoomOffer), ask: &RoomA
         (ask.name.is_some() && ask.name != offer.name, ParticipantName::FIELD),
         (ask.metadata.is_some() && ask.metadata != offer.metadata, Metadata::FIELD),
         (ask.attributes.as_ref().is_some_and(others), Attributes::FIELD),
+        (ask.ttl.is_some() && !ask.has_own_ttl, Ttl::FIELD),
     ];
     let mut paths = set
         .into_iter()

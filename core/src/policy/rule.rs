@@ -8,7 +8,7 @@ use serde::de::{Deserializer, Error};
 use super::condition::Conditions;
 use super::template::Template;
 use super::{RoomPattern, agents, egress};
-use crate::domain::{Grants, LoginService, Ttl};
+use crate::domain::{Grants, GrantsAsk, LoginService, Ttl};
 
 /// `[[rule]]`: what some callers may have.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -70,6 +70,17 @@ impl Rule {
     pub(super) fn allows_field(&self, path: &str) -> bool {
         self.client_may_set.iter().any(|field| field.covers(path))
     }
+
+    /// Whether `client_may_set` lists this grant, or its group, by name. A client may ask for it even if the rule doesn't
+    /// give it.
+    pub(super) fn lists_grant(&self, path: &str) -> bool {
+        self.client_may_set.iter().any(|field| field.0 != GrantsAsk::FIELD && field.covers(path))
+    }
+
+    /// Whether `client_may_set` lists grants, all or some.
+    pub(super) fn lists_grants(&self) -> bool {
+        self.client_may_set.iter().any(|field| field.0.split('.').next() == Some(GrantsAsk::FIELD))
+    }
 }
 
 fn generated_identity() -> Template {
@@ -83,14 +94,24 @@ pub struct ClientField(&'static str);
 impl<'de> Deserialize<'de> for ClientField {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let path = String::deserialize(deserializer)?;
-        CLIENT_FIELDS.into_iter().find(|field| *field == path).map(Self).ok_or_else(|| {
+        Self::parse(&path).ok_or_else(|| {
             let list = CLIENT_FIELDS.join(", ");
-            D::Error::custom(format_args!("{path:?} is not allowed in client_may_set: use one of {list}; agents and egress have their own keys"))
+            D::Error::custom(format_args!("{path:?} is not allowed in client_may_set: use one of {list}; also grants.NAME, with the name of a grant. agents and egress have their own keys"))
         })
     }
 }
 
 impl ClientField {
+    fn parse(path: &str) -> Option<Self> {
+        CLIENT_FIELDS.into_iter().chain(GRANT_FIELDS).find(|field| *field == path).map(Self)
+    }
+
+    /// The field of a grant.
+    pub(super) fn of_grant(name: &str) -> Option<Self> {
+        let is_named = |field: &&str| field.strip_prefix("grants.") == Some(name);
+        GRANT_FIELDS.into_iter().find(is_named).map(Self)
+    }
+
     /// The path in a request.
     #[must_use]
     pub fn path(self) -> &'static str {
@@ -103,7 +124,7 @@ impl ClientField {
     }
 }
 
-const CLIENT_FIELDS: [&str; 14] = [
+const CLIENT_FIELDS: [&str; 16] = [
     "participant_identity",
     "participant_name",
     "participant_metadata",
@@ -118,4 +139,63 @@ const CLIENT_FIELDS: [&str; 14] = [
     "room_config.sync_streams",
     "room_config.metadata",
     "room_config.tags",
+    "grants",
+    "ttl",
 ];
+
+/// Each grant, and each group of grants.
+const GRANT_FIELDS: [&str; 40] = [
+    "grants.can_publish",
+    "grants.can_publish_sources",
+    "grants.can_subscribe",
+    "grants.can_publish_data",
+    "grants.can_update_own_metadata",
+    "grants.room_admin",
+    "grants.room_create",
+    "grants.room_list",
+    "grants.room_record",
+    "grants.ingress_admin",
+    "grants.hidden",
+    "grants.recorder",
+    "grants.agent",
+    "grants.destination_room",
+    "grants.kind",
+    "grants.sip",
+    "grants.sip.admin",
+    "grants.sip.call",
+    "grants.cloud_agents",
+    "grants.cloud_agents.admin",
+    "grants.cloud_agents.simulation_admin",
+    "grants.cloud_agents.database_admin",
+    "grants.cloud_agents.dispatch_admin",
+    "grants.agent_endpoint",
+    "grants.agent_endpoint.call",
+    "grants.agent_endpoint.agent_name",
+    "grants.agent_endpoint.deployment",
+    "grants.agent_thread",
+    "grants.agent_thread.all",
+    "grants.agent_thread.scope",
+    "grants.agent_thread.thread_ids",
+    "grants.agent_thread.list",
+    "grants.agent_thread.create",
+    "grants.agent_thread.write",
+    "grants.agent_thread.read",
+    "grants.agent_thread.delete",
+    "grants.inference",
+    "grants.inference.perform",
+    "grants.observability",
+    "grants.observability.write",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_grant_can_be_listed() {
+        for (name, ..) in Grants::default().effective() {
+            assert!(ClientField::of_grant(name).is_some(), "{name}");
+        }
+        assert_eq!(ClientField::of_grant("room_join"), None);
+    }
+}

@@ -1,9 +1,10 @@
-use serde_json::json;
+use proptest::prelude::*;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::domain::{
-    Attributes, Identity, LoginAsk, LoginService, Metadata, ParticipantName, Role, RoomAsk, RoomConfig,
-    RoomName, RoomPass, Ttl,
+    Attributes, Grants, GrantsAsk, Identity, LoginAsk, LoginService, Metadata, ParticipantName, Role,
+    RoomAsk, RoomConfig, RoomName, RoomPass, Ttl,
 };
 
 /// The parts of a pass that the tests compare.
@@ -306,7 +307,7 @@ fn a_lifetime_is_limited_by_the_rule_and_the_credential() {
     let seconds = |asked: Option<u64>, now| {
         let ttl = asked.map(Ttl::minutes);
         policy(TEAMS)
-            .give(&ada(), RoomAsk { ttl, ..room("red:x") }, now)
+            .give(&ada(), RoomAsk { ttl, has_own_ttl: true, ..room("red:x") }, now)
             .map(|pass| pass.ttl.duration().as_secs())
     };
     assert_eq!(seconds(None, 0), Ok(600));
@@ -325,7 +326,7 @@ fn the_dialects_lifetime_is_used_if_the_rule_has_none() {
     let seconds = |rule: &str, asked: Option<u64>| {
         let rules = format!("[[rule]]\nname = \"r\"\ncallers = [\"anyone\"]\nrooms = [\"*\"]\n{rule}");
         let ttl = asked.map(|seconds| Ttl::seconds(seconds).unwrap());
-        let request = RoomAsk { ttl, default_ttl: Ttl::minutes(60), ..room("r") };
+        let request = RoomAsk { ttl, has_own_ttl: true, default_ttl: Ttl::minutes(60), ..room("r") };
         policy(&rules).give(&anyone(), request, 0).map(|pass| pass.ttl.duration().as_secs()).ok()
     };
     for (rule, asked, given) in [
@@ -474,4 +475,178 @@ fn a_rule_with_an_empty_list_of_logins_denies_them() {
     let mut guest = ada();
     guest.claims.remove("role");
     assert_eq!(admit(&guest).unwrap(), "everyone");
+}
+
+/// The grants that a rule with `may_set` and `grants` gives a request, or the denial.
+fn chosen(may_set: &[&str], grants: &str, asked: &Value) -> Result<Grants, String> {
+    let rule = format!(
+        "[[rule]]\nname = 'r'\ncallers = ['anyone']\nrooms = ['*']\nclient_may_set = {may_set:?}\n{grants}"
+    );
+    let grants = GrantsAsk::parse(asked.clone()).unwrap();
+    let given = policy(&rule).give(&anyone(), RoomAsk { grants, ..room("r") }, 0);
+    given.map(|pass| pass.grants.clone()).map_err(|denial| denial.to_string())
+}
+
+#[test]
+fn a_request_may_ask_for_fewer_grants_where_the_rule_lists_them() {
+    let admin = "grants = { room_admin = true, can_publish_sources = ['camera', 'microphone'] }";
+    for (may_set, asked) in [
+        (&["grants"][..], json!({"room_admin": false})),
+        (&["grants"], json!({"can_publish": false, "can_subscribe": false, "can_publish_data": false})),
+        (&["grants"], json!({"can_publish_sources": ["camera"]})),
+        (&["grants.room_admin"], json!({"room_admin": false})),
+        (&["grants.room_admin"], json!({"room_admin": true, "can_publish": true})),
+        (&["grants"], json!({"hidden": false, "destination_room": null})),
+    ] {
+        let given = chosen(may_set, admin, &asked).unwrap();
+        for (name, value) in asked.as_object().unwrap() {
+            let json = serde_json::to_value(&given).unwrap();
+            let found = json
+                .get(name)
+                .cloned()
+                .unwrap_or_else(|| if value.is_null() { Value::Null } else { false.into() });
+            assert_eq!(found, *value, "{name} of {asked}");
+        }
+    }
+    let unset = chosen(&["grants"], admin, &json!({})).unwrap();
+    assert!(unset.room_admin, "grants that are not requested stay");
+}
+
+#[test]
+fn a_request_never_gets_more_grants_than_the_rule_gives_or_lists_by_name() {
+    let field = |field: &str| {
+        format!(
+            "The field {field} can't be set by the client: rule \"r\" does not list it in client_may_set."
+        )
+    };
+    let more = |field: &str| {
+        format!(
+            "The field {field} asks for more than rule \"r\" gives, and its client_may_set does not list {field}."
+        )
+    };
+    let quiet = "grants = { can_publish = false, can_publish_sources = ['camera'], agent_endpoint = { agent_name = 'a' } }";
+    for (may_set, grants, asked, problem) in [
+        (&[][..], "", json!({"room_admin": true}), field("grants")),
+        (&[], "", json!({"can_publish": false}), field("grants")),
+        (&["participant_name"], "", json!({"can_publish": true}), field("grants")),
+        (&["grants.room_admin"], "", json!({"can_publish": false}), field("grants.can_publish")),
+        (&["grants.sip"], "", json!({"room_admin": true}), field("grants.room_admin")),
+        (&["grants"], "", json!({"room_admin": true}), more("grants.room_admin")),
+        (&["grants"], "", json!({"hidden": true}), more("grants.hidden")),
+        (&["grants", "grants.hidden"], "", json!({"room_admin": true}), more("grants.room_admin")),
+        (&["grants"], "", json!({"sip": {"call": true}}), more("grants.sip.call")),
+        (&["grants"], "", json!({"destination_room": "x"}), more("grants.destination_room")),
+        (&["grants"], "", json!({"kind": "agent"}), more("grants.kind")),
+        (
+            &["grants"],
+            "",
+            json!({"agent_thread": {"thread_ids": ["x"]}}),
+            more("grants.agent_thread.thread_ids"),
+        ),
+        (&["grants"], quiet, json!({"can_publish": true}), more("grants.can_publish")),
+        (&["grants"], quiet, json!({"can_publish_data": true}), more("grants.can_publish_data")),
+        (
+            &["grants"],
+            quiet,
+            json!({"can_publish_sources": ["camera", "microphone"]}),
+            more("grants.can_publish_sources"),
+        ),
+        (
+            &["grants"],
+            quiet,
+            json!({"agent_endpoint": {"agent_name": "every agent"}}),
+            more("grants.agent_endpoint.agent_name"),
+        ),
+        (
+            &["grants", "grants.can_publish"],
+            quiet,
+            json!({"can_publish": true, "can_publish_data": true}),
+            more("grants.can_publish_data"),
+        ),
+    ] {
+        assert_eq!(chosen(may_set, grants, &asked), Err(problem), "{may_set:?} {asked}");
+    }
+    let publisher = chosen(&["grants.can_publish"], quiet, &json!({"can_publish": true})).unwrap();
+    assert_eq!((publisher.can_publish, publisher.can_publish_data), (Some(true), Some(false)));
+    let teacher = chosen(&["grants.room_admin"], "", &json!({"roomAdmin": true})).unwrap();
+    assert_eq!(teacher, Grants { room_admin: true, ..Grants::default() });
+    assert!(chosen(&["grants.sip"], "", &json!({"sip": {"call": true}})).unwrap().sip.call);
+}
+
+#[test]
+fn a_request_may_ask_for_a_shorter_lifetime_where_the_rule_lists_it() {
+    let lifetime = |rule: &str, seconds: u64| {
+        let rule = format!("[[rule]]\nname = 'r'\ncallers = ['anyone']\nrooms = ['*']\n{rule}");
+        let given = policy(&rule).give(&anyone(), RoomAsk { ttl: Ttl::seconds(seconds), ..room("r") }, 0);
+        given.map(|pass| pass.ttl.duration().as_secs())
+    };
+    let listed = "client_may_set = ['ttl']\n";
+    assert_eq!(lifetime(&(listed.to_owned() + "ttl = '5m'"), 60), Ok(60));
+    assert_eq!(lifetime(&(listed.to_owned() + "ttl = '5m'\nmax_ttl = '1h'"), 3_600), Ok(3_600));
+    let refused = Denial::TtlTooLong { max_ttl: Ttl::minutes(5), rule: "r".into() };
+    assert_eq!(lifetime(&(listed.to_owned() + "ttl = '5m'"), 301), Err(refused));
+    for unlisted in ["ttl = '5m'", "max_ttl = '1h'", "client_may_set = ['grants']"] {
+        let refused = Denial::FieldNotAllowed { field: "ttl", rule: "r".into() };
+        assert_eq!(lifetime(unlisted, 60), Err(refused), "{unlisted}");
+    }
+}
+
+fn any_grants() -> impl Strategy<Value = Value> {
+    let one = (prop::sample::select(GRANTS.to_vec()), 0..3_usize).prop_map(|(name, choice)| {
+        let value = match name {
+            "can_publish_sources" => {
+                json!(([vec!["camera"], vec!["camera", "microphone"], vec!["screen_share"]][choice]))
+            }
+            "destination_room" => json!(["a", "b", ""][choice]),
+            "kind" => json!(["standard", "agent", "sip"][choice]),
+            "agent_endpoint" => json!({"call": choice == 0, "agent_name": (["", "a", "b"][choice])}),
+            "agent_thread" => {
+                json!({"all": choice == 0, "thread_ids": ([vec![], vec!["a"], vec!["a", "b"]][choice])})
+            }
+            "sip" => json!({"admin": choice == 0, "call": choice == 1}),
+            _ => json!(choice == 0),
+        };
+        (name.to_owned(), value)
+    });
+    prop::collection::vec(one, 0..6).prop_map(Value::from_iter)
+}
+
+const GRANTS: [&str; 12] = [
+    "can_publish",
+    "can_subscribe",
+    "can_publish_data",
+    "can_publish_sources",
+    "can_update_own_metadata",
+    "room_admin",
+    "hidden",
+    "destination_room",
+    "kind",
+    "agent_endpoint",
+    "agent_thread",
+    "sip",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    #[test]
+    fn requested_grants_never_exceed_the_rule_and_what_it_lists_by_name(
+        own in any_grants(), asked in any_grants(), listed in prop::sample::subsequence(GRANTS.to_vec(), 0..3), all: bool,
+    ) {
+        let own: Grants = serde_json::from_value(own).unwrap();
+        let named: Vec<_> = listed.iter().map(|name| format!("grants.{name}")).collect();
+        let may_set: Vec<_> = named.iter().map(String::as_str).chain(all.then_some("grants")).collect();
+        let mut policy = policy(&format!("[[rule]]\nname = 'r'\ncallers = ['anyone']\nrooms = ['*']\nclient_may_set = {may_set:?}"));
+        policy.rules[0].grants = own.clone();
+        let grants = GrantsAsk::parse(asked).unwrap();
+        if let Ok(given) = policy.give(&anyone(), RoomAsk { grants, ..room("r") }, 0) {
+            let given = &given.grants;
+            for name in given.more_than(&own) {
+                prop_assert!(listed.contains(&name.split('.').next().unwrap()), "{}", name);
+            }
+            for name in given.different_from(&own) {
+                prop_assert!(all || listed.contains(&name.split('.').next().unwrap()), "{}", name);
+            }
+        }
+    }
 }
