@@ -1,7 +1,10 @@
 // A real LiveKit server validates the tokens.
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { get } from 'node:http';
 import { after, before, test } from 'node:test';
+import { RoomServiceClient } from 'livekit-server-sdk';
 import { startLiveKit, startRoompass } from './lib/services.mjs';
 import { payload, signed, withAnotherSignature, withClaims } from './lib/tokens.mjs';
 
@@ -83,6 +86,56 @@ test('a token signed with a key that the server does not have is refused', async
     await other.stop();
   }
 });
+
+test('the room of a rule has its settings, and a client changes only those that the rule lists', async () => {
+  const policy = await startRoompass({
+    LIVEKIT_URL: livekit.url,
+    ROOMPASS_CONFIG: `
+      [[caller]]
+      name = "anyone"
+      kind = "anonymous"
+
+      [[rule]]
+      name = "classes"
+      callers = ["anyone"]
+      rooms = ["*"]
+      client_may_set = ["room_config.metadata"]
+
+      [rule.room_config]
+      max_participants = 7
+      empty_timeout = "2m"
+      departure_timeout = "30s"
+      metadata = '''{{"kind": "class", "name": "{claims.name | 'it is "open"'}"}}'''
+    `,
+  });
+  try {
+    for (const [metadata, expected] of [[undefined, '{"kind": "class", "name": "it is \\"open\\""}'], ['ours', 'ours']]) {
+      const room = `class-${metadata}`;
+      await joined(await minted({ room_name: room, room_config: { metadata } }, policy));
+      const [found] = await new RoomServiceClient(livekit.http, 'devkey', 'secret').listRooms([room]);
+      assert.deepEqual(
+        [found.maxParticipants, found.emptyTimeout, found.departureTimeout, found.metadata],
+        [7, 120, 30, expected],
+      );
+    }
+  } finally {
+    await policy.stop();
+  }
+});
+
+/** Joins with a token, as a client does at first: the server creates the room. */
+async function joined(token) {
+  const url = `${livekit.http}/rtc?access_token=${token}&protocol=15&sdk=js&auto_subscribe=1`;
+  const headers = { Connection: 'Upgrade', Upgrade: 'websocket', 'Sec-WebSocket-Version': '13', 'Sec-WebSocket-Key': btoa('0123456789abcdef') };
+  const request = get(url, { headers });
+  const [response, socket] = await Promise.race([
+    once(request, 'upgrade'),
+    once(request, 'response').then(([{ statusCode }]) => { throw new Error(`the server refused to join: ${statusCode}`); }),
+  ]);
+  assert.equal(response.statusCode, 101);
+  await once(socket, 'data');
+  return socket;
+}
 
 async function minted(request, { endpoint } = roompass) {
   const response = await fetch(endpoint, {

@@ -54,6 +54,77 @@ impl RoomConfig {
         Ok((config != RoomConfiguration::default()).then_some(Self { livekit: config, indices }))
     }
 
+    /// Settings that a rule makes.
+    pub(crate) fn of_rule(mut livekit: RoomConfiguration) -> Option<Self> {
+        livekit.egress = livekit.egress.filter(|egress| *egress != RoomEgress::default());
+        let indices = (0..livekit.agents.len()).collect();
+        (livekit != RoomConfiguration::default()).then_some(Self { livekit, indices })
+    }
+
+    /// Removes the settings that are equal to those of `other`, and the agents that it dispatches in the same deployment,
+    /// with the same members or without any.
+    pub(crate) fn remove_settings_of(&mut self, other: &Self) {
+        let (own, other) = (&mut self.livekit, &other.livekit);
+        remove_equal(&mut own.name, &other.name);
+        remove_equal(&mut own.empty_timeout, &other.empty_timeout);
+        remove_equal(&mut own.departure_timeout, &other.departure_timeout);
+        remove_equal(&mut own.max_participants, &other.max_participants);
+        remove_equal(&mut own.min_playout_delay, &other.min_playout_delay);
+        remove_equal(&mut own.max_playout_delay, &other.max_playout_delay);
+        remove_equal(&mut own.sync_streams, &other.sync_streams);
+        remove_equal(&mut own.metadata, &other.metadata);
+        remove_equal(&mut own.tags, &other.tags);
+        if let (Some(own), Some(other)) = (&mut own.egress, &other.egress) {
+            remove_equal(&mut own.room, &other.room);
+            remove_equal(&mut own.participant, &other.participant);
+            remove_equal(&mut own.tracks, &other.tracks);
+        }
+        own.egress.take_if(|egress| *egress == RoomEgress::default());
+        let is_dispatched = |agent: &RoomAgentDispatch| {
+            let plain = RoomAgentDispatch {
+                agent_name: agent.agent_name.clone(),
+                deployment: agent.deployment.clone(),
+                ..RoomAgentDispatch::default()
+            };
+            other.agents.iter().any(|dispatched| {
+                dispatched == agent
+                    || (*agent == plain
+                        && (&dispatched.agent_name, &dispatched.deployment)
+                            == (&agent.agent_name, &agent.deployment))
+            })
+        };
+        let agents = std::mem::take(&mut own.agents).into_iter().zip(std::mem::take(&mut self.indices));
+        (own.agents, self.indices) = agents.filter(|(agent, _)| !is_dispatched(agent)).unzip();
+    }
+
+    /// The settings of a rule, replaced by those that a client sets. The agents of both are dispatched.
+    pub(crate) fn combined(rule: Option<Self>, client: Option<Self>) -> Option<Self> {
+        let (Some(Self { livekit: rule, .. }), Some(Self { livekit: client, .. })) = (&rule, &client) else {
+            return rule.or(client);
+        };
+        let egress = match (rule.egress.clone(), client.egress.clone()) {
+            (Some(rule), Some(client)) => Some(RoomEgress {
+                room: client.room.or(rule.room),
+                participant: client.participant.or(rule.participant),
+                tracks: client.tracks.or(rule.tracks),
+            }),
+            (rule, client) => client.or(rule),
+        };
+        Self::of_rule(RoomConfiguration {
+            name: set(&client.name, &rule.name),
+            empty_timeout: set(&client.empty_timeout, &rule.empty_timeout),
+            departure_timeout: set(&client.departure_timeout, &rule.departure_timeout),
+            max_participants: set(&client.max_participants, &rule.max_participants),
+            min_playout_delay: set(&client.min_playout_delay, &rule.min_playout_delay),
+            max_playout_delay: set(&client.max_playout_delay, &rule.max_playout_delay),
+            sync_streams: set(&client.sync_streams, &rule.sync_streams),
+            metadata: set(&client.metadata, &rule.metadata),
+            tags: set(&client.tags, &rule.tags),
+            agents: rule.agents.iter().chain(&client.agents).cloned().collect(),
+            egress,
+        })
+    }
+
     /// The requested egress (recording or streaming the room), one entry for each kind.
     pub fn egress(&self) -> impl Iterator<Item = EgressRequest> {
         self.livekit.egress.iter().flat_map(room_members::of_egress)
@@ -79,6 +150,17 @@ impl RoomConfig {
     pub fn as_livekit(&self) -> &RoomConfiguration {
         &self.livekit
     }
+}
+
+fn remove_equal<T: Default + PartialEq>(value: &mut T, other: &T) {
+    if value == other {
+        *value = T::default();
+    }
+}
+
+/// The first value, unless it is the default.
+fn set<T: Clone + Default + PartialEq>(first: &T, otherwise: &T) -> T {
+    if *first == T::default() { otherwise.clone() } else { first.clone() }
 }
 
 /// The path below `value` of the first member that no client may set, and the reason. A storage is refused even without

@@ -259,7 +259,8 @@ fn templates(rule: &Rule) -> impl Iterator<Item = (&'static str, &str, &Template
     ];
     let single = single.into_iter().filter_map(|(key, text)| Some((key, "", text?)));
     let attributes = rule.participant_attributes.iter();
-    single.chain(attributes.map(|(name, text)| ("participant_attributes", name.as_str(), text)))
+    let room = rule.room_config.templates().map(|text| ("room_config", "", text));
+    single.chain(attributes.map(|(name, text)| ("participant_attributes", name.as_str(), text))).chain(room)
 }
 
 /// A caller who has all of these values, each different. A list has one element.

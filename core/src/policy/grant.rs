@@ -36,7 +36,11 @@ impl Rule {
         ask: RoomAsk,
         limits: &Limits,
     ) -> Result<(Identity, Lifetime, Access), Denial> {
-        let ask = self.with_name(&own, ask, limits)?;
+        let mut ask = self.with_name(&own, ask, limits)?;
+        // What the rule sets too needs no permission.
+        if let (Some(asked), Some(own)) = (&mut ask.room_config, &offer.room_config) {
+            asked.remove_settings_of(own);
+        }
         check_allowed(self, (&own, &offer), &ask)?;
         let attributes = ask.attributes.iter().flat_map(Attributes::iter);
         let mut attributes: BTreeMap<_, _> =
@@ -48,7 +52,7 @@ impl Rule {
             name: ask.name.or(offer.name),
             metadata: ask.metadata.or(offer.metadata),
             attributes: Attributes::parse(attributes, limits)?,
-            room_config: ask.room_config,
+            room_config: RoomConfig::combined(offer.room_config, ask.room_config),
             agora_uid_zero: ask.agora_uid_zero,
             grants: self.chosen_grants(ask.role, ask.grants.as_ref())?,
         };

@@ -6,6 +6,7 @@
 //! | `rule` | a `[[rule]]` |
 //! | `condition`, `source`, `placeholder`, `template`, `pattern` | a rule's conditions on a caller's values, and its templates for them |
 //! | `agents`, `egress`, `members` | the agents and the egress that a rule allows |
+//! | `room_settings` | the room's settings that a rule makes |
 //! | `check`, `identities` | mistakes and notes that depend on callers and other rules |
 //! | `offer` | whether a rule matches, and what it offers |
 //! | `grant`, `compound` | what a request asks for in addition |
@@ -23,6 +24,7 @@ mod members;
 mod offer;
 mod pattern;
 mod placeholder;
+mod room_settings;
 mod rule;
 mod source;
 mod template;
@@ -35,6 +37,7 @@ pub use identities::notes as identity_notes;
 pub use offer::Skipped;
 pub use pattern::{OpenRooms, RoomPattern};
 pub use placeholder::FillError;
+pub use room_settings::{RoomSettings, RuleAgent, RuleEgress, Timeout};
 pub use rule::{ClientField, Rule};
 pub use source::ValueSource;
 pub use template::Template;

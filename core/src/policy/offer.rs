@@ -8,7 +8,7 @@ use super::{Denial, Rule};
 use crate::caller::Caller;
 use crate::domain::{
     Ask, Identity, InvalidField, Limits, LoginService, Metadata, ParticipantName, Randomness, RoomAsk,
-    RoomName,
+    RoomConfig, RoomName,
 };
 
 /// What a matching rule offers, before the request's other fields are checked.
@@ -24,6 +24,7 @@ pub(super) struct RoomOffer {
     pub(super) name: Option<ParticipantName>,
     pub(super) metadata: Option<Metadata>,
     pub(super) attributes: BTreeMap<String, String>,
+    pub(super) room_config: Option<RoomConfig>,
 }
 
 /// Why a rule doesn't match.
@@ -146,6 +147,7 @@ impl Rule {
             attributes: attributes
                 .map(|(key, template)| Ok((key.clone(), filling.fill(template)?)))
                 .collect::<Result<_, FillError>>()?,
+            room_config: self.room_config.fill(filling.caller, filling.randomness)?,
         })
     }
 

@@ -50,6 +50,11 @@ pub enum FillError {
     /// The value contains the text after its placeholder.
     #[error("the caller's {{{0}}} contains {1:?}, the text that follows it, so its end is ambiguous")]
     Ambiguous(String, String),
+    /// The value can't be a part of a file's path.
+    #[error(
+        "the caller's {{{0}}} is . or .., or contains /, \\, {{ or }}: it can't be a part of a file's path"
+    )]
+    NotInPath(String),
     /// The list has several elements where one is needed.
     #[error("the caller's {{{0}}} has several elements, so the rule has no default_room for this caller")]
     Several(String),

@@ -7,7 +7,7 @@ use serde::de::{Deserializer, Error};
 
 use super::condition::Conditions;
 use super::template::Template;
-use super::{RoomPattern, agents, egress};
+use super::{RoomPattern, RoomSettings, agents, egress};
 use crate::domain::{Grants, GrantsAsk, LoginService, Ttl};
 
 /// `[[rule]]`: what some callers may have.
@@ -46,6 +46,9 @@ pub struct Rule {
     /// `egress`: the kinds of egress that a request may ask for. None unless set.
     #[serde(default)]
     pub egress: Vec<egress::AllowedEgress>,
+    /// `[rule.room_config]`: settings of the room, if the join creates it. None unless set.
+    #[serde(default)]
+    pub room_config: RoomSettings,
     /// `agora_logins`: Agora's services without rooms that a request may log in to: `rtm`, `chat`. Unset, the rule is
     /// skipped for logins; `[]` denies them.
     pub agora_logins: Option<Vec<LoginService>>,

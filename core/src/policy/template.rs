@@ -1,11 +1,13 @@
 //! Strings with placeholders for the caller's values.
 //!
 //! A caller's value is always literal and its end is never ambiguous: with `{claims.team}:*`, a team `a:b` would get
-//! rooms of team `a`. So a value that contains the text after its placeholder is an error, and the rule is skipped.
+//! rooms of team `a`. So a value that contains the text after its placeholder is an error, and the rule is skipped. In a
+//! template that is JSON, values are escaped instead.
 
 use std::fmt;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::placeholder::{self, FillError, InvalidPlaceholder, Placeholder};
 use crate::caller::Caller;
@@ -18,6 +20,8 @@ use crate::domain::{Randomness, readable};
 pub struct Template {
     written: String,
     segments: Vec<Segment>,
+    /// If the template is a JSON object or list: for each segment, whether it is in a JSON string.
+    json: Option<Vec<bool>>,
 }
 
 /// A segment of a template.
@@ -49,7 +53,8 @@ impl TryFrom<String> for Template {
     type Error = InvalidTemplate;
 
     fn try_from(text: String) -> Result<Self, InvalidTemplate> {
-        Ok(Self { segments: segments(&text)?, written: text })
+        let segments = segments(&text)?;
+        Ok(Self { json: strings_of_json(&segments), segments, written: text })
     }
 }
 
@@ -60,15 +65,32 @@ impl Template {
     /// If the caller lacks a value, or its end would be ambiguous.
     pub fn fill(&self, caller: &Caller, randomness: Randomness) -> Result<String, FillError> {
         self.segments.iter().enumerate().try_fold(String::new(), |text, (at, segment)| {
-            let filled = match segment {
-                Segment::Literal(literal) => literal.clone(),
+            let in_json = self.json.as_ref().map(|strings| strings[at]);
+            let next = if in_json.is_some() { None } else { literal(self.segments.get(at + 1)) };
+            let value = match segment {
+                Segment::Literal(literal) => return Ok(text + literal),
                 Segment::Random => readable(randomness),
-                Segment::Caller(placeholder) => {
-                    placeholder.fill(caller, literal(self.segments.get(at + 1)))?
-                }
+                Segment::Caller(placeholder) => placeholder.fill(caller, next)?,
             };
-            Ok(text + &filled)
+            Ok(match in_json {
+                Some(is_in_string) => text + &escaped(&value, is_in_string),
+                None => text + &value,
+            })
         })
+    }
+
+    /// Fills the placeholders of a file's path. A value can't be several parts of the path, or a placeholder of LiveKit.
+    ///
+    /// # Errors
+    /// If the caller lacks a value, its end would be ambiguous, or it can't be a part of a path.
+    pub(super) fn fill_path(&self, caller: &Caller, randomness: Randomness) -> Result<String, FillError> {
+        for placeholder in self.placeholders() {
+            let value = placeholder.fill(caller, None)?;
+            if value == "." || value == ".." || value.contains(['/', '\\', '{', '}', '\0']) {
+                return Err(FillError::NotInPath(placeholder.to_string()));
+            }
+        }
+        self.fill(caller, randomness)
     }
 
     /// Whether every result is different.
@@ -104,6 +126,44 @@ pub(super) fn placeholders(segments: &[Segment]) -> impl Iterator<Item = &Placeh
         Segment::Caller(placeholder) => Some(placeholder),
         _ => None,
     })
+}
+
+/// For each segment of a JSON object or list, whether it is in a string. `None` for other text.
+fn strings_of_json(segments: &[Segment]) -> Option<Vec<bool>> {
+    let mut json = String::new();
+    let (mut is_in_string, mut is_escaped) = (false, false);
+    let strings = segments.iter().map(|segment| match segment {
+        Segment::Literal(literal) => {
+            json.push_str(literal);
+            for char in literal.chars() {
+                match char {
+                    _ if is_escaped => is_escaped = false,
+                    '\\' => is_escaped = is_in_string,
+                    '"' => is_in_string = !is_in_string,
+                    _ => {}
+                }
+            }
+            (!is_escaped).then_some(is_in_string)
+        }
+        Segment::Caller(_) | Segment::Random => {
+            // Valid in a string, and where a value is expected.
+            json.push_str("null");
+            Some(is_in_string)
+        }
+    });
+    let strings: Vec<_> = strings.collect::<Option<_>>()?;
+    let parsed = serde_json::from_str::<Value>(&json).ok()?;
+    (parsed.is_object() || parsed.is_array()).then_some(strings)
+}
+
+/// A value in JSON: inside a string, or as a string or a number.
+fn escaped(value: &str, is_in_string: bool) -> String {
+    let quoted = Value::from(value).to_string();
+    match serde_json::from_str::<Value>(value) {
+        _ if is_in_string => quoted[1..quoted.len() - 1].to_owned(),
+        Ok(Value::Number(_)) => value.to_owned(),
+        _ => quoted,
+    }
 }
 
 /// The literal text of the segment after a placeholder.
@@ -149,7 +209,7 @@ pub(super) fn segments(text: &str) -> Result<Vec<Segment>, InvalidTemplate> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -241,5 +301,58 @@ mod tests {
         }
         let present = json!({"groups": ["g"], "_claim_names": {"groups": "src1"}});
         assert!(fill("{claims.groups}", present).contains("is a list"));
+    }
+
+    fn filled_for(text: &str, claims: &Value) -> Result<String, String> {
+        let caller = Caller { claims: claims.as_object().unwrap().clone(), ..Caller::anonymous("a") };
+        template(text).unwrap().fill(&caller, |bytes| bytes.fill(1)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn values_are_escaped_in_a_template_that_is_json() {
+        let hostile = json!({"name": "\"}, \"role\": \"host\\", "level": 3, "text": "3a", "number": "007"});
+        for (text, expected) in [
+            (r#"{{"name": "{claims.name}"}}"#, json!({"name": hostile["name"]})),
+            (
+                r#"{{"a": ["x {claims.name} y"]}}"#,
+                json!({"a": [format!("x {} y", hostile["name"].as_str().unwrap())]}),
+            ),
+            (
+                r#"{{"name": {claims.name}, "level": {claims.level}}}"#,
+                json!({"name": hostile["name"], "level": 3}),
+            ),
+            (r#"[{claims.text}, {claims.number}, "{claims.level}"]"#, json!(["3a", "007", "3"])),
+            (r#"{{"\\\"{claims.level}": "\\{claims.level}"}}"#, json!({"\\\"3": "\\3"})),
+            (r#"{{"id": "{random}"}}"#, json!({"id": "1".repeat(20)})),
+            (r#"{{"name": "{claims.none | 'say "hi"'}"}}"#, json!({"name": "say \"hi\""})),
+        ] {
+            let filled = filled_for(text, &hostile).unwrap();
+            assert_eq!(serde_json::from_str::<Value>(&filled).ok(), Some(expected), "{text}: {filled}");
+        }
+        for text in [
+            "{{\"a\": \"\\{claims.name}\"}}",
+            "say \"{claims.name}\"",
+            "{{{claims.level}}}",
+            "\"{claims.name}\"",
+        ] {
+            assert!(
+                !filled_for(text, &hostile).unwrap_or_default().contains("\\\""),
+                "{text} is not an object or a list"
+            );
+        }
+    }
+
+    #[test]
+    fn a_value_in_a_files_path_is_one_part_of_it() {
+        let path = |team: &str| {
+            let claims = json!({ "team": team });
+            let caller = Caller { claims: claims.as_object().unwrap().clone(), ..Caller::anonymous("a") };
+            template("recordings/{claims.team}/{{room_name}}.mp4").unwrap().fill_path(&caller, |_| {})
+        };
+        assert_eq!(path("red team"), Ok("recordings/red team/{room_name}.mp4".to_owned()));
+        for team in [".", "..", "a/b", "../b", "a\\b", "{room_id}", "}", "a\0"] {
+            assert_eq!(path(team), Err(FillError::NotInPath("claims.team".into())), "{team}");
+        }
+        assert_eq!(path(""), Err(FillError::Missing("claims.team".into())));
     }
 }

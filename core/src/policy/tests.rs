@@ -477,6 +477,134 @@ fn a_rule_with_an_empty_list_of_logins_denies_them() {
     assert_eq!(admit(&guest).unwrap(), "everyone");
 }
 
+const CLASS: &str = r#"
+    [[rule]]
+    name = "class"
+    callers = ["app"]
+    rooms = ["*"]
+    identity = "{sub}"
+    client_may_set = ["room_config.metadata", "room_config.tags"]
+    agents = [{ name = "translator", client_may_set = ["metadata"] }]
+    egress = ["tracks"]
+
+    [rule.room_config]
+    agents = [{ name = "tutor", metadata = '{{"team": "{claims.team}"}}', deployment = "staging" }]
+    max_participants = 20
+    empty_timeout = "5m"
+    departure_timeout = "30s"
+    metadata = "of {claims.team}"
+    tags = { team = "{claims.team}" }
+    egress = { room = "class/{claims.team}/{{room_name}}", tracks = "tracks/{claims.team}" }
+"#;
+
+/// The room's settings in the pass, as LiveKit's JSON, for Ada and these settings of a client.
+fn class_with(rules: &str, asked: Value) -> Result<Value, String> {
+    let room_config = RoomConfig::parse(asked).unwrap();
+    let given = policy(rules).give(&ada(), RoomAsk { room_config, ..room("r") }, 0);
+    let given = given.map_err(|denial| denial.to_string())?;
+    Ok(given
+        .room_config
+        .as_ref()
+        .map_or(Value::Null, |config| serde_json::to_value(config.as_livekit()).unwrap()))
+}
+
+#[test]
+fn a_rule_makes_the_rooms_settings() {
+    let own = json!({
+        "agents": [{"agentName": "tutor", "metadata": "{\"team\": \"red\"}", "deployment": "staging"}],
+        "maxParticipants": 20, "emptyTimeout": 300, "departureTimeout": 30, "metadata": "of red",
+        "tags": {"team": "red"},
+        "egress": {
+            "room": {"fileOutputs": [{"filepath": "class/red/{room_name}"}]},
+            "tracks": {"filepath": "tracks/red"},
+        },
+    });
+    assert_eq!(class_with(CLASS, json!({})), Ok(own.clone()));
+    for same in [
+        json!({"max_participants": 20, "metadata": "of red", "tags": {"team": "red"}}),
+        json!({"agents": [{"agent_name": "tutor", "deployment": "staging"}]}),
+        json!({"agents": [{"agent_name": "tutor", "deployment": "staging", "metadata": "{\"team\": \"red\"}"}]}),
+        json!({"egress": {"tracks": {"filepath": "tracks/red"}}}),
+    ] {
+        assert_eq!(
+            class_with(CLASS, same.clone()),
+            Ok(own.clone()),
+            "what the rule sets too is allowed: {same}"
+        );
+    }
+    let mut changed = own;
+    changed["metadata"] = json!("ours");
+    changed["tags"] = json!({"topic": "x"});
+    changed["agents"].as_array_mut().unwrap().push(json!({"agentName": "translator", "metadata": "de"}));
+    let asked = json!({
+        "metadata": "ours", "tags": {"topic": "x"}, "agents": [{"agent_name": "translator", "metadata": "de"}],
+    });
+    assert_eq!(class_with(CLASS, asked), Ok(changed));
+    let without = CLASS.split("[rule.room_config]").next().unwrap();
+    assert_eq!(class_with(without, json!({})), Ok(Value::Null));
+}
+
+#[test]
+fn a_client_changes_only_the_settings_that_the_rule_lists() {
+    for (asked, field) in [
+        (json!({"max_participants": 21}), "room_config.max_participants"),
+        (json!({"empty_timeout": 301}), "room_config.empty_timeout"),
+        (json!({"agents": [{"agent_name": "tutor"}]}), "room_config.agents[0]"),
+        (
+            json!({"agents": [{"agent_name": "tutor", "deployment": "staging", "metadata": "x"}]}),
+            "room_config.agents[0]",
+        ),
+        (
+            json!({"agents": [{"agent_name": "tutor", "deployment": "staging"}, {"agent_name": "other"}]}),
+            "room_config.agents[1]",
+        ),
+        (json!({"egress": {"room": {"file_outputs": [{"filepath": "other"}]}}}), "room_config.egress.room"),
+        (json!({"egress": {"tracks": {"filepath": "other"}}}), "room_config.egress.tracks.filepath"),
+    ] {
+        let problem = class_with(CLASS, asked.clone()).unwrap_err();
+        assert!(problem.contains(&format!("The field {field} ")), "{asked}: {problem}");
+    }
+}
+
+#[test]
+fn a_caller_whose_value_cannot_be_in_a_files_path_skips_the_rule() {
+    let mut eve = ada();
+    eve.claims.insert("team".into(), json!("../blue"));
+    let skipped = policy(CLASS).explain(&eve, room("r"), 0).skipped;
+    assert!(skipped[0].1.to_string().contains("can't be a part of a file's path"), "{skipped:?}");
+}
+
+#[test]
+fn a_mistake_in_the_rooms_settings_is_reported() {
+    let problem = |settings: &str| {
+        let rules = format!("name = 'r'\ncallers = ['app']\nrooms = ['*']\n[room_config]\n{settings}");
+        toml::from_str::<Rule>(&rules).unwrap_err().message().to_owned()
+    };
+    for (settings, message) in [
+        ("max_participants = 0", "max_participants must be 1 or more: omit it for no limit"),
+        ("empty_timeout = 300", "invalid type: integer `300`, expected a whole number of seconds"),
+        (
+            "empty_timeout = '25h'",
+            "must be a whole number of seconds, minutes or hours from \"1s\" to \"24h\"",
+        ),
+        ("agents = [{ name = '' }]", "name of an agent must not be empty"),
+        ("agents = [{ metadata = 'x' }]", "missing field `name`"),
+        ("metadata = '{name}'", "the placeholder \"name\" is unknown"),
+        ("metadata = ''", "must not be empty"),
+        (
+            "egress = { stream = 'rtmp://x' }",
+            "unknown field `stream`, expected one of `room`, `participant`, `tracks`",
+        ),
+        ("egress.room = { s3 = {} }", "invalid type: map, expected a string"),
+        ("timeout = 1", "unknown field `timeout`, expected one of `agents`, `max_participants`"),
+    ] {
+        let found = problem(settings);
+        assert!(found.contains(message), "{settings}: {found}");
+    }
+    let nine = format!("agents = [{}]", ["{ name = 'a' }"; 9].join(","));
+    assert!(problem(&nine).contains("agents must have at most 8 entries"));
+}
+
 /// The grants that a rule with `may_set` and `grants` gives a request, or the denial.
 fn chosen(may_set: &[&str], grants: &str, asked: &Value) -> Result<Grants, String> {
     let rule = format!(

@@ -126,6 +126,7 @@ fn summary(rule: &Rule, dialects: &[Dialect]) -> Vec<(&'static str, String)> {
         ("may set", fields.join(", ")),
         ("agents", list(&rule.agents)),
         ("egress", list(&rule.egress)),
+        ("room", rule.room_config.to_string()),
         ("logins", logins.join(", ")),
         ("uid 0", if rule.agora_uid_zero { "allowed, for any user".to_owned() } else { String::new() }),
         ("lifetime", format!("{}{max_ttl}{credential}", lifetimes(rule, dialects))),
@@ -194,10 +195,8 @@ fn notes(config: &Config) -> Vec<String> {
             ));
         }
         if rule.grants.room_create {
-            notes.push(format!(
-                "rule {:?} grants room_create, which also allows deleting any room",
-                rule.name
-            ));
+            let name = &rule.name;
+            notes.push(format!("rule {name:?} grants room_create, which also allows deleting any room"));
         }
         notes.extend(dialect_notes(rule, &rows));
     }
