@@ -5,13 +5,14 @@ import { once } from 'node:events';
 import { get } from 'node:http';
 import { after, before, test } from 'node:test';
 import { RoomServiceClient } from 'livekit-server-sdk';
+import { clean, e2e, run } from './lib/programs.mjs';
 import { startLiveKit, startRoompass } from './lib/services.mjs';
 import { payload, signed, withAnotherSignature, withClaims } from './lib/tokens.mjs';
 
 let livekit, roompass;
 
 before(async () => {
-  livekit = await startLiveKit();
+  livekit = await startLiveKit('room:\n  room_configurations:\n    classroom:\n      max_participants: 9\n');
   roompass = await startRoompass({ LIVEKIT_URL: livekit.url });
 });
 after(async () => {
@@ -122,6 +123,59 @@ test('the room of a rule has its settings, and a client changes only those that 
     await policy.stop();
   }
 });
+
+test("claims that LiveKit's Rust library lacks are those of its Go library, and the server applies them", async () => {
+  const policy = await startRoompass({
+    LIVEKIT_URL: livekit.url,
+    ROOMPASS_CONFIG: `
+      [[caller]]
+      name = "anyone"
+      kind = "anonymous"
+
+      [[rule]]
+      name = "agents"
+      callers = ["anyone"]
+      rooms = ["*"]
+      identity = "agent-1"
+
+      [rule.grants]
+      can_subscribe_metrics = true
+      can_manage_agent_session = true
+      kind = "agent"
+      kind_details = ["cloud_agent", "forwarded"]
+      room_preset = "classroom"
+      sip = { admin = true, call = false }
+    `,
+  });
+  try {
+    const token = await minted({ room_name: 'agents' }, policy);
+    const { iss, sub, nbf, exp, ...ours } = payload(token);
+    const video = { roomJoin: true, room: 'agents', canSubscribeMetrics: true, canManageAgentSession: true };
+    const grants = { video, kind: 'agent', kindDetails: ['cloud_agent', 'forwarded'], roomPreset: 'classroom', sip: { admin: true } };
+    const { code, stdout, stderr } = await run(`${e2e}/.tools/bin/go-tokens`, [], { env: clean(), input: JSON.stringify(grants) });
+    assert.equal(code, 0, stderr);
+    const { iss: _, nbf: __, exp: ___, iat: ____, ...theirs } = payload(stdout);
+    assert.equal(sorted(ours), sorted(theirs));
+
+    await joined(token);
+    const [found] = await new RoomServiceClient(livekit.http, 'devkey', 'secret').listParticipants('agents');
+    const [{ maxParticipants }] = await new RoomServiceClient(livekit.http, 'devkey', 'secret').listRooms(['agents']);
+    assert.equal(maxParticipants, 9, 'the preset is used');
+    const { kind, kindDetails, permission } = found.toJson();
+    assert.deepEqual(
+      [kind, kindDetails, permission.canSubscribeMetrics, permission.canManageAgentSession],
+      ['AGENT', ['CLOUD_AGENT', 'FORWARDED'], true, true],
+    );
+  } finally {
+    await policy.stop();
+  }
+});
+
+/** JSON with the members of each object in one order. */
+function sorted(value) {
+  return JSON.stringify(value, (_, inner) =>
+    inner && typeof inner === 'object' && !Array.isArray(inner) ? Object.fromEntries(Object.entries(inner).sort()) : inner);
+}
 
 /** Joins with a token, as a client does at first: the server creates the room. */
 async function joined(token) {

@@ -15,10 +15,13 @@ export async function startRoompass(env = {}) {
   return Object.assign(program, { url, endpoint: `${url}/getToken` });
 }
 
-/** Starts a LiveKit server with the development keys on free ports. `url` is for clients, `http` for its HTTP API. */
-export async function startLiveKit() {
+/**
+ * Starts a LiveKit server with the development keys on free ports, and more lines of its configuration. `url` is for
+ * clients, `http` for its HTTP API.
+ */
+export async function startLiveKit(more = '') {
   const [port, tcp, udp] = await freePorts(3);
-  const config = `port: ${port}\nrtc:\n  tcp_port: ${tcp}\n  udp_port: ${udp}\n  enable_loopback_candidate: true\n`;
+  const config = `port: ${port}\nrtc:\n  tcp_port: ${tcp}\n  udp_port: ${udp}\n  enable_loopback_candidate: true\n${more}`;
   const program = start(`${e2e}/.tools/bin/server`, ['--dev', '--bind', '127.0.0.1', '--node-ip', '127.0.0.1'], {
     env: clean({ LIVEKIT_CONFIG: config }),
   });

@@ -1,5 +1,5 @@
-//! LiveKit tokens: JWTs signed with HS256, with the claims of `livekit-api`. That crate's own signing reads the clock
-//! twice. Here `nbf` is the time of the request, and `exp` is that time plus the lifetime.
+//! LiveKit tokens: JWTs signed with HS256, with the claims of `livekit-api` and those that it lacks. That crate's own signing
+//! reads the clock twice. Here `nbf` is the time of the request, and `exp` is that time plus the lifetime.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -9,7 +9,7 @@ use livekit_api::access_token::{
     SIPGrants, VideoGrants,
 };
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{MintError, Token};
 use crate::domain::{
@@ -30,7 +30,7 @@ pub(super) fn token(
 ) -> Result<Token, MintError> {
     let [pass] = passes else { return Err(not_one_room()) };
     let claims = claims(pass, &keys.api_key, now)?;
-    let json = serde_json::to_vec(&claims).map_err(|error| MintError::Signing(error.to_string()))?;
+    let json = json(&claims, pass).map_err(|error| MintError::Signing(error.to_string()))?;
     must_fit(&claims, json.len(), limits.max_token_size)?;
     let [header, claims] = [HEADER.as_bytes(), &json].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part));
     let signed = format!("{header}.{claims}");
@@ -76,12 +76,40 @@ fn claims(pass: &Pass, api_key: &str, now: u64) -> Result<Claims, MintError> {
 /// If the token would be too large.
 pub fn livekit_claims(pass: &Pass, api_key: &str, limits: &Limits, now: u64) -> Result<Value, MintError> {
     let claims = claims(pass, api_key, now)?;
-    must_fit(&claims, json_size(&claims), limits.max_token_size)?;
-    let mut claims = serde_json::to_value(claims).unwrap_or_default();
+    let json = json(&claims, pass).map_err(|error| MintError::Signing(error.to_string()))?;
+    must_fit(&claims, json.len(), limits.max_token_size)?;
+    let mut claims = serde_json::from_slice(&json).unwrap_or_default();
     if let Value::Object(members) = &mut claims {
         members.retain(|name, _| name != "exp" && name != "nbf");
     }
     Ok(claims)
+}
+
+/// The claims as JSON, with those of the pass that `livekit-api` has no fields for.
+fn json(claims: &Claims, pass: &Pass) -> serde_json::Result<Vec<u8>> {
+    let Some(grants) = pass.room().map(|room| &room.grants) else { return serde_json::to_vec(claims) };
+    let video: Map<_, _> = [
+        ("canSubscribeMetrics", grants.can_subscribe_metrics),
+        ("canManageAgentSession", grants.can_manage_agent_session),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name.to_owned(), value?.into())))
+    .collect();
+    let details: Vec<_> = grants.kind_details.iter().map(|detail| detail.as_str()).collect();
+    if video.is_empty() && details.is_empty() && grants.room_preset.is_empty() {
+        return serde_json::to_vec(claims);
+    }
+    let mut claims = serde_json::to_value(claims)?;
+    if let Some(Value::Object(members)) = claims.get_mut("video") {
+        members.extend(video);
+    }
+    if !details.is_empty() {
+        claims["kindDetails"] = details.into();
+    }
+    if !grants.room_preset.is_empty() {
+        claims["roomPreset"] = grants.room_preset.as_str().into();
+    }
+    serde_json::to_vec(&claims)
 }
 
 fn not_one_room() -> MintError {

@@ -383,9 +383,9 @@ fn explain_shows_the_decision_the_rule_and_what_the_token_would_say() {
         "lifetime     10m",
         "grant        room_admin = true",
         "defaults     can_publish, can_publish_sources = all, can_subscribe, can_publish_data, kind = standard; not",
-        "             can_update_own_metadata, room_create, room_list, room_record, ingress_admin, hidden, recorder,",
-        "             agent, destination_room, sip, cloud_agents, agent_endpoint, agent_thread, inference,",
-        "             observability",
+        "             can_update_own_metadata, can_subscribe_metrics, can_manage_agent_session, room_create, room_list,",
+        "             room_record, ingress_admin, hidden, recorder, agent, destination_room, kind_details, room_preset,",
+        "             sip, cloud_agents, agent_endpoint, agent_thread, inference, observability",
     ] {
         assert!(says.lines().any(|said| said == line), "{line}\n{says}");
     }
@@ -596,9 +596,9 @@ fn explain_spells_the_defaults_out_around_what_is_written() {
     grant        agent_endpoint.call = true
     defaults     can_publish_sources = all, can_subscribe, kind = standard, agent_endpoint.agent_name = every
                  agent, agent_endpoint.deployment = every deployment; not can_publish_data,
-                 can_update_own_metadata, room_admin, room_create, room_list, room_record, ingress_admin, hidden,
-                 recorder, agent, destination_room, sip.admin, cloud_agents, agent_thread, inference,
-                 observability
+                 can_update_own_metadata, can_subscribe_metrics, can_manage_agent_session, room_admin,
+                 room_create, room_list, room_record, ingress_admin, hidden, recorder, agent, destination_room,
+                 kind_details, room_preset, sip.admin, cloud_agents, agent_thread, inference, observability
     ");
 }
 

@@ -23,6 +23,12 @@ pub struct Grants {
     /// `can_update_own_metadata`: change the participant's own name, metadata and attributes. No unless set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub can_update_own_metadata: Option<bool>,
+    /// `can_subscribe_metrics`: receive the room's metrics. No unless set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub can_subscribe_metrics: Option<bool>,
+    /// `can_manage_agent_session`: manage an agent's session remotely. No unless set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub can_manage_agent_session: Option<bool>,
     /// `room_admin`: mute and remove other participants of this room. No unless set.
     #[serde(skip_serializing_if = "is_default")]
     pub room_admin: bool,
@@ -53,6 +59,12 @@ pub struct Grants {
     /// `kind`: the kind of participant. Standard unless set.
     #[serde(skip_serializing_if = "is_default")]
     pub kind: ParticipantKind,
+    /// `kind_details`: details of the kind. None unless set.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub kind_details: Vec<KindDetail>,
+    /// `room_preset`: the server's preset for the room, if the join creates it. None unless set.
+    #[serde(skip_serializing_if = "is_default")]
+    pub room_preset: String,
     /// `sip`: `{ admin, call }`: manage SIP, make outbound calls. No unless set.
     #[serde(skip_serializing_if = "is_default")]
     pub sip: Sip,
@@ -102,6 +114,39 @@ impl ParticipantKind {
             Self::Egress => "egress",
             Self::Sip => "sip",
             Self::Agent => "agent",
+        }
+    }
+}
+
+/// A detail of a participant's kind, by LiveKit's names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KindDetail {
+    /// `cloud_agent`
+    CloudAgent,
+    /// `forwarded`
+    Forwarded,
+    /// `connector_whatsapp`
+    ConnectorWhatsapp,
+    /// `connector_twilio`
+    ConnectorTwilio,
+    /// `bridge_rtsp`
+    BridgeRtsp,
+    /// `simulation`
+    Simulation,
+}
+
+impl KindDetail {
+    /// The name in LiveKit.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::CloudAgent => "cloud_agent",
+            Self::Forwarded => "forwarded",
+            Self::ConnectorWhatsapp => "connector_whatsapp",
+            Self::ConnectorTwilio => "connector_twilio",
+            Self::BridgeRtsp => "bridge_rtsp",
+            Self::Simulation => "simulation",
         }
     }
 }
@@ -191,6 +236,7 @@ impl Grants {
         };
         let publish = self.can_publish.unwrap_or(true);
         let sources: Vec<_> = self.can_publish_sources.iter().map(|source| source.as_str()).collect();
+        let details: Vec<_> = self.kind_details.iter().map(|detail| detail.as_str()).collect();
         let flag = |name, value: bool| (name, value.to_string(), !value);
         let text = |name, value: &str, default: &str| {
             (name, if value.is_empty() { default } else { value }.to_owned(), value.is_empty())
@@ -202,6 +248,8 @@ impl Grants {
             optional("can_subscribe", self.can_subscribe, true),
             optional("can_publish_data", self.can_publish_data, publish),
             optional("can_update_own_metadata", self.can_update_own_metadata, false),
+            optional("can_subscribe_metrics", self.can_subscribe_metrics, false),
+            optional("can_manage_agent_session", self.can_manage_agent_session, false),
             flag("room_admin", self.room_admin),
             flag("room_create", self.room_create),
             flag("room_list", self.room_list),
@@ -212,6 +260,8 @@ impl Grants {
             flag("agent", self.agent),
             text("destination_room", &self.destination_room, "none"),
             text("kind", self.kind.claim(), "standard"),
+            text("kind_details", &details.join(", "), "none"),
+            text("room_preset", &self.room_preset, "none"),
             flag("sip.admin", self.sip.admin),
             flag("sip.call", self.sip.call),
             flag("cloud_agents.admin", agents.admin),
@@ -247,8 +297,9 @@ impl Grants {
             "agent_thread.thread_ids" => {
                 self.agent_thread.thread_ids.iter().all(|one| other.agent_thread.thread_ids.contains(one))
             }
+            "kind_details" => self.kind_details.iter().all(|one| other.kind_details.contains(one)),
             "agent_endpoint.agent_name" | "agent_endpoint.deployment" => other_is_default,
-            "agent_thread.scope" | "destination_room" | "kind" => is_default,
+            "agent_thread.scope" | "destination_room" | "kind" | "room_preset" => is_default,
             _ => false,
         };
         let all = self.effective().into_iter().zip(other.effective());

@@ -130,7 +130,11 @@ fn check(name: &str, value: &Value, known: &[&str]) -> Result<(), InvalidField> 
         match name {
             "can_publish_sources" => "a list of camera, microphone, screen_share and screen_share_audio",
             "agent_thread.thread_ids" => "a list of strings",
+            "kind_details" => {
+                "a list of cloud_agent, forwarded, connector_whatsapp, connector_twilio, bridge_rtsp and simulation"
+            }
             "destination_room"
+            | "room_preset"
             | "agent_endpoint.agent_name"
             | "agent_endpoint.deployment"
             | "agent_thread.scope" => "a string",

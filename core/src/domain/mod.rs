@@ -31,8 +31,8 @@ pub use egress::{Egress, EgressRequest};
 pub use field::InvalidField;
 pub use generated::{READABLE_LENGTH, Randomness, is_readable, readable};
 pub use grants::{
-    AgentEndpoint, AgentThread, CloudAgents, Grants, Inference, Observability, ParticipantKind, Sip,
-    TrackSource,
+    AgentEndpoint, AgentThread, CloudAgents, Grants, Inference, KindDetail, Observability, ParticipantKind,
+    Sip, TrackSource,
 };
 pub use grants_ask::GrantsAsk;
 pub use limits::Limits;

@@ -147,12 +147,14 @@ const CLIENT_FIELDS: [&str; 16] = [
 ];
 
 /// Each grant, and each group of grants.
-const GRANT_FIELDS: [&str; 40] = [
+const GRANT_FIELDS: [&str; 44] = [
     "grants.can_publish",
     "grants.can_publish_sources",
     "grants.can_subscribe",
     "grants.can_publish_data",
     "grants.can_update_own_metadata",
+    "grants.can_subscribe_metrics",
+    "grants.can_manage_agent_session",
     "grants.room_admin",
     "grants.room_create",
     "grants.room_list",
@@ -163,6 +165,8 @@ const GRANT_FIELDS: [&str; 40] = [
     "grants.agent",
     "grants.destination_room",
     "grants.kind",
+    "grants.kind_details",
+    "grants.room_preset",
     "grants.sip",
     "grants.sip.admin",
     "grants.sip.call",

@@ -73,14 +73,29 @@ proptest! {
     }
 }
 
+/// The claims of a token with these grants, as they are signed.
+fn granted_json(grants: &str) -> Value {
+    let token = livekit(&with_grants(grants), &keys(), &Limits::default(), now()).unwrap();
+    let payload = token.expose().split('.').nth(1).unwrap();
+    let mut claims: Map<String, Value> =
+        serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap();
+    claims.retain(|name, _| !["iss", "sub", "exp", "nbf"].contains(&name.as_str()));
+    claims.into()
+}
+
+fn with_grants(grants: &str) -> Pass {
+    let grants: Grants = toml::from_str(grants).unwrap();
+    let mut pass = pass("r", "i", "", BTreeMap::new());
+    if let Access::Room(room) = &mut pass.access {
+        (room.grants, room.room_config) = (grants, None);
+    }
+    pass
+}
+
 #[test]
 fn a_token_has_exactly_the_grants_of_the_rule() {
     let granted = |grants: &str| {
-        let grants: Grants = toml::from_str(grants).unwrap();
-        let mut pass = pass("r", "i", "", BTreeMap::new());
-        if let Access::Room(room) = &mut pass.access {
-            (room.grants, room.room_config) = (grants, None);
-        }
+        let pass = with_grants(grants);
         let token = livekit(&pass, &keys(), &Limits::default(), now()).unwrap();
         let verifier = TokenVerifier::with_api_key("key", keys().expose_secret());
         let mut claims = serde_json::to_value(verifier.verify(token.expose()).unwrap()).unwrap();
@@ -118,6 +133,21 @@ fn a_token_has_exactly_the_grants_of_the_rule() {
         })
     );
     assert_eq!(granted("agent_endpoint.call = true")["agentEndpoint"], json!({"call": true}));
+    let new = r#"
+        can_subscribe_metrics = true
+        can_manage_agent_session = false
+        kind = "agent"
+        kind_details = ["cloud_agent", "bridge_rtsp"]
+        room_preset = "classroom"
+    "#;
+    assert_eq!(
+        granted_json(new),
+        json!({
+            "video": {"roomJoin": true, "room": "r", "canSubscribeMetrics": true, "canManageAgentSession": false},
+            "kind": "agent", "kindDetails": ["cloud_agent", "bridge_rtsp"], "roomPreset": "classroom",
+        })
+    );
+    assert_eq!(granted_json("room_preset = 'x'")["video"], json!({"roomJoin": true, "room": "r"}));
     let others = r#"
         kind = "sip"
         sip = { admin = true, call = true }
