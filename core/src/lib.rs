@@ -8,6 +8,7 @@
 //! | [`condition`] | a condition on one value, for callers and rules |
 //! | [`policy`] | decides what a caller gets: a [`domain::Pass`] or a denial |
 //! | [`config`] | parses `roompass.toml` |
+//! | `one_or_more` | a string or a list of strings in the file |
 //! | [`escape`] | makes untrusted text safe to print |
 //! | [`url`] | redacts secrets in URLs |
 
@@ -16,5 +17,6 @@ pub mod condition;
 pub mod config;
 pub mod domain;
 pub mod escape;
+mod one_or_more;
 pub mod policy;
 pub mod url;

@@ -52,6 +52,7 @@ kinds! {
     NO_CREDENTIAL = UNAUTHORIZED, "no_credential", "Authentication required";
     INVALID_CREDENTIAL = UNAUTHORIZED, "invalid_credential", "Invalid credential";
     NO_CALLERS_CONFIGURED = FORBIDDEN, "no_callers_configured", "No callers configured";
+    DENIED = FORBIDDEN, "denied", "Denied";
     NO_RULE = FORBIDDEN, "no_rule", "No matching rule";
     ROOM_NOT_ALLOWED = FORBIDDEN, "room_not_allowed", "Room not allowed";
     FIELD_NOT_ALLOWED = FORBIDDEN, "field_not_allowed", "Field not allowed";

@@ -98,6 +98,7 @@ impl Refusal {
             }
             Self::Auth(AuthError::SeveralCredentials) => &problem::SEVERAL_CREDENTIALS,
             Self::Auth(AuthError::Unavailable(_)) => &problem::VERIFICATION_UNAVAILABLE,
+            Self::Denied(Denial::Denied { .. }) => &problem::DENIED,
             Self::Denied(Denial::NoRule) => &problem::NO_RULE,
             Self::Denied(Denial::NoRoom { .. } | Denial::RoomNotAllowed) => &problem::ROOM_NOT_ALLOWED,
             Self::Denied(
@@ -144,6 +145,7 @@ impl Refusal {
             Self::TooLarge => format!("Send a body of at most {MAX_BODY} bytes."),
             Self::BrokenBody => "The connection closed before the whole body arrived. Send the request again.".into(),
             Self::BadRequest(error) => error.to_string(),
+            Self::Denied(Denial::Denied { .. }) => "This request is denied. The log has the cause under this request ID.".into(),
             Self::Denied(denial) if *kind != problem::INVALID_CREDENTIAL => denial.to_string(),
             Self::Auth(AuthError::NoCallers) => "Every request is refused. Add a [[caller]] and a [[rule]] to \
                                                  roompass.toml, and deploy."
@@ -208,12 +210,14 @@ impl Refusal {
             Self::BadRequest(BadRequest::Field(invalid))
             | Self::Denied(Denial::Invalid(invalid))
             | Self::Mint(MintError::NotForAgora(invalid)) => Some(invalid.field.as_str().into()),
-            Self::Denied(Denial::FieldNotAllowed { field, .. } | Denial::EgressNotAllowed { field, .. }) => {
-                Some((*field).into())
-            }
+            Self::Denied(
+                Denial::FieldNotAllowed { field, .. }
+                | Denial::GrantNotGiven { field, .. }
+                | Denial::EgressNotAllowed { field, .. }
+                | Denial::RoomRequired { field },
+            ) => Some((*field).into()),
             Self::Denied(Denial::MemberNotAllowed { field, .. }) => Some(field.as_str().into()),
             Self::Denied(Denial::RoomNotAllowed) => Some("room_name".into()),
-            Self::Denied(Denial::RoomRequired { field }) => Some((*field).into()),
             Self::Denied(Denial::UidZeroNotAllowed { .. }) => Some(Uid::FIELD.into()),
             Self::Denied(Denial::AgentNotAllowed { problem, .. }) => Some(problem.field().into()),
             Self::Mint(MintError::TooLarge { largest, .. }) => {

@@ -150,6 +150,33 @@ fn check_prints_mistakes_and_fails() {
 }
 
 #[test]
+fn check_lists_who_is_denied() {
+    let deny =
+        "[[deny]]\nsub = ['mallory', 'eve']\nuntil = '2026-12-31T00:00:00Z'\nreason = 'abuse report 17'\n";
+    let (says, _, code) = run(&["check"], &format!("{deny}{POLICY}"));
+    assert_eq!(code, 0, "{says}");
+    assert!(
+        says.contains("\nDENY sub mallory, eve, until 2026-12-31T00:00:00Z (abuse report 17)\n"),
+        "{says}"
+    );
+    let (says, _, code) = run(
+        &["explain", "--caller", &ada("denied.json", "host")],
+        &format!("[[deny]]\nsub = 'ada'\n{POLICY}"),
+    );
+    assert_eq!(code, 3);
+    assert!(says.contains("code         denied\n"), "{says}");
+}
+
+#[test]
+fn check_notes_grants_that_clients_may_add() {
+    let (says, _, _) = run(
+        &["check"],
+        &POLICY.replace("rooms = [", "client_may_set = [\"grants\", \"grants.room_admin\"]\nrooms = ["),
+    );
+    assert!(says.contains("ask for more than the rule gives: grants.room_admin"), "{says}");
+}
+
+#[test]
 fn check_prints_notes() {
     let rule = "[[rule]]\nname = \"r\"\ncallers = [\"anyone\"]\nrooms = [\"*\"]\nclient_may_set = [\"participant_identity\"]\ngrants.room_create = true\n";
     let (notes, _, code) = run(&["check"], &format!("{POLICY}{rule}"));

@@ -178,6 +178,23 @@ async fn grants_and_a_lifetime_are_never_ignored() {
 }
 
 #[tokio::test]
+async fn a_denied_caller_gets_nothing_on_any_route() {
+    let denied = served(&format!("{OPEN}[[deny]]\ncallers = [\"anyone\"]\n"));
+    let posted = EVERY_PATH.into_iter().chain(["/getToken", "/api/token"]).map(|path| (Method::POST, path));
+    let fetched = [
+        "/api/connection-details?roomName=r&participantName=Ada",
+        "/api/livekit/token?identity=a&roomName=r",
+    ];
+    for (method, path) in posted.chain(fetched.map(|path| (Method::GET, path))) {
+        let body = json!({"room_name": "r", "roomName": "r", "participantName": "Ada"}).to_string();
+        let headers = [("content-type", "application/json"), OURS];
+        let answer = send(&denied, request(method, path, &headers, body)).await;
+        assert_eq!((answer.status.as_u16(), answer.minted), (403, 0), "{path}");
+        assert!(answer.header("x-error-code") == "denied", "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_head_request_never_signs_a_token() {
     for path in
         ["/api/connection-details?roomName=r&participantName=Ada", "/api/livekit/token?identity=a&roomName=r"]

@@ -123,3 +123,32 @@ async fn a_claim_that_the_issuer_left_out_is_logged_also_when_a_later_rule_issue
         assert!(line.contains(&format!(" {field}=\"{why}\"")), "{line}");
     }
 }
+
+#[tokio::test]
+async fn a_denied_request_has_its_reason_in_the_log_and_not_in_the_response() {
+    let config = r#"
+        [[deny]]
+        sub = "mallory"
+        reason = "abuse report 17"
+
+        [[caller]]
+        name = "app"
+        kind = "anonymous"
+
+        [[rule]]
+        name = "all"
+        callers = ["app"]
+        rooms = ["*"]
+    "#;
+    let caller = Caller { subject: Some("mallory".into()), ..Caller::anonymous("app") };
+    let config = Config::parse(config, "test.toml").unwrap();
+    let service =
+        router_for(Callers::always(caller), Hosts::Any, config, keys(), mint, roompass::system::context);
+    let line = logged(async {
+        let problem = post(&service, json!({"room_name": "x"})).await.refused(403, "denied");
+        assert_eq!(problem["detail"], "This request is denied. The log has the cause under this request ID.");
+    });
+    let line = line.await;
+    let expected = "code=\"denied\" cause=\"denied by [[deny]] number 1: abuse report 17\" caller=\"app\" subject=\"mallory\"";
+    assert!(line.contains(expected), "{line}");
+}

@@ -23,6 +23,7 @@ fn each_table_of_keys_lists_what_the_program_accepts() {
         ("### `[keys]`", "keys.x = 1"),
         ("### `[limits]`", "limits.x = 1"),
         ("### `[[caller]]`", "[[caller]]\nx = 1"),
+        ("### `[[deny]]`", "[[deny]]\nx = 1"),
         ("### `[[rule]]`", "[[rule]]\nx = 1"),
         ("### `client_may_set`", "[[rule]]\nclient_may_set = ['x']"),
         ("### `agents`", "[[rule]]\nagents = [{ x = 1 }]"),

@@ -10,6 +10,7 @@ use super::issuer_names::IssuerNames;
 use super::mistake::InvalidCaller;
 use super::via::Via;
 use crate::condition::Condition;
+use crate::one_or_more::OneOrMore;
 use crate::url::has_userinfo;
 
 /// A configured caller.
@@ -93,20 +94,10 @@ enum KindName {
     Jwt,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "must be a string, or a list of strings")]
-enum OneOrMore {
-    One(String),
-    More(Vec<String>),
-}
-
 impl OneOrMore {
     /// The first string and the others. None may be empty, and no two equal.
     fn read(self, key: &'static str) -> Result<(String, Vec<String>), InvalidCaller> {
-        let strings = match self {
-            Self::One(string) => vec![string],
-            Self::More(strings) => strings,
-        };
+        let strings: Vec<String> = self.into();
         if strings.iter().enumerate().any(|(at, one)| strings[..at].contains(one)) {
             return Err(InvalidCaller::new(key, format!("{key} must not contain duplicates")));
         }

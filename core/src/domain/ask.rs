@@ -109,6 +109,25 @@ impl Ask {
         }
     }
 
+    /// The requested identity, if any. In dialects with one field for both, the name counts too.
+    #[must_use]
+    pub fn identity(&self) -> Option<&str> {
+        let identity = match self {
+            Self::Room(ask) => ask.identity.as_ref().or(ask.name_or_identity.as_ref()),
+            Self::Login(ask) => Some(&ask.identity),
+        };
+        identity.map(Identity::as_str)
+    }
+
+    /// The sandbox ID of the request, if any.
+    #[must_use]
+    pub fn sandbox_id(&self) -> Option<&str> {
+        match self {
+            Self::Room(ask) => ask.sandbox_id.as_deref(),
+            Self::Login(_) => None,
+        }
+    }
+
     /// The same ask, with the dialect's default lifetime and its name for the room's field.
     #[must_use]
     pub fn in_dialect(mut self, default_ttl: Ttl, room_field: RoomField) -> Self {

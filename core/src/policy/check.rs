@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::placeholder::Placeholder;
 use super::source::ValueSource;
 use super::template::Template;
-use super::{RoomPattern, Rule, identities};
+use super::{Deny, RoomPattern, Rule, identities};
 use crate::caller::{Caller, CallerConfig, CallerKind};
 use crate::condition::Condition;
 
@@ -46,6 +46,17 @@ pub(crate) fn mistakes(
                 shared.map(|problem| InvalidRule::new("identity", problem))
             })?;
         Some((position, InvalidRule::new(key, format!("rule {:?} {problem}", rule.name))))
+    })
+}
+
+/// The mistake of each entry of `[[deny]]` that has one, with the entry's position.
+pub(crate) fn mistakes_in_denied(
+    denied: &[Deny],
+    callers: &[CallerConfig],
+) -> impl Iterator<Item = (usize, InvalidRule)> {
+    denied.iter().enumerate().filter_map(|(position, entry)| {
+        let (key, problem) = entry.mistake(callers)?;
+        Some((position, InvalidRule::new(key, problem)))
     })
 }
 

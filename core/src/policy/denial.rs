@@ -6,6 +6,14 @@ use crate::domain::{InvalidField, LoginService, Ttl};
 /// Why a request is denied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Denial {
+    /// An entry of `[[deny]]` is for this request. The reason is only for the log.
+    #[error("denied by [[deny]] number {}{}", .position + 1, .reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default())]
+    Denied {
+        /// The entry's position in the file, from 0.
+        position: usize,
+        /// The entry's `reason`.
+        reason: Option<String>,
+    },
     /// No rule matches this caller.
     #[error("No rule matches this caller.")]
     NoRule,

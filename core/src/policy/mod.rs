@@ -10,6 +10,7 @@
 //! | `check`, `identities` | mistakes and notes that depend on callers and other rules |
 //! | `offer` | whether a rule matches, and what it offers |
 //! | `grant`, `compound` | what a request asks for in addition |
+//! | `deny` | a `[[deny]]` |
 //! | `denial` | why a request is denied |
 
 mod agents;
@@ -17,6 +18,7 @@ mod check;
 mod compound;
 mod condition;
 mod denial;
+mod deny;
 mod egress;
 mod grant;
 mod identities;
@@ -29,10 +31,11 @@ mod rule;
 mod source;
 mod template;
 
-pub(crate) use check::mistakes;
+pub(crate) use check::{mistakes, mistakes_in_denied};
 pub use compound::AgentProblem;
 pub use condition::Conditions;
 pub use denial::Denial;
+pub use deny::{Deny, Time};
 pub use identities::notes as identity_notes;
 pub use offer::Skipped;
 pub use pattern::{OpenRooms, RoomPattern};
@@ -42,14 +45,16 @@ pub use rule::{ClientField, Rule};
 pub use source::ValueSource;
 pub use template::Template;
 
+use deny::{Denied, Known};
 use offer::Offered;
 
-use crate::caller::Caller;
-use crate::domain::{Ask, Context, Limits, Pass};
+use crate::caller::{Caller, CallerConfig};
+use crate::domain::{Ask, Context, Limits, Pass, RoomName};
 
 /// The rules in order, and the limits of their values.
 #[derive(Debug, Clone)]
 pub struct Policy {
+    denied: Denied,
     rules: Vec<Rule>,
     limits: Limits,
 }
@@ -64,9 +69,15 @@ pub struct Decision {
 }
 
 impl Policy {
-    /// A policy of rules that [`mistakes`] has checked.
-    pub(crate) fn new(rules: Vec<Rule>, limits: Limits) -> Self {
-        Self { rules, limits }
+    /// A policy of rules and entries that [`mistakes`] and [`mistakes_in_denied`] have checked.
+    pub(crate) fn new(denied: Vec<Deny>, rules: Vec<Rule>, callers: &[CallerConfig], limits: Limits) -> Self {
+        Self { denied: Denied::new(denied, callers), rules, limits }
+    }
+
+    /// The entries of `[[deny]]` in order.
+    #[must_use]
+    pub fn denied(&self) -> &[Deny] {
+        self.denied.entries()
     }
 
     /// The rules in order.
@@ -75,9 +86,27 @@ impl Policy {
         &self.rules
     }
 
-    /// Decides one ask: the first rule that matches decides.
+    /// Decides one ask: the first rule that matches decides, unless an entry of `[[deny]]` is for the request, or for what
+    /// the rule gives.
     #[must_use]
     pub fn decide(&self, caller: &Caller, ask: Ask, context: &Context) -> Decision {
+        let sandbox_id = ask.sandbox_id().map(str::to_owned);
+        let known = |identity: Option<&str>, room: Option<&str>| {
+            let sandbox_id = sandbox_id.as_deref();
+            self.denied.check(&Known { caller, sandbox_id, identity, room, now: context.now })
+        };
+        if let Err(denial) = known(ask.identity(), ask.room().map(RoomName::as_str)) {
+            return Decision { skipped: Vec::new(), outcome: Err(denial) };
+        }
+        let mut decision = self.decide_by_rules(caller, ask, context);
+        decision.outcome = decision.outcome.and_then(|pass| {
+            known(Some(pass.identity.as_str()), pass.room().map(|room| room.room.as_str()))?;
+            Ok(pass)
+        });
+        decision
+    }
+
+    fn decide_by_rules(&self, caller: &Caller, ask: Ask, context: &Context) -> Decision {
         let mut skipped = Vec::new();
         for rule in &self.rules {
             match rule.offer(caller, &ask, &self.limits, context.randomness) {

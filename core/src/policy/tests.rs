@@ -58,7 +58,7 @@ fn policy(rules: &str) -> Policy {
     struct File {
         rule: Vec<Rule>,
     }
-    Policy::new(toml::from_str::<File>(rules).unwrap().rule, Limits::default())
+    Policy::new(Vec::new(), toml::from_str::<File>(rules).unwrap().rule, &[], Limits::default())
 }
 
 fn anyone() -> Caller {

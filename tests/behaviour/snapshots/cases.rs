@@ -199,6 +199,7 @@ fn refusals(row: &Row, full: &Sent) -> Vec<Case> {
         case("invalid credential", KEYED, full.with("authorization", "Bearer x.y.z")),
         case("two credentials", KEYED, key("rpk_x").with("authorization", "Bearer x.y.z")),
         stored("credential while the secret store is down", KEYED, key("rpk_x"), down),
+        case("denied", &format!("{}\n[[deny]]\ncallers = [\"anyone\"]\n", open()), full.clone()),
         case("no rule for the request", &for_another_sandbox, full.clone()),
         case("room or login that the rule does not allow", &one_room, full.clone()),
         case("field that the rule does not allow", &no_fields, full.clone()),

@@ -14,7 +14,7 @@ use super::mistake::{ConfigError, Mistakes, Text};
 use super::{AgoraSettings, Cors, Dialect, Http, KeyAges, Sandbox, dialects};
 use crate::caller::{self, CallerConfig, WrittenCaller};
 use crate::domain::Limits;
-use crate::policy::{self, Policy, Rule};
+use crate::policy::{self, Deny, Policy, Rule};
 use reader::{Reader, Tables};
 
 /// `roompass.toml`.
@@ -36,7 +36,7 @@ pub struct Config {
     pub agora: AgoraSettings,
     /// `[[caller]]`: how callers are authenticated, tried in this order.
     pub callers: Vec<CallerConfig>,
-    /// `[[rule]]`: what callers may have, tried in this order.
+    /// `[[deny]]`: who gets no token, and `[[rule]]`: what callers may have, tried in this order.
     pub policy: Policy,
 }
 
@@ -73,7 +73,8 @@ impl Config {
         if parts.cors.origins.is_empty() {
             parts.cors.origins = other_parts.cors.origins;
         }
-        (parts.callers, parts.rules) = (other_parts.callers, other_parts.rules);
+        (parts.callers, parts.denied, parts.rules) =
+            (other_parts.callers, other_parts.denied, other_parts.rules);
         parts.check(&other)?;
         Ok(parts.into_config())
     }
@@ -89,6 +90,7 @@ struct Parts {
     sandbox: Sandbox,
     agora: AgoraSettings,
     callers: Tables<CallerConfig>,
+    denied: Tables<Deny>,
     rules: Tables<Rule>,
 }
 
@@ -109,9 +111,10 @@ impl Parts {
             let caller = CallerConfig::try_from(caller);
             caller.map_err(|mistake| reader.mistake(keys.place(mistake.key), &mistake.problem)).ok()
         });
+        let denied = reader.list("deny");
         let rules = reader.list("rule");
         reader.finish()?;
-        Ok(Self { http, cors, keys, limits, dialects, sandbox, agora, callers, rules })
+        Ok(Self { http, cors, keys, limits, dialects, sandbox, agora, callers, denied, rules })
     }
 
     /// Checks that the parts are valid together.
@@ -134,14 +137,18 @@ impl Parts {
         for (position, mistake) in of_rules.into_iter().flatten() {
             mistakes.push(text.mistake(&self.rules.keys[position].place(mistake.key), &mistake.problem));
         }
+        let of_denied = policy::mistakes_in_denied(&self.denied.values, callers);
+        for (position, mistake) in of_denied {
+            mistakes.push(text.mistake(&self.denied.keys[position].place(mistake.key), &mistake.problem));
+        }
         mistakes.into_result()
     }
 
     /// The configuration, of parts that were checked.
     fn into_config(self) -> Config {
-        let Self { http, cors, keys, limits, dialects, sandbox, agora, callers, rules } = self;
+        let Self { http, cors, keys, limits, dialects, sandbox, agora, callers, denied, rules } = self;
         let dialects = dialects.map_or_else(|| vec![Dialect::Standard], |(dialects, _)| dialects);
-        let policy = Policy::new(rules.values, limits.clone());
+        let policy = Policy::new(denied.values, rules.values, &callers.values, limits.clone());
         Config { http, cors, keys, limits, dialects, sandbox, agora, callers: callers.values, policy }
     }
 }

@@ -16,9 +16,12 @@ pub(super) struct Tables<T> {
     pub(super) keys: Vec<KeyPlaces>,
 }
 
-/// The places of a table's keys.
+/// The places of a table and its keys.
 #[derive(Default)]
-pub(super) struct KeyPlaces(Vec<(String, Range<usize>)>);
+pub(super) struct KeyPlaces {
+    table: Range<usize>,
+    keys: Vec<(String, Range<usize>)>,
+}
 
 impl<T> Tables<T> {
     /// Converts each value. A value without a result is removed, with its keys.
@@ -36,18 +39,19 @@ impl<T> FromIterator<(T, KeyPlaces)> for Tables<T> {
 }
 
 impl KeyPlaces {
-    fn of(value: &DeValue<'_>) -> Self {
-        let keys = value.as_table().into_iter().flat_map(DeTable::iter);
-        Self(keys.map(|(key, _)| (key.get_ref().to_string(), key.span())).collect())
+    fn of(value: &Spanned<DeValue<'_>>) -> Self {
+        let keys = value.get_ref().as_table().into_iter().flat_map(DeTable::iter);
+        let keys = keys.map(|(key, _)| (key.get_ref().to_string(), key.span())).collect();
+        Self { table: value.span(), keys }
     }
 
-    /// The place of a key, or of `name` if the table doesn't have the key.
+    /// The place of a key. If the table doesn't have the key, the place of `name`, or of the table.
     pub(super) fn place(&self, key: &str) -> Range<usize> {
-        self.find(key).or_else(|| self.find("name")).unwrap_or_default()
+        self.find(key).or_else(|| self.find("name")).unwrap_or(self.table.clone())
     }
 
     fn find(&self, key: &str) -> Option<Range<usize>> {
-        self.0.iter().find(|(name, _)| name == key).map(|(_, place)| place.clone())
+        self.keys.iter().find(|(name, _)| name == key).map(|(_, place)| place.clone())
     }
 }
 
@@ -91,7 +95,7 @@ impl<'a> Reader<'a> {
             return Tables::from_iter([]);
         };
         let read = tables.into_iter().filter_map(|table| {
-            let keys = KeyPlaces::of(table.get_ref());
+            let keys = KeyPlaces::of(&table);
             Some((self.read(table)?, keys))
         });
         read.collect()
@@ -105,7 +109,7 @@ impl<'a> Reader<'a> {
     /// Reads a value. If an entry of a table is invalid, the rest of the table is read too, so that all its mistakes are
     /// found.
     fn read<T: Deserialize<'a>>(&mut self, mut value: Spanned<DeValue<'a>>) -> Option<T> {
-        if let Some(place) = KeyPlaces::of(value.get_ref()).find("dialects") {
+        if let Some(place) = KeyPlaces::of(&value).find("dialects") {
             let problem = "dialects must come before the first table: move it to the beginning of the file";
             self.invalid(InvalidValue::key(problem.to_owned(), place));
             return None;

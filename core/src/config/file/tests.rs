@@ -30,7 +30,7 @@ fn a_mistake_has_its_file_line_and_column() {
     for (text, message) in [
         (
             "[https]",
-            "x.toml:1:2: unknown field `https`, expected one of `http`, `cors`, `keys`, `limits`, `dialects`, `sandbox`, `agora`, `caller`, `rule` (in `[https]`)",
+            "x.toml:1:2: unknown field `https`, expected one of `http`, `cors`, `keys`, `limits`, `dialects`, `sandbox`, `agora`, `caller`, `deny`, `rule` (in `[https]`)",
         ),
         (
             "[limits]\nmax_room_name_length = 300",
@@ -597,7 +597,7 @@ fn all_mistakes_are_found_with_their_places() {
     assert_eq!(
         mistake(text).lines().collect::<Vec<_>>(),
         [
-            "x.toml:2:1: unknown field `colour`, expected one of `http`, `cors`, `keys`, `limits`, `dialects`, `sandbox`, `agora`, `caller`, `rule` (in `colour = …`)",
+            "x.toml:2:1: unknown field `colour`, expected one of `http`, `cors`, `keys`, `limits`, `dialects`, `sandbox`, `agora`, `caller`, `deny`, `rule` (in `colour = …`)",
             "x.toml:4:18: must be 1024 to 1048576 bytes (in `max_token_size = 1`)",
             "x.toml:7:8: unknown variant `open`, expected one of `anonymous`, `api-key`, `gateway`, `jwt` (in `kind = 'open'`)",
             "x.toml:10:1: caller \"b\": kind = \"gateway\" requires via: \"jwt\", \"lambda\", \"iam\" or \"cognito\" (in `kind = 'gateway'`)",

@@ -1,18 +1,21 @@
 //! `roompass check`: checks a configuration and summarises its policy.
 
+mod notes;
+
 use std::path::PathBuf;
 
 use clap::Args;
-use roompass::auth::{Caller, CallerConfig, CallerKind};
-use roompass::config::{Config, ConfigError, ConfigSource, Dialect, Environment, warnings};
-use roompass::dialect::{Participant, Presence, Row};
-use roompass::domain::{Provider, RoomName};
+use roompass::auth::{CallerConfig, CallerKind};
+use roompass::config::{Config, ConfigError, ConfigSource, Dialect, Environment};
+use roompass::dialect::Row;
 use roompass::keys::Deployment;
-use roompass::policy::{RoomPattern, Rule, Template, ValueSource, identity_notes};
+use roompass::policy::{Rule, Template, ValueSource};
 use roompass::url;
 
 use crate::development::{self, PolicySource};
 use crate::screen::Page;
+pub(crate) use notes::may_set;
+use notes::notes;
 
 #[derive(Args)]
 pub(crate) struct CheckOptions {
@@ -47,6 +50,10 @@ pub(crate) fn run(options: CheckOptions) -> Result<Page, ConfigError> {
     }
     let rows = callers.iter().map(|caller| [caller.name.clone(), credential(caller)]);
     page.table(["caller", "credential"], rows.collect());
+    for entry in config.policy.denied() {
+        page.line("");
+        page.wrapped("DENY ", &entry.to_string());
+    }
     for rule in config.policy.rules() {
         page.line("");
         page.line(format!("RULE {}", rule.name));
@@ -175,125 +182,4 @@ fn reaching(rule: &Rule, dialects: &[Dialect]) -> Vec<&'static Row> {
 
 fn list<T: ToString>(items: &[T]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-}
-
-/// Notes about a valid configuration.
-fn notes(config: &Config) -> Vec<String> {
-    let Config { callers, policy, dialects, .. } = config;
-    let rules = policy.rules();
-    let mut notes: Vec<_> = warnings::of_config(config).into_iter().collect();
-    for rule in rules {
-        notes.extend(rule_identity_notes(rule, callers));
-        let rows = reaching(rule, dialects);
-        if rows.iter().any(|row| row.room == Presence::Optional)
-            && rule.default_room.is_none()
-            && !rule.rooms.iter().any(matches_a_generated_room)
-        {
-            notes.push(format!(
-                "rule {:?} needs a room in the request: it has no default_room, and room-{{random}} does not match rooms",
-                rule.name
-            ));
-        }
-        if rule.grants.room_create {
-            let name = &rule.name;
-            notes.push(format!("rule {name:?} grants room_create, which also allows deleting any room"));
-        }
-        notes.extend(dialect_notes(rule, &rows));
-    }
-    notes.extend(identity_notes(rules, callers));
-    notes.extend(open_route_note(callers));
-    for caller in
-        callers.iter().filter(|caller| !rules.iter().any(|rule| rule.callers.contains(&caller.name)))
-    {
-        notes.push(format!("no rule lists caller {:?}, so its requests are refused", caller.name));
-    }
-    notes
-}
-
-/// Notes about an identity that clients choose, or that all participants share.
-fn rule_identity_notes(rule: &Rule, callers: &[CallerConfig]) -> Vec<String> {
-    // A server with an API key requests tokens for its users, and has to choose their identity.
-    let named = callers.iter().filter(|caller| rule.callers.contains(&caller.name));
-    let choosing =
-        named.filter(|caller| caller.kind != CallerKind::ApiKey).map(|caller| caller.name.as_str());
-    let choosing: Vec<_> = choosing.collect();
-    let mut notes = Vec::new();
-    if may_set(rule, "participant_identity") && !choosing.is_empty() {
-        notes.push(format!(
-            "rule {:?} lets clients of {} choose their identity, including that of another person",
-            rule.name,
-            choosing.join(" and ")
-        ));
-    }
-    if rule.identity.is_constant() {
-        notes.push(format!(
-            "rule {:?} gives every caller one identity, {:?}: a second participant with it disconnects the first",
-            rule.name,
-            rule.identity.to_string()
-        ));
-    }
-    notes
-}
-
-/// A note that routes without the gateway's authorizer are open.
-fn open_route_note(callers: &[CallerConfig]) -> Option<String> {
-    let named = |is: fn(&CallerKind) -> bool| {
-        callers.iter().find(|caller| is(&caller.kind)).map(|caller| &caller.name)
-    };
-    let gateway = named(|kind| matches!(kind, CallerKind::Gateway(_)))?;
-    let anonymous = named(|kind| *kind == CallerKind::Anonymous)?;
-    Some(format!(
-        "caller {gateway:?} is authenticated by the gateway, and caller {anonymous:?} is anonymous: a request on a route \
-         without the gateway's authorizer counts as {anonymous:?}"
-    ))
-}
-
-/// Notes about dialects whose clients are always refused by this rule.
-fn dialect_notes(rule: &Rule, rows: &[&Row]) -> Vec<String> {
-    let name = &rule.name;
-    let mut notes = Vec::new();
-    let named = |participant| {
-        let rows = rows.iter().filter(move |row| row.participant == participant);
-        rows.map(|row| row.dialect.as_str()).collect::<Vec<_>>().join(" and ")
-    };
-    let (by_one_name, by_identity) = (named(Participant::ByOneName), named(Participant::ByIdentity));
-    if !by_one_name.is_empty() && !may_set(rule, "participant_identity") && !may_set(rule, "participant_name")
-    {
-        notes.push(format!(
-            "rule {name:?} refuses nearly every name that clients of {by_one_name} send: its client_may_set lists neither \
-             participant_identity nor participant_name"
-        ));
-    }
-    let refuses_identities =
-        !may_set(rule, "participant_identity") && rule.identity.is_random() && !rule.agora_uid_zero;
-    if !by_identity.is_empty() && refuses_identities {
-        notes.push(format!(
-            "rule {name:?} refuses every client of {by_identity}: they send an identity, but the rule neither sets one nor \
-             lists participant_identity in client_may_set"
-        ));
-    }
-    let of_agora = rows.iter().any(|row| row.provider == Provider::Agora);
-    if of_agora && rule.agora_uid_zero {
-        notes.push(format!(
-            "rule {name:?} sets agora_uid_zero: a token for uid 0 is valid for any user, so its holder can join the channel \
-             as any other participant"
-        ));
-    }
-    if of_agora && rule.grants.can_subscribe == Some(false) {
-        notes.push(format!(
-            "rule {name:?} never gives an Agora token for a channel: every such token includes the right to subscribe \
-             (grants_not_enforceable)"
-        ));
-    }
-    notes
-}
-
-pub(crate) fn may_set(rule: &Rule, path: &str) -> bool {
-    rule.client_may_set.iter().any(|field| field.path() == path)
-}
-
-/// Whether a pattern matches the rooms that are generated for a rule without a `default_room`.
-fn matches_a_generated_room(pattern: &RoomPattern) -> bool {
-    let generated = RoomName::generated(roompass::system::randomness);
-    pattern.matches(generated.as_str(), &Caller::anonymous("anyone")) == Ok(true)
 }
