@@ -9,6 +9,7 @@
 //! | [`policy`] | decides what a caller gets: a [`domain::Pass`] or a denial |
 //! | [`config`] | parses `roompass.toml` |
 //! | `one_or_more` | a string or a list of strings in the file |
+//! | `suggestion` | suggestions for misspelled names |
 //! | [`escape`] | makes untrusted text safe to print |
 //! | [`url`] | redacts secrets in URLs |
 
@@ -19,4 +20,5 @@ pub mod domain;
 pub mod escape;
 mod one_or_more;
 pub mod policy;
+mod suggestion;
 pub mod url;

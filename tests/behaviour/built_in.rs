@@ -25,7 +25,7 @@ fn a_mistake_in_the_file_compiled_in_ends_the_build_with_the_same_line() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success(), "{said}");
     assert!(
-        said.contains("roompass.toml:3:8: unknown variant `anonymus`, expected one of `anonymous`, `api-key`, `gateway`, `jwt` (in `kind = \"anonymus\"`)"),
+        said.contains("roompass.toml:3:8: unknown variant `anonymus`, expected one of `anonymous`, `api-key`, `gateway`, `jwt`; did you mean `anonymous`? (in `kind = \"anonymus\"`)"),
         "{said}"
     );
 }

@@ -51,7 +51,7 @@ fn ada(file_name: &str, role: &str) -> String {
 }
 
 /// What a command prints, and the code it ends with.
-fn run(arguments: &[&str], config: &str) -> (String, String, i32) {
+pub(crate) fn run(arguments: &[&str], config: &str) -> (String, String, i32) {
     let output = roompass(arguments, &[("ROOMPASS_CONFIG", config)]).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (text(output.stdout), text(output.stderr), output.status.code().unwrap())

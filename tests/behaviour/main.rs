@@ -21,6 +21,7 @@ mod lambda_events;
 mod local_files;
 mod log;
 mod long_text;
+mod mistakes;
 mod oracle;
 mod paths;
 mod policies;

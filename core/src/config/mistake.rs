@@ -117,7 +117,16 @@ impl Text<'_> {
     /// A mistake in the syntax. The text may be the secret itself, in the wrong place, so no line is shown.
     pub(super) fn not_toml(&self, error: &toml::de::Error) -> ConfigError {
         let is_json = self.text.trim_start().starts_with('{');
-        let message = if is_json { "this is JSON, and must be TOML" } else { error.message() };
+        let message = match error.message() {
+            _ if is_json => "this is JSON, and must be TOML",
+            message if message.contains("invalid basic string, expected `\"`") => {
+                "a string is not closed: add the missing \" at its end"
+            }
+            message if message.starts_with("string values must be quoted") => {
+                "text must be in double quotes, such as \"app\""
+            }
+            message => message,
+        };
         let mistake = self.mistake(&error.span().unwrap_or_default(), message);
         Mistakes(vec![Mistake { text: String::new(), ..mistake }]).into()
     }

@@ -9,6 +9,7 @@ use super::template::Template;
 use super::{Deny, RoomPattern, Rule, identities};
 use crate::caller::{Caller, CallerConfig, CallerKind};
 use crate::condition::Condition;
+use crate::suggestion::{did_you_mean, suggestion};
 
 /// A mistake in a rule, and the key that has it.
 #[derive(Debug, PartialEq, Eq)]
@@ -66,7 +67,10 @@ fn impossible(rule: &Rule, callers: &[CallerConfig]) -> Option<InvalidRule> {
     if let Some(unknown) = rule.callers.iter().find(|name| !known(name)) {
         return Some(InvalidRule::new(
             "callers",
-            format!("has the unknown caller {unknown:?}: no [[caller]] has that name"),
+            format!(
+                "has the unknown caller {unknown:?}: no [[caller]] has that name{}",
+                like(unknown, callers)
+            ),
         ));
     }
     if rule.name.is_empty() {
@@ -114,6 +118,11 @@ fn impossible(rule: &Rule, callers: &[CallerConfig]) -> Option<InvalidRule> {
         return None;
     }
     Some(InvalidRule::new("default_room", "has a default_room that does not match rooms"))
+}
+
+/// The suggestion of a caller's name.
+pub(super) fn like(unknown: &str, callers: &[CallerConfig]) -> String {
+    did_you_mean(suggestion(unknown, callers.iter().map(|caller| caller.name.as_str())))
 }
 
 /// A condition that no caller of a rule can meet.

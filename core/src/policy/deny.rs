@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 use serde_json::Value;
 
+use super::check::like;
 use super::{Conditions, Denial, RoomPattern};
 use crate::caller::{Caller, CallerConfig, CallerKind};
 use crate::one_or_more::OneOrMore;
@@ -146,7 +147,10 @@ impl Deny {
         if let Some(name) = self.callers.iter().flatten().find(|name| !is_known(name)) {
             return Some((
                 "callers",
-                format!("[[deny]] has the unknown caller {name:?}: no [[caller]] has that name"),
+                format!(
+                    "[[deny]] has the unknown caller {name:?}: no [[caller]] has that name{}",
+                    like(name, callers)
+                ),
             ));
         }
         let has_keys = callers.iter().any(|caller| caller.kind == CallerKind::ApiKey);

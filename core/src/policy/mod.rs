@@ -41,6 +41,7 @@ pub use offer::Skipped;
 pub use pattern::{OpenRooms, RoomPattern};
 pub use placeholder::FillError;
 pub use room_settings::{RoomSettings, RuleAgent, RuleEgress, Timeout};
+pub(crate) use rule::RULE_KEYS;
 pub use rule::{ClientField, Rule};
 pub use source::ValueSource;
 pub use template::Template;

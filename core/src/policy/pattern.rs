@@ -36,8 +36,14 @@ pub enum InvalidPattern {
     #[error("a room pattern must not be empty: write \"*\" for any room")]
     Empty,
     /// A placeholder is invalid.
-    #[error("the room pattern {0}")]
+    #[error(transparent)]
     Template(#[from] InvalidTemplate),
+    /// It is a regular expression.
+    #[error(
+        "a room pattern is not a regular expression: * matches any text, and everything else is literal. Write a pattern \
+         such as \"class:*\""
+    )]
+    RegularExpression,
     /// A room with generated text can't be requested.
     #[error("a room pattern must not contain {{random}}: no request could name such a room")]
     Random,
@@ -61,6 +67,11 @@ impl TryFrom<String> for RoomPattern {
     type Error = InvalidPattern;
 
     fn try_from(pattern: String) -> Result<Self, InvalidPattern> {
+        let marks = ["\\d", "\\w", "\\.", "(?", ".+", "[a-z", "[0-9", "[A-Z", "[^"];
+        let is_anchored = pattern.starts_with('^') || pattern.ends_with('$');
+        if is_anchored || pattern == ".*" || marks.iter().any(|mark| pattern.contains(mark)) {
+            return Err(InvalidPattern::RegularExpression);
+        }
         let mut pieces = pattern.split('*');
         let before = pieces.next().filter(|_| !pattern.is_empty()).ok_or(InvalidPattern::Empty)?;
         let head = if before.is_empty() { Vec::new() } else { segments(before)? };

@@ -25,6 +25,14 @@ pub enum InvalidPlaceholder {
     /// A source is unknown.
     #[error("the placeholder {0}")]
     Source(#[from] InvalidSource),
+    /// An alternative is empty, or alternatives are separated as in other systems.
+    #[error("must separate alternatives with one |, such as {{claims.name | 'Guest'}}")]
+    Separator,
+    /// A text is in double quotes.
+    #[error(
+        "has text in double quotes in a placeholder: write {{claims.name | 'Guest'}}, with single quotes"
+    )]
+    DoubleQuotes,
     /// A text is not the last alternative.
     #[error(
         "must have text in single quotes only at the end of a placeholder, such as {{claims.name | 'Guest'}}"
@@ -85,11 +93,20 @@ impl Placeholder {
                 _ => Err(InvalidSource::new(text).into()),
             };
         }
+        if text.contains("??") || text.contains(" or ") {
+            return Err(InvalidPlaceholder::Separator);
+        }
         let (mut sources, mut otherwise) = (Vec::new(), None);
         for alternative in alternatives(text) {
             let quoted = alternative.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
             match quoted {
                 _ if otherwise.is_some() => return Err(InvalidPlaceholder::Text),
+                _ if alternative.is_empty() && text.contains('|') => {
+                    return Err(InvalidPlaceholder::Separator);
+                }
+                _ if alternative.starts_with('"') && text.contains('|') => {
+                    return Err(InvalidPlaceholder::DoubleQuotes);
+                }
                 Some(text) => otherwise = Some(text.to_owned()),
                 None if alternative.ends_with("[]") => return Err(InvalidPlaceholder::List),
                 None => sources.push(source(alternative)?),

@@ -9,6 +9,7 @@ use super::condition::Conditions;
 use super::template::Template;
 use super::{RoomPattern, RoomSettings, agents, egress};
 use crate::domain::{Grants, GrantsAsk, LoginService, Ttl};
+use crate::suggestion::{did_you_mean, suggestion};
 
 /// `[[rule]]`: what some callers may have.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -69,6 +70,29 @@ pub struct Rule {
     pub grants: Grants,
 }
 
+/// The keys of a rule.
+pub(crate) const RULE_KEYS: [&str; 19] = [
+    "name",
+    "callers",
+    "when",
+    "rooms",
+    "default_room",
+    "identity",
+    "participant_name",
+    "participant_metadata",
+    "participant_attributes",
+    "client_may_set",
+    "agents",
+    "egress",
+    "room_config",
+    "agora_logins",
+    "agora_uid_zero",
+    "ttl",
+    "max_ttl",
+    "within_credential",
+    "grants",
+];
+
 impl Rule {
     pub(super) fn allows_field(&self, path: &str) -> bool {
         self.client_may_set.iter().any(|field| field.covers(path))
@@ -98,8 +122,10 @@ impl<'de> Deserialize<'de> for ClientField {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let path = String::deserialize(deserializer)?;
         Self::parse(&path).ok_or_else(|| {
+            let all = CLIENT_FIELDS.into_iter().chain(GRANT_FIELDS);
+            let suggestion = did_you_mean(suggestion(&path, all));
             let list = CLIENT_FIELDS.join(", ");
-            D::Error::custom(format_args!("{path:?} is not allowed in client_may_set: use one of {list}; also grants.NAME, with the name of a grant. agents and egress have their own keys"))
+            D::Error::custom(format_args!("{path:?} is not allowed in client_may_set: use one of {list}; also grants.NAME, with the name of a grant. agents and egress have their own keys{suggestion}"))
         })
     }
 }
@@ -197,6 +223,13 @@ const GRANT_FIELDS: [&str; 44] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_keys_are_those_of_the_type() {
+        let error = toml::from_str::<Rule>("x = 1").unwrap_err();
+        let keys = RULE_KEYS.map(|key| format!("`{key}`")).join(", ");
+        assert_eq!(error.message(), format!("unknown field `x`, expected one of {keys}"));
+    }
 
     #[test]
     fn each_grant_can_be_listed() {

@@ -5,6 +5,7 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::caller::Caller;
+use crate::suggestion::did_you_mean;
 
 /// `sub`, `iss`, or `claims.path.to.value`; in conditions also `sandbox_id`. A name with dots or double quotes in the
 /// path is written in double quotes: `claims."https://example.com/roles"`.
@@ -24,16 +25,61 @@ pub enum ValueSource {
 /// A string that isn't a source.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is unknown: use sub, iss or claims.path.to.value, with double quotes around a name that contains a dot, a bracket \
-     or |"
+    "{} is unknown: use sub, iss or claims.path.to.value, with double quotes around a name that contains a dot, a \
+     bracket or |{}",
+    quoted(.text),
+    did_you_mean(.likely.as_deref())
 )]
-pub struct InvalidSource(String);
+pub struct InvalidSource {
+    text: String,
+    /// What was probably meant.
+    likely: Option<String>,
+}
 
 impl InvalidSource {
     pub(super) fn new(text: &str) -> Self {
-        Self(text.to_owned())
+        Self { text: text.to_owned(), likely: likely(text) }
     }
 }
+
+/// The text in quotes that it doesn't contain, because an escape could hide a part of a secret.
+fn quoted(text: &str) -> String {
+    if text.contains(['"', '\\']) { format!("`{text}`") } else { format!("\"{text}\"") }
+}
+
+/// The source that a text probably stands for: a claim without `claims.`, or with the prefix of another system; or a
+/// claim with the name of a URL, without quotes.
+fn likely(text: &str) -> Option<String> {
+    let text = text.trim().trim_start_matches(['.', '$', '@']);
+    let path = PREFIXES.iter().find_map(|prefix| text.strip_prefix(prefix)).unwrap_or(text);
+    match path {
+        "sub" | "subject" | "user_id" | "uid" => return Some("sub".to_owned()),
+        "iss" | "issuer" => return Some("iss".to_owned()),
+        "" | "claims" => return None,
+        _ => {}
+    }
+    let url = path.strip_prefix('"').and_then(|path| path.strip_suffix('"')).unwrap_or(path);
+    let path = if url.contains("://") && !url.contains('"') { vec![url.to_owned()] } else { names(path)? };
+    Some(ValueSource::Claim(path).to_string())
+}
+
+/// What other systems write before a claim.
+const PREFIXES: [&str; 14] = [
+    "claims.",
+    "claim.",
+    "jwt.claims.",
+    "jwt.",
+    "token.claims.",
+    "token.payload.",
+    "token.",
+    "payload.",
+    "user.",
+    "auth.claims.",
+    "auth.",
+    "input.claims.",
+    "input.",
+    "request.auth.claims.",
+];
 
 impl ValueSource {
     /// Parses a source.
@@ -120,7 +166,7 @@ fn names(path: &str) -> Option<Vec<String>> {
             None => rest.split_at(rest.find(['.', '"']).unwrap_or(rest.len())),
         };
         let is_quoted = rest.starts_with('"');
-        if name.is_empty() || (!is_quoted && name.contains(['[', ']', '|'])) {
+        if name.is_empty() || (!is_quoted && (name.contains(['[', ']', '|', ' ']) || name.contains("://"))) {
             return None;
         }
         names.push(name.to_owned());

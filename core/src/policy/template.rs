@@ -44,6 +44,12 @@ pub enum InvalidTemplate {
     /// A placeholder is invalid.
     #[error(transparent)]
     Placeholder(#[from] InvalidPlaceholder),
+    /// A placeholder is in doubled braces, as in other systems.
+    #[error("has {{{{{0}}}}}, which is literal text: write {{{0}}}, with single braces")]
+    Doubled(String),
+    /// A dollar sign comes before a placeholder, as in other systems.
+    #[error("has a $ before {{{0}}}: remove it")]
+    Dollar(String),
     /// Two placeholders are adjacent, so the end of the first is ambiguous.
     #[error("needs a separator such as \":\" between its placeholders")]
     Adjacent,
@@ -166,6 +172,13 @@ fn escaped(value: &str, is_in_string: bool) -> String {
     }
 }
 
+/// The text between literal braces that would be a placeholder in single ones.
+fn doubled(literal: &str) -> Option<&str> {
+    let inner = literal.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(inner, _)| inner);
+    let paths = inner.map(|inner| inner.trim().trim_start_matches(['.', '$']));
+    paths.into_iter().find(|path| ["sub", "iss", "random"].contains(path) || path.starts_with("claims."))
+}
+
 /// The literal text of the segment after a placeholder.
 pub(super) fn literal(segment: Option<&Segment>) -> Option<&str> {
     match segment {
@@ -188,6 +201,9 @@ pub(super) fn segments(text: &str) -> Result<Vec<Segment>, InvalidTemplate> {
             continue;
         }
         let size = placeholder::size(after).filter(|_| brace == "{").ok_or(InvalidTemplate::Brace)?;
+        if literal.ends_with('$') {
+            return Err(InvalidTemplate::Dollar(after[..size].to_owned()));
+        }
         if literal.is_empty() && !segments.is_empty() {
             return Err(InvalidTemplate::Adjacent);
         }
@@ -203,6 +219,13 @@ pub(super) fn segments(text: &str) -> Result<Vec<Segment>, InvalidTemplate> {
     literal.push_str(rest);
     if !literal.is_empty() {
         segments.push(Segment::Literal(literal));
+    }
+    for segment in &segments {
+        if let Segment::Literal(literal) = segment
+            && let Some(inner) = doubled(literal)
+        {
+            return Err(InvalidTemplate::Doubled(inner.to_owned()));
+        }
     }
     if segments.is_empty() { Err(InvalidTemplate::Empty) } else { Ok(segments) }
 }

@@ -30,7 +30,7 @@ fn a_mistake_has_its_file_line_and_column() {
     for (text, message) in [
         (
             "[https]",
-            "x.toml:1:2: unknown field `https`, expected one of `http`, `cors`, `keys`, `limits`, `dialects`, `sandbox`, `agora`, `caller`, `deny`, `rule` (in `[https]`)",
+            "x.toml:1:2: unknown field `https`, expected one of `http`, `cors`, `keys`, `limits`, `dialects`, `sandbox`, `agora`, `caller`, `deny`, `rule`; did you mean `http`? (in `[https]`)",
         ),
         (
             "[limits]\nmax_room_name_length = 300",
@@ -153,7 +153,7 @@ fn no_mistake_shows_a_possible_secret() {
         ("[limits]\nLIVEKIT_API_KEY = 'canary'".to_owned(), "(in `LIVEKIT_API_KEY = …`)"),
         ("LIVEKIT_API_SECRET = 'canary'".to_owned(), "(in `LIVEKIT_API_SECRET = …`)"),
         ("LIVEKIT.API_KEY = 'canary'".to_owned(), "(in `LIVEKIT = …`)"),
-        ("LIVEKIT_API_SECRET=canary".to_owned(), "x.toml:1:20: string values must be quoted"),
+        ("LIVEKIT_API_SECRET=canary".to_owned(), "x.toml:1:20: text must be in double quotes"),
         (
             "{\n  \"LIVEKIT_API_SECRET\": \"canary==\"\n}".to_owned(),
             "x.toml:1:1: this is JSON, and must be TOML",

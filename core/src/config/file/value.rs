@@ -14,6 +14,9 @@ use serde::forward_to_deserialize_any;
 use toml::Spanned;
 use toml::de::{DeString, DeValue};
 
+use crate::policy::RULE_KEYS;
+use crate::suggestion::{did_you_mean, suggestion};
+
 /// Deserializes a value of the file.
 pub(super) fn from_toml<'de, T: Deserialize<'de>>(value: Spanned<DeValue<'de>>) -> Result<T, InvalidValue> {
     deserialize(PhantomData::<T>, value)
@@ -67,6 +70,11 @@ impl Error for InvalidValue {
         Self::custom(format_args!("invalid type: {found}, expected {expected}"))
     }
 
+    fn unknown_variant(variant: &str, known: &'static [&'static str]) -> Self {
+        let suggestion = did_you_mean(suggestion(variant, known.iter().copied()));
+        Self::custom(format_args!("unknown variant `{variant}`, expected {}{suggestion}", one_of(known)))
+    }
+
     fn missing_field(key: &'static str) -> Self {
         Self { missing: Some(key), ..Self::custom(format_args!("missing field `{key}`")) }
     }
@@ -78,8 +86,21 @@ impl Error for InvalidValue {
 
 /// The message for a key that its table doesn't have.
 pub(super) fn unknown_key(key: &str, known: &[&str]) -> String {
-    format!("unknown field `{key}`, expected {}", one_of(known))
+    let is_nested = !known.contains(&"callers") && known.iter().any(|key| NESTED_IN_RULES.contains(key));
+    let suggestion = match key {
+        _ if is_nested && RULE_KEYS.contains(&key) => {
+            format!("; `{key}` is a key of [[rule]]: move it above this table")
+        }
+        "room_join" | "roomJoin" | "room" if known.contains(&"can_publish") => {
+            format!("; every token has `{key}`: remove it")
+        }
+        _ => did_you_mean(suggestion(key, known.iter().copied())),
+    };
+    format!("unknown field `{key}`, expected {}{suggestion}", one_of(known))
 }
+
+/// A key of each table of a rule: `grants` and `room_config`.
+const NESTED_IN_RULES: [&str; 2] = ["can_publish", "max_participants"];
 
 fn one_of(names: &[&str]) -> String {
     let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();

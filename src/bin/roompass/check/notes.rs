@@ -15,6 +15,7 @@ pub(super) fn notes(config: &Config) -> Vec<String> {
     let mut notes: Vec<_> = warnings::of_config(config).into_iter().collect();
     for rule in rules {
         notes.extend(rule_identity_notes(rule, callers));
+        notes.extend(literal_text_notes(rule));
         let rows = reaching(rule, dialects);
         if rows.iter().any(|row| row.room == Presence::Optional)
             && rule.default_room.is_none()
@@ -75,6 +76,20 @@ fn rule_identity_notes(rule: &Rule, callers: &[CallerConfig]) -> Vec<String> {
         ));
     }
     notes
+}
+
+/// Notes about text that is literal here, but has a meaning in other systems.
+fn literal_text_notes(rule: &Rule) -> Vec<String> {
+    let rooms = rule.rooms.iter().map(ToString::to_string);
+    let rooms = rooms.filter(|room| room.contains(".*") || room.contains(['%', '?']));
+    let rooms = rooms.map(|room| {
+        format!("rule {:?} has the room pattern {room:?}: only * matches other text, and everything else is literal", rule.name)
+    });
+    let conditions = rule.when.to_string();
+    let wildcard = conditions.contains('*').then(|| {
+        format!("rule {:?} has a * in when ({conditions}): conditions compare whole values, and * is literal there", rule.name)
+    });
+    rooms.chain(wildcard).collect()
 }
 
 /// A note that routes without the gateway's authorizer are open.
