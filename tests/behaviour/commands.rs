@@ -150,6 +150,39 @@ fn check_prints_mistakes_and_fails() {
 }
 
 #[test]
+fn the_configuration_is_from_the_option_or_the_variable_or_the_folder() {
+    let rule = |name: &str| POLICY.replace("name = \"hosts\"", &format!("name = \"{name}\""));
+    let option = file("option.toml", &rule("by-option"));
+    let folder = std::env::temp_dir().join(format!("roompass-folder-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("roompass.toml"), rule("by-folder")).unwrap();
+    let variable = rule("by-variable");
+    let says = |arguments: &[&str], variables: &[(&str, &str)], folder: &std::path::Path| {
+        let output = roompass(arguments, variables).current_dir(folder).output().unwrap();
+        String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap()
+    };
+    let option = ["--config", option.to_str().unwrap()];
+    let by_variable = [("ROOMPASS_CONFIG", variable.as_str())];
+    let claims = ada("folder.json", "host");
+    for command in [vec!["check"], vec!["explain", "--caller", &claims]] {
+        let with_option = [&command[..], &option].concat();
+        assert!(says(&with_option, &by_variable, &folder).contains("by-option"), "{command:?}");
+        assert!(says(&command, &by_variable, &folder).contains("by-variable"), "{command:?}");
+        assert!(says(&command, &[], &folder).contains("by-folder"), "{command:?}");
+    }
+    assert!(
+        says(&[&["check", "x.toml"][..], &option].concat(), &[], &folder).contains("cannot be used with")
+    );
+    std::fs::write(folder.join("roompass.toml"), "x = 1").unwrap();
+    assert!(
+        says(&["--listen", "127.0.0.1:0"], &[], &folder).contains("roompass.toml:1:1: unknown field `x`")
+    );
+    std::fs::remove_dir_all(&folder).unwrap();
+    let compiled_in = says(&["check"], &[], &std::env::temp_dir());
+    assert!(compiled_in.starts_with("Valid. In Lambda every request is refused"), "{compiled_in}");
+}
+
+#[test]
 fn check_lists_who_is_denied() {
     let deny =
         "[[deny]]\nsub = ['mallory', 'eve']\nuntil = '2026-12-31T00:00:00Z'\nreason = 'abuse report 17'\n";

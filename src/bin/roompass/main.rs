@@ -2,6 +2,7 @@
 
 mod caller_file;
 mod check;
+mod config_option;
 mod development;
 mod explain;
 mod inspect;

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 use roompass::auth::{CallerConfig, CallerKind};
-use roompass::config::{Config, ConfigError, ConfigSource, Dialect, Environment};
+use roompass::config::{Config, ConfigError, ConfigSource, Dialect};
 use roompass::dialect::Row;
-use roompass::keys::Deployment;
 use roompass::policy::{Rule, Template, ValueSource};
 use roompass::url;
 
+use crate::config_option::ConfigOption;
 use crate::development::{self, PolicySource};
 use crate::screen::Page;
 pub(crate) use notes::may_set;
@@ -19,7 +19,10 @@ use notes::notes;
 
 #[derive(Args)]
 pub(crate) struct CheckOptions {
-    /// The file to check; by default the configuration that `serve` would use
+    #[command(flatten)]
+    config: ConfigOption,
+    /// The file to check, in place of --config
+    #[arg(conflicts_with = "config")]
     file: Option<PathBuf>,
 }
 
@@ -28,7 +31,7 @@ pub(crate) struct CheckOptions {
 /// # Errors
 /// All mistakes in the configuration.
 pub(crate) fn run(options: CheckOptions) -> Result<Page, ConfigError> {
-    let mut environment = Environment::of_this_process(Deployment::Local)?;
+    let mut environment = options.config.environment()?;
     if let Some(file) = options.file {
         environment.config = ConfigSource::Argument(file);
     }

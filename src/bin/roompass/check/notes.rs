@@ -1,5 +1,7 @@
 //! Notes about a valid configuration.
 
+use std::collections::BTreeSet;
+
 use roompass::auth::{Caller, CallerConfig, CallerKind};
 use roompass::config::{Config, warnings};
 use roompass::dialect::{Participant, Presence, Row};
@@ -8,7 +10,7 @@ use roompass::policy::{RoomPattern, Rule, identity_notes};
 
 use super::reaching;
 
-/// All notes about a configuration.
+/// All notes about a configuration, each once.
 pub(super) fn notes(config: &Config) -> Vec<String> {
     let Config { callers, policy, dialects, .. } = config;
     let rules = policy.rules();
@@ -39,6 +41,8 @@ pub(super) fn notes(config: &Config) -> Vec<String> {
     {
         notes.push(format!("no rule lists caller {:?}, so its requests are refused", caller.name));
     }
+    let mut seen = BTreeSet::new();
+    notes.retain(|note| seen.insert(note.clone()));
     notes
 }
 

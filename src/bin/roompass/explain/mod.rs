@@ -9,21 +9,23 @@ use std::path::PathBuf;
 
 use clap::Args;
 use roompass::auth::{Caller, CallerConfig, CallerKind, check_claims};
-use roompass::config::{ConfigError, Environment};
+use roompass::config::ConfigError;
 use roompass::domain::{Ask, LoginService, Pass, Provider, RoomName};
 use roompass::http::Refusal;
-use roompass::keys::Deployment;
 use roompass::mint::Settings;
 use roompass::policy::{Decision, Denial, Rule, Skipped};
 use serde_json::{Map, Value, json};
 
 use crate::caller_file::{self, InvalidCallerFile};
+use crate::config_option::ConfigOption;
 use crate::development::{self, PolicySource};
 use crate::screen::Page;
 use request::{ExplainedRequest, InvalidRequest};
 
 #[derive(Args)]
 pub(crate) struct ExplainOptions {
+    #[command(flatten)]
+    config: ConfigOption,
     /// A file with the caller's claims, as their JWT has them
     #[arg(long, value_name = "FILE")]
     caller: Option<PathBuf>,
@@ -106,7 +108,7 @@ struct Outcome {
 /// # Errors
 /// If the configuration, the caller or the request is invalid.
 pub(crate) fn run(options: &ExplainOptions) -> Result<Explanation, ExplainError> {
-    let (config, policy) = development::load(&Environment::of_this_process(Deployment::Local)?)?;
+    let (config, policy) = development::load(&options.config.environment()?)?;
     let caller = caller(options, &config.callers, policy)?;
     let body = options.request.as_deref().map(caller_file::object).transpose()?.map(Value::Object);
     let body = body.map_or_else(String::new, |body| body.to_string());

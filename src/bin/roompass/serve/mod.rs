@@ -9,20 +9,23 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use roompass::auth::{Caller, CallerKeys, Callers};
-use roompass::config::{Config, ConfigError, Environment, KeySource, caller_keys, variable};
+use roompass::config::{Config, ConfigError, KeySource, caller_keys, variable};
 use roompass::domain::ServerUrl;
 use roompass::http::Hosts;
-use roompass::keys::{Deployment, Keys, LiveKitKeys, SigningKeys};
+use roompass::keys::{Keys, LiveKitKeys, SigningKeys};
 use roompass::{http, log};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::caller_file::{self, InvalidCallerFile};
+use crate::config_option::ConfigOption;
 use crate::development::{self, PolicySource};
 use banner::Banner;
 
 #[derive(Args)]
 pub(crate) struct ServeOptions {
+    #[command(flatten)]
+    config: ConfigOption,
     /// The address to listen on
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:3000")]
     listen: SocketAddr,
@@ -94,7 +97,7 @@ pub(crate) fn run(options: &ServeOptions) -> Result<(), ServeError> {
         LogFormat::Json => log::Format::Json,
     };
     log::start(format, log::level(variable));
-    let environment = Environment::of_this_process(Deployment::Local)?;
+    let environment = options.config.environment()?;
     let (config, policy) = development::load(&environment)?;
     let authentication = options.authentication(&config, policy)?;
     let is_exposed = !options.listen.ip().is_loopback();
