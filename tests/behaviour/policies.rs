@@ -22,9 +22,12 @@ const WEBINAR: &str = include_str!("../policies/webinar.toml");
 const GUESTS: &str = include_str!("../policies/guests.toml");
 const PAID_AGENTS: &str = include_str!("../policies/paid-agents.toml");
 
+const TUTORING: &str = include_str!("../policies/tutoring.toml");
+
 const AUTHENTICATION_DOC: &str = include_str!("../../docs/authentication.md");
 const SUPABASE_DOC: &str = include_str!("../../docs/providers/supabase.md");
 const EXAMPLES_DOC: &str = include_str!("../../docs/policy-examples.md");
+const TUTORING_DOC: &str = include_str!("../../docs/tutoring.md");
 
 /// What a generated name ends in, where all the random bytes are sevens.
 const SEVENS: &str = "77777777777777777777";
@@ -258,15 +261,68 @@ fn paying_users_can_dispatch_an_agent() {
 }
 
 #[test]
+fn on_a_tutoring_platform_each_role_gets_its_classes() {
+    let teacher =
+        |classes: Value| signed_in("ada", &json!({"roles": ["teacher"], "classes": classes, "name": "Ada"}));
+    let one = teacher(json!(["math"]));
+    let two = teacher(json!(["math", "art"]));
+    let student = signed_in("bob", &json!({"roles": ["student"], "classes": ["math"]}));
+    let parent =
+        signed_in("cleo", &json!({"roles": ["parent"], "childrens_classes": ["math"], "name": "Cleo"}));
+    let hostile = signed_in("eve", &json!({"roles": ["student"], "classes": ["math:1", "*", ""]}));
+    let backend = Caller { subject: Some("web".into()), ..Caller::anonymous("backend") };
+    let in_room = |room: &str| json!({"room_name": room});
+    let student_grants = r#"{"can_publish_sources":["camera","microphone"]}"#;
+    for (caller, request, outcome) in [
+        (&one, json!({}), r#"teachers: class:math:lesson as teacher:ada named Ada with notetaker for 10m {"room_admin":true}"#.to_owned()),
+        (&two, in_room("class:art:1"), r#"teachers: class:art:1 as teacher:ada named Ada with notetaker for 10m {"room_admin":true}"#.to_owned()),
+        (&two, json!({}), "missing_field".into()),
+        (&two, in_room("class:history:1"), "room_not_allowed".into()),
+        (&student, in_room("class:math:1"), format!("students: class:math:1 as student:bob named Student with notetaker for 10m {student_grants}")),
+        (&student, in_room("class:art:1"), "room_not_allowed".into()),
+        (&student, json!({"room_name": "class:math:1", "participant_identity": "teacher:ada"}), "field_not_allowed".into()),
+        (&student, json!({"room_name": "class:math:1", "grants": {"room_admin": true}}), "field_not_allowed".into()),
+        (&parent, in_room("class:math:1"), r#"parents: class:math:1 as parent:cleo named Cleo for 10m {"can_publish":false,"can_publish_data":false}"#.to_owned()),
+        (&parent, in_room("class:art:1"), "room_not_allowed".into()),
+        (&hostile, in_room("class:math:1:x"), "room_not_allowed".into()),
+        (&hostile, in_room("class:math:1"), "room_not_allowed".into()),
+        (
+            &backend,
+            json!({"room_name": "class:math:1", "participant_identity": "teacher:dan", "grants": {"room_admin": true}, "ttl": "1h"}),
+            r#"backend: class:math:1 as teacher:dan for 1h {"room_admin":true}"#.to_owned(),
+        ),
+        (
+            &backend,
+            json!({"room_name": "class:math:1", "grants": {"can_publish": false}}),
+            format!(r#"backend: class:math:1 as user-{SEVENS} for 10m {{"can_publish":false}}"#),
+        ),
+        (&backend, json!({"room_name": "class:math:1", "grants": {"room_record": true}}), "field_not_allowed".into()),
+        (&backend, json!({"room_name": "class:math:1", "ttl": "2h"}), "ttl_too_long".into()),
+        (
+            &backend,
+            json!({"room_name": "class:math:1", "room_config": {"agents": [{"agent_name": "tutor", "metadata": "x"}]}}),
+            format!("backend: class:math:1 as user-{SEVENS} with tutor for 10m {{}}"),
+        ),
+    ] {
+        assert_eq!(outcome_of(TUTORING, caller, &request), outcome, "{:?} {request}", caller.subject);
+    }
+    let banned = format!("{TUTORING}\n[[deny]]\nsub = \"bob\"\n");
+    assert_eq!(outcome_of(&banned, &student, &in_room("class:math:1")), "denied");
+    assert!(outcome_of(&banned, &one, &json!({})).starts_with("teachers: "));
+}
+
+#[test]
 fn the_document_shows_each_policy_whole() {
-    let shown = [OPEN_DEMO, TEAM_ROOMS, ONE_TO_ONE, WEBINAR, GUESTS, PAID_AGENTS];
+    let shown = [OPEN_DEMO, TEAM_ROOMS, ONE_TO_ONE, WEBINAR, GUESTS, PAID_AGENTS, TUTORING];
+    let documents = [EXAMPLES_DOC, TUTORING_DOC];
+    let shows = |text: &str| documents.iter().any(|document| document.contains(text));
     for entry in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/policies")).unwrap() {
         let path = entry.unwrap().path();
         let policy = fs::read_to_string(&path).unwrap();
         assert!(shown.contains(&policy.as_str()), "{} is tested above", path.display());
-        assert!(EXAMPLES_DOC.contains(&format!("```toml\n{policy}```\n")), "{} is shown", path.display());
+        assert!(shows(&format!("```toml\n{policy}```\n")), "{} is shown", path.display());
         let name = path.file_name().unwrap().to_str().unwrap();
-        assert!(EXAMPLES_DOC.contains(&format!("(../tests/policies/{name})")), "{name} is linked to");
+        assert!(shows(&format!("(../tests/policies/{name})")), "{name} is linked to");
     }
 }
 
