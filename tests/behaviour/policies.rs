@@ -315,14 +315,14 @@ fn on_a_tutoring_platform_each_role_gets_its_classes() {
 fn the_document_shows_each_policy_whole() {
     let shown = [OPEN_DEMO, TEAM_ROOMS, ONE_TO_ONE, WEBINAR, GUESTS, PAID_AGENTS, TUTORING];
     let documents = [EXAMPLES_DOC, TUTORING_DOC];
-    let shows = |text: &str| documents.iter().any(|document| document.contains(text));
+    let is_in_a_document = |text: &str| documents.iter().any(|document| document.contains(text));
     for entry in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/policies")).unwrap() {
         let path = entry.unwrap().path();
         let policy = fs::read_to_string(&path).unwrap();
         assert!(shown.contains(&policy.as_str()), "{} is tested above", path.display());
-        assert!(shows(&format!("```toml\n{policy}```\n")), "{} is shown", path.display());
+        assert!(is_in_a_document(&format!("```toml\n{policy}```\n")), "{} is shown", path.display());
         let name = path.file_name().unwrap().to_str().unwrap();
-        assert!(shows(&format!("(../tests/policies/{name})")), "{name} is linked to");
+        assert!(is_in_a_document(&format!("(../tests/policies/{name})")), "{name} is linked to");
     }
 }
 
