@@ -5,8 +5,8 @@ import { once } from 'node:events';
 import { get } from 'node:http';
 import { after, before, test } from 'node:test';
 import { RoomServiceClient } from 'livekit-server-sdk';
-import { clean, e2e, run } from './lib/programs.mjs';
-import { startLiveKit, startRoompass } from './lib/services.mjs';
+import { clean, e2e, run, until } from './lib/programs.mjs';
+import { roompass as roompassProgram, startLiveKit, startRoompass } from './lib/services.mjs';
 import { payload, signed, withAnotherSignature, withClaims } from './lib/tokens.mjs';
 
 let livekit, roompass;
@@ -169,6 +169,60 @@ test("claims that LiveKit's Rust library lacks are those of its Go library, and 
   } finally {
     await policy.stop();
   }
+});
+
+test('remove takes a participant out of the room, and the printed entry refuses new tokens', async () => {
+  const token = await minted({ room_name: 'removal "1"', participant_identity: 'mallory' });
+  const socket = await joined(token);
+  const rooms = new RoomServiceClient(livekit.http, 'devkey', 'secret');
+  assert.equal((await rooms.listParticipants('removal "1"')).length, 1);
+  const command = ['remove', '--room', 'removal "1"', '--identity', 'mallory'];
+  const { code, stdout, stderr } = await run(roompassProgram(), command, { env: clean({ LIVEKIT_URL: livekit.url }) });
+  assert.equal(code, 0, stderr);
+  await until(() => socket.destroyed || socket.readableEnded, { of: 'the connection to end' });
+  assert.equal((await rooms.listParticipants('removal "1"')).length, 0);
+  assert.match(stdout, /^removed      mallory from removal "1"\n/);
+  // This server does not void tokens: they are valid until they expire.
+  assert.equal((await validated(token)).status, 200);
+
+  const entry = stdout.slice(stdout.indexOf('[[deny]]'));
+  const policy = await startRoompass({
+    LIVEKIT_URL: livekit.url,
+    ROOMPASS_CONFIG: `${entry}
+      [[caller]]
+      name = "anyone"
+      kind = "anonymous"
+
+      [[rule]]
+      name = "all"
+      callers = ["anyone"]
+      rooms = ["*"]
+      client_may_set = ["participant_identity"]
+    `,
+  });
+  try {
+    const ask = (room_name, participant_identity) =>
+      fetch(policy.endpoint, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json' },
+        body: JSON.stringify({ room_name, participant_identity }),
+      });
+    const denied = await ask('removal "1"', 'mallory');
+    assert.deepEqual([denied.status, (await denied.json()).code], [403, 'denied']);
+    assert.equal((await ask('removal "1"', 'ada')).status, 201);
+    assert.equal((await ask('another', 'mallory')).status, 201);
+  } finally {
+    await policy.stop();
+  }
+
+  const again = await run(roompassProgram(), command, { env: clean({ LIVEKIT_URL: livekit.url }) });
+  assert.equal(again.code, 1);
+  assert.match(again.stderr, /^roompass: not removed: http:\S+ returned 404 Not Found: not_found /);
+  const strange = clean({ LIVEKIT_URL: livekit.url, LIVEKIT_API_KEY: 'other', LIVEKIT_API_SECRET: 'canary, of thirty-two bytes or more' });
+  const refused = await run(roompassProgram(), command, { env: strange });
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, / returned 401 Unauthorized: /);
+  assert.ok(!/canary|eyJ/.test(refused.stderr + refused.stdout));
 });
 
 /** JSON with the members of each object in one order. */

@@ -30,7 +30,9 @@
 //! | [`json`] | parses JSON, and refuses duplicate members |
 //! | [`log`] | the log, as text for people or as JSON |
 //! | `refreshing` | the one cache: fetches a value, refreshes it, keeps it while refreshing fails, and expires it |
+//! | `server_api` | calls LiveKit's server API, for people; not in the Lambda function |
 //! | [`system`] | the system's time and randomness |
+//! | `web_client` | the HTTPS client, for issuers and LiveKit's server API |
 //!
 //! The core crate makes the decisions, without I/O: [`domain`], [`policy`], [`escape`] and [`url`] are its modules.
 //!
@@ -50,6 +52,9 @@ pub mod lambda;
 pub mod log;
 pub mod mint;
 mod refreshing;
+#[cfg(feature = "local")]
+pub mod server_api;
 pub mod system;
+mod web_client;
 
 pub use roompass_core::{domain, escape, policy, url};

@@ -6,19 +6,16 @@ use axum::body::Body;
 use axum::http::header::ACCEPT;
 use axum::http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 
 use crate::json::JsonError;
 use crate::log::with_causes;
 use crate::refreshing::TimedOut;
 use crate::url;
+use crate::web_client::{self, HttpsClient};
 
 /// An HTTPS client that sends GET requests.
 #[derive(Debug, Clone)]
-pub(super) struct Fetcher(Client<HttpsConnector<HttpConnector>, Body>);
+pub(super) struct Fetcher(HttpsClient);
 
 /// Why an issuer's keys can't be fetched.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -106,16 +103,8 @@ impl FetchError {
 }
 
 impl Fetcher {
-    /// A client that trusts the system's roots. It reuses no connection: those of a frozen process are closed when it
-    /// continues.
     pub(super) fn new() -> Result<Self, FetchError> {
-        let connector = HttpsConnectorBuilder::new()
-            .with_native_roots()
-            .map_err(|error| FetchError::TlsRoots(error.to_string()))?
-            .https_or_http()
-            .enable_http1()
-            .build();
-        Ok(Self(Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector)))
+        web_client::client().map(Self).map_err(|error| FetchError::TlsRoots(error.to_string()))
     }
 
     /// The body at a URL.

@@ -9,6 +9,8 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
 pub use livekit::livekit_claims;
+#[cfg(feature = "local")]
+pub use livekit::server_api_token;
 
 use crate::domain::agora::TokenVersion;
 use crate::domain::{Context, InvalidField, Limits, Pass, Provider};

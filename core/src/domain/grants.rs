@@ -348,3 +348,80 @@ impl TrackSource {
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_the_same_in_the_file_and_in_a_token() {
+        let details = [
+            KindDetail::CloudAgent,
+            KindDetail::Forwarded,
+            KindDetail::ConnectorWhatsapp,
+            KindDetail::ConnectorTwilio,
+            KindDetail::BridgeRtsp,
+            KindDetail::Simulation,
+        ];
+        for detail in details {
+            assert_eq!(serde_json::to_value(detail).unwrap(), detail.as_str());
+        }
+        let sources = [
+            TrackSource::Camera,
+            TrackSource::Microphone,
+            TrackSource::ScreenShare,
+            TrackSource::ScreenShareAudio,
+        ];
+        for source in sources {
+            assert_eq!(serde_json::to_value(source).unwrap(), source.as_str());
+        }
+    }
+
+    #[test]
+    fn more_is_what_the_other_does_not_give() {
+        let more = |own: &str, other: &str| {
+            let [own, other]: [Grants; 2] = [own, other].map(|text| toml::from_str(text).unwrap());
+            own.more_than(&other).collect::<Vec<_>>()
+        };
+        for (own, other, names) in [
+            ("", "", vec![]),
+            ("can_publish = false", "", vec![]),
+            ("", "can_publish = false", vec!["can_publish", "can_publish_data"]),
+            ("can_publish_sources = ['camera']", "", vec![]),
+            ("", "can_publish_sources = ['camera']", vec!["can_publish_sources"]),
+            (
+                "can_publish_sources = ['microphone']",
+                "can_publish_sources = ['camera']",
+                vec!["can_publish_sources"],
+            ),
+            ("can_publish_sources = ['camera']", "can_publish_sources = ['camera', 'microphone']", vec![]),
+            ("kind_details = ['forwarded']", "kind_details = ['forwarded', 'simulation']", vec![]),
+            ("kind_details = ['forwarded']", "", vec!["kind_details"]),
+            ("agent_thread.thread_ids = ['a']", "agent_thread.thread_ids = ['a', 'b']", vec![]),
+            (
+                "agent_thread.thread_ids = ['a', 'c']",
+                "agent_thread.thread_ids = ['a', 'b']",
+                vec!["agent_thread.thread_ids"],
+            ),
+            ("agent_endpoint.agent_name = 'a'", "", vec![]),
+            ("", "agent_endpoint.agent_name = 'a'", vec!["agent_endpoint.agent_name"]),
+            (
+                "agent_endpoint.deployment = 'b'",
+                "agent_endpoint.deployment = 'a'",
+                vec!["agent_endpoint.deployment"],
+            ),
+            ("agent_thread.scope = 'a'", "", vec!["agent_thread.scope"]),
+            (
+                "",
+                "agent_thread.scope = 'a'\ndestination_room = 'r'\nkind = 'agent'\nroom_preset = 'p'",
+                vec![],
+            ),
+            ("destination_room = 'r'", "destination_room = 'q'", vec!["destination_room"]),
+            ("room_preset = 'p'", "", vec!["room_preset"]),
+            ("kind = 'agent'", "", vec!["kind"]),
+            ("hidden = true\nsip.call = true", "hidden = true", vec!["sip.call"]),
+        ] {
+            assert_eq!(more(own, other), names, "{own} {other}");
+        }
+    }
+}

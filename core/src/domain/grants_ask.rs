@@ -203,6 +203,11 @@ mod tests {
                 "grants.agent_thread.thread_ids must be a list of strings",
             ),
             (json!({"destinationRoom": 5}), "grants.destination_room must be a string"),
+            (
+                json!({"kind_details": ["robot"]}),
+                "grants.kind_details must be a list of cloud_agent, forwarded, connector_whatsapp, connector_twilio, bridge_rtsp and simulation",
+            ),
+            (json!({"agentEndpoint": {"agentName": 5}}), "grants.agent_endpoint.agent_name must be a string"),
             (json!({"kind": "robot"}), "grants.kind must be standard, ingress, egress, sip or agent"),
             (json!({"room_join": false}), "grants.room_join must be true: every token is for joining a room"),
             (json!({"room": "x"}), "grants.room is not a grant here: send the room as room_name"),
@@ -221,7 +226,9 @@ mod tests {
         let asked = GrantsAsk::parse(json!({"can_publish": false, "sip": {"call": true}})).unwrap().unwrap();
         let combined = asked.over(&base).unwrap();
         assert_eq!((combined.can_publish, combined.room_admin, combined.sip.call), (Some(false), true, true));
+        let base = Grants { sip: crate::domain::Sip { admin: true, call: true }, ..Grants::default() };
         let asked = GrantsAsk::parse(json!({"sip": {"call": false}})).unwrap().unwrap();
+        assert_eq!(asked.over(&base).unwrap().sip, crate::domain::Sip { admin: true, call: false });
         let reduced = asked.over(&combined).unwrap();
         assert!(!reduced.sip.call && reduced.room_admin);
     }

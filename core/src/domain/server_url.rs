@@ -92,6 +92,15 @@ impl ServerUrl {
         Self("ws://localhost:7880".to_owned())
     }
 
+    /// The URL of the server's HTTP API, without a slash at its end.
+    #[must_use]
+    pub fn http_url(&self) -> String {
+        let scheme = if self.is_encrypted() { "https" } else { "http" };
+        let rest = self.0.split_once("://").map_or("", |(_, rest)| rest);
+        let end = rest.find(['?', '#']).unwrap_or(rest.len());
+        format!("{scheme}://{}", rest[..end].trim_end_matches('/'))
+    }
+
     /// The URL, unchanged.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -102,6 +111,19 @@ impl ServerUrl {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_http_api_has_the_same_host() {
+        for (url, http) in [
+            ("wss://a.livekit.cloud", "https://a.livekit.cloud"),
+            ("WSS://a.example/", "https://a.example"),
+            ("https://a.example/livekit/?x=1", "https://a.example/livekit"),
+            ("ws://localhost:7880", "http://localhost:7880"),
+            ("http://[::1]:7880", "http://[::1]:7880"),
+        ] {
+            assert_eq!(ServerUrl::parse(url).unwrap().http_url(), http);
+        }
+    }
 
     #[test]
     fn only_a_livekit_cloud_project_has_regions() {

@@ -203,6 +203,27 @@ mod tests {
     }
 
     #[test]
+    fn a_condition_is_shown_in_words() {
+        for (text, shown) in [
+            ("'claims.a' = 'x'", "claims.a = \"x\""),
+            ("'claims.a' = { one_of = ['x', 1] }", "claims.a one of [\"x\",1]"),
+            ("'claims.a' = { contains = 'x' }", "claims.a contains \"x\""),
+            ("'claims.a' = { contains_any = ['x', 'y'] }", "claims.a contains any of [\"x\",\"y\"]"),
+            ("'claims.scope' = { contains = 'x' }", "claims.scope contains the word \"x\""),
+            (
+                "'claims.scope' = { contains_any = ['x', 'y'] }",
+                "claims.scope contains any word of [\"x\",\"y\"]",
+            ),
+            (
+                "'claims.scope' = { contains_any = ['x y', 'y'] }",
+                "claims.scope contains any of [\"x y\",\"y\"]",
+            ),
+        ] {
+            assert_eq!(when(&format!("when = {{ {text} }}")).unwrap().to_string(), shown);
+        }
+    }
+
+    #[test]
     fn a_mistake_in_a_condition_is_reported() {
         assert!(
             when("when = { role = 'host' }")

@@ -6,6 +6,7 @@ mod config_option;
 mod development;
 mod explain;
 mod inspect;
+mod remove;
 mod sample;
 mod screen;
 mod serve;
@@ -39,6 +40,8 @@ enum Command {
     Explain(explain::ExplainOptions),
     /// Show the content of a LiveKit or Agora token, and when it expires
     Inspect(inspect::InspectOptions),
+    /// Remove a participant from a room, and print how to refuse them new tokens
+    Remove(remove::RemoveOptions),
     /// Make a new API key and print the hash to store
     ApiKey {
         /// The name of the key, for rules and the log
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
             Err(error) => report(Err(error)),
         },
         Some(Command::Inspect(options)) => report(inspect::run(&options)),
+        Some(Command::Remove(options)) => report(remove::run(&options)),
         Some(Command::ApiKey { name }) => print(&api_key(&name), ExitCode::SUCCESS),
     }
 }

@@ -246,14 +246,19 @@ fn a_rule_whose_texts_can_always_be_filled_makes_a_later_rule_unreachable() {
 
 #[test]
 fn a_condition_on_any_of_several_covers_a_narrower_one() {
-    let unreachable = |first: &str, second: &str| {
+    let unreachable_on = |claim: &str, first: &str, second: &str| {
         let text = format!(
-            "callers = ['one']\nrooms = ['*']\nwhen = {{ 'claims.roles' = {first} }}\n[[rule]]\nname = 's'\ncallers = ['one']\n\
-             rooms = ['*']\nwhen = {{ 'claims.roles' = {second} }}"
+            "callers = ['one']\nrooms = ['*']\nwhen = {{ 'claims.{claim}' = {first} }}\n[[rule]]\nname = 's'\ncallers = ['one']\n\
+             rooms = ['*']\nwhen = {{ 'claims.{claim}' = {second} }}"
         );
         mistake_of(&text).is_some()
     };
     let (admin, both) = ("{ contains = 'admin' }", "{ contains_any = ['teacher', 'admin'] }");
+    let unreachable = |first, second| {
+        let found = unreachable_on("roles", first, second);
+        assert_eq!(unreachable_on("scope", first, second), found, "the same for words");
+        found
+    };
     assert!(unreachable(both, admin) && unreachable(both, both));
     assert!(!unreachable(admin, both) && !unreachable(admin, "{ contains = 'teacher' }"));
 }

@@ -1,0 +1,85 @@
+//! `roompass remove`: removes a participant from a room.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use clap::Args;
+use roompass::config::{ConfigError, Environment, KeySource};
+use roompass::domain::{Identity, InvalidField, Limits, RoomName, ServerUrl};
+use roompass::keys::{Deployment, LiveKitKeys};
+use roompass::server_api::{self, ServerApiError};
+use serde_json::Value;
+
+use crate::screen::Page;
+
+#[derive(Args)]
+pub(crate) struct RemoveOptions {
+    /// The room
+    #[arg(long, value_name = "ROOM")]
+    room: String,
+    /// The participant's identity
+    #[arg(long, value_name = "IDENTITY")]
+    identity: String,
+}
+
+/// Why the participant wasn't removed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RemoveError {
+    #[error("{0}")]
+    Config(#[from] ConfigError),
+    #[error("{0}")]
+    Invalid(#[from] InvalidField),
+    #[error(
+        "{0} is for the function in Lambda: set LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET here"
+    )]
+    StoreOnLaptop(&'static str),
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    #[error("not removed: {0}")]
+    Server(#[from] ServerApiError),
+}
+
+/// Removes the participant, with the keys of the environment, and prints how to refuse new tokens.
+///
+/// # Errors
+/// If the options or the environment are invalid, or the server doesn't remove the participant.
+pub(crate) fn run(options: &RemoveOptions) -> Result<Page, RemoveError> {
+    let limits = Limits::default();
+    let room = RoomName::parse(options.room.as_str(), &limits)?;
+    let identity = Identity::parse(options.identity.as_str(), &limits)?;
+    let environment = Environment::of_this_process(Deployment::Local)?;
+    let server = environment.server.unwrap_or_else(ServerUrl::development);
+    let keys = match environment.keys {
+        KeySource::Given(keys) => keys.livekit().ok().cloned(),
+        KeySource::Secret(_) => return Err(RemoveError::StoreOnLaptop("ROOMPASS_SECRET_ID")),
+        KeySource::Parameter(_) => return Err(RemoveError::StoreOnLaptop("ROOMPASS_PARAMETER")),
+        KeySource::Unset => None,
+    };
+    let keys = keys.unwrap_or_else(|| LiveKitKeys::development(server));
+    let now = roompass::system::context().now;
+    let void_before = now + LEEWAY;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(server_api::remove_participant(&keys, &room, &identity, void_before, now))?;
+    Ok(page(&options.room, &options.identity, void_before))
+}
+
+fn page(room: &str, identity: &str, void_before: u64) -> Page {
+    let time = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(void_before));
+    let quoted = |text: &str| Value::from(text).to_string();
+    let mut page = Page::default();
+    page.line(format!("removed      {identity} from {room}"));
+    page.wrapped(
+        "void         ",
+        &format!(
+            "their tokens issued before {time}, on LiveKit Cloud. Other servers accept them until they expire"
+        ),
+    );
+    page.line("To refuse new tokens, add this to the policy:");
+    page.line("");
+    page.line("[[deny]]");
+    page.line(format!("identity = {}", quoted(identity)));
+    page.line(format!("room = {}", quoted(room)));
+    page
+}
+
+/// How far the clocks of this machine and of the function may differ, in seconds. LiveKit's servers use the same leeway.
+const LEEWAY: u64 = 60;

@@ -1,0 +1,91 @@
+//! LiveKit's server API, for the `roompass` command.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::{Request, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use serde_json::{Value, json};
+
+use crate::domain::{Identity, RoomName};
+use crate::keys::LiveKitKeys;
+use crate::log::with_causes;
+use crate::mint::{self, MintError};
+use crate::url;
+use crate::web_client;
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerApiError {
+    /// The system's TLS roots can't be read.
+    #[error("cannot read the system's TLS roots: {0}")]
+    TlsRoots(#[from] std::io::Error),
+    /// The call can't be signed.
+    #[error(transparent)]
+    Mint(#[from] MintError),
+    /// The server is unreachable, or doesn't respond in time.
+    #[error("{server} is unreachable: {reason}")]
+    Unreachable {
+        /// The server's URL.
+        server: String,
+        /// Why, with all causes.
+        reason: String,
+    },
+    /// The server refuses the call.
+    #[error("{server} returned {status}: {reason}")]
+    Refused {
+        /// The server's URL.
+        server: String,
+        /// The status.
+        status: StatusCode,
+        /// The error's code and text, as the server sent them.
+        reason: String,
+    },
+}
+
+/// Removes a participant from a room. Their tokens with an earlier `nbf` than `void_before`, in seconds since 1970, are void,
+/// if the server supports it: LiveKit Cloud does.
+///
+/// # Errors
+/// If the server is unreachable or refuses the call, for example because the participant isn't in the room.
+pub async fn remove_participant(
+    keys: &LiveKitKeys,
+    room: &RoomName,
+    identity: &Identity,
+    void_before: u64,
+    now: u64,
+) -> Result<(), ServerApiError> {
+    let server = keys.server.http_url();
+    let token = mint::server_api_token(room, keys, now)?;
+    let body = json!({ "room": room.as_str(), "identity": identity.as_str(), "revoke_token_ts": void_before.to_string() });
+    let shown = url::shown(&server).into_owned();
+    let unreachable = |reason: String| ServerApiError::Unreachable { server: shown.clone(), reason };
+    let request = Request::post(format!("{server}/twirp/livekit.RoomService/RemoveParticipant"))
+        .header(CONTENT_TYPE, "application/json")
+        .header(AUTHORIZATION, format!("Bearer {}", token.expose()))
+        .body(Body::from(body.to_string()))
+        .map_err(|error| unreachable(error.to_string()))?;
+    let client = web_client::client()?;
+    let call = async {
+        let response = client.request(request).await.map_err(|error| unreachable(with_causes(&error)))?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), MAX_SIZE).collect().await;
+        Ok::<_, ServerApiError>((status, body.map(|body| body.to_bytes().to_vec()).unwrap_or_default()))
+    };
+    let answered = tokio::time::timeout(TIMEOUT, call).await;
+    let (status, body) = answered.map_err(|_| unreachable("no response within 10 seconds".to_owned()))??;
+    if status.is_success() {
+        return Ok(());
+    }
+    let error: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let text = |member: &str| error.get(member).and_then(Value::as_str).unwrap_or_default().to_owned();
+    Err(ServerApiError::Refused {
+        server: shown,
+        status,
+        reason: format!("{} {}", text("code"), text("msg")),
+    })
+}
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+const MAX_SIZE: usize = 64 * 1024;
