@@ -605,6 +605,31 @@ fn a_mistake_in_the_rooms_settings_is_reported() {
     assert!(problem(&nine).contains("agents must have at most 8 entries"));
 }
 
+#[test]
+fn a_room_is_required_only_where_a_rule_has_no_default_for_this_caller() {
+    let rules = r#"
+        [[rule]]
+        name = "classes"
+        callers = ["app"]
+        when = { "claims.role" = "host" }
+        rooms = ["class:{claims.classes[]}:*"]
+        default_room = "class:{claims.classes[]}:lesson"
+        identity = "{sub}"
+    "#;
+    let outcome = |classes: Value, role: &str| {
+        let mut ada = ada();
+        ada.claims.insert("classes".into(), classes);
+        ada.claims.insert("role".into(), role.into());
+        policy(rules).give(&ada, RoomAsk::default(), 0).map(|pass| pass.room.as_str().to_owned())
+    };
+    assert_eq!(outcome(json!(["math"]), "host"), Ok("class:math:lesson".to_owned()));
+    let required = Err(Denial::RoomRequired { field: "room_name" });
+    assert_eq!(outcome(json!(["math", "art"]), "host"), required);
+    assert_eq!(outcome(json!([]), "host"), Err(Denial::NoRule));
+    assert_eq!(outcome(json!(["math", "art"]), "guest"), Err(Denial::NoRule));
+    assert_eq!(policy(rules).give(&anyone(), RoomAsk::default(), 0).unwrap_err(), Denial::NoRule);
+}
+
 /// The grants that a rule with `may_set` and `grants` gives a request, or the denial.
 fn chosen(may_set: &[&str], grants: &str, asked: &Value) -> Result<Grants, String> {
     let rule = format!(
