@@ -116,7 +116,7 @@ mod tests {
     fn the_http_api_has_the_same_host() {
         for (url, http) in [
             ("wss://a.livekit.cloud", "https://a.livekit.cloud"),
-            ("WSS://a.example/", "https://a.example"),
+            ("HTTPS://a.example/", "https://a.example"),
             ("https://a.example/livekit/?x=1", "https://a.example/livekit"),
             ("ws://localhost:7880", "http://localhost:7880"),
             ("http://[::1]:7880", "http://[::1]:7880"),
