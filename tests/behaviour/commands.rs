@@ -149,6 +149,107 @@ fn check_prints_mistakes_and_fails() {
     assert!(mistakes.starts_with("roompass: no/such/file.toml can't be read: "), "{mistakes}");
 }
 
+/// What `test` prints for these tests of the tutoring policy, and the exit code.
+fn tested(tests: &str) -> (String, String, i32) {
+    let tests = file(&format!("tests-{}.toml", tests.len()), tests);
+    run(&["test", tests.to_str().unwrap()], include_str!("../policies/tutoring.toml"))
+}
+
+#[test]
+fn tests_of_a_policy_pass_or_say_what_is_different() {
+    let document = include_str!("../../docs/commands.md");
+    let shown = document.split("    [[expect]]").skip(1).map(|entry| {
+        let lines = entry.lines().take_while(|line| line.is_empty() || line.starts_with("    "));
+        format!("[[expect]]{}\n", lines.collect::<Vec<_>>().join("\n"))
+    });
+    let shown: Vec<_> = shown.collect();
+    assert_eq!(shown.len(), 2);
+    assert_eq!(tested(&shown.concat()), ("tests passed: 2\n".to_owned(), String::new(), 0));
+    let bob = "caller = 'app'\nclaims = { sub = 'bob', roles = ['student'], classes = ['math'] }\n";
+    let in_math = format!("[[expect]]\n{bob}request = {{ room_name = 'class:math:1' }}\n");
+    for (test, difference) in [
+        (
+            format!("{in_math}rule = 'teachers'"),
+            "FAILED number 1: expected rule \"teachers\", found \"students\"",
+        ),
+        (
+            format!("{in_math}refused = 'no_rule'"),
+            "FAILED number 1: expected a refusal with no_rule, found a token by rule \"students\"",
+        ),
+        (
+            format!("{in_math}name = 'art'\nrefused = 'no_rule'").replace("class:math:1", "class:art:1"),
+            "FAILED art: expected a refusal with no_rule, found a refusal with room_not_allowed: No rule opens this room to this caller.",
+        ),
+        (
+            format!("{in_math}rule = 'students'").replace("class:math:1", "class:art:1"),
+            "FAILED number 1: expected a token by rule \"students\", found a refusal with room_not_allowed: No rule opens this room to this caller.",
+        ),
+        (
+            format!("{in_math}rule = 'students'\nidentity = 'bob'"),
+            "FAILED number 1: expected identity \"bob\", found \"student:bob\"",
+        ),
+        (
+            format!("{in_math}rule = 'students'\nroom = 'class:math:2'"),
+            "FAILED number 1: expected room \"class:math:2\", found \"class:math:1\"",
+        ),
+        (
+            format!("{in_math}rule = 'students'\nttl = '5m'"),
+            "FAILED number 1: expected ttl \"5m\", found \"10m\"",
+        ),
+        (
+            format!("{in_math}rule = 'students'\ngrants = {{ room_admin = true }}"),
+            "FAILED number 1: expected grant room_admin = true, found false",
+        ),
+        (
+            format!("{in_math}rule = 'students'\ngrants = {{ roomAdmin = false }}"),
+            "FAILED number 1: expected grant roomAdmin = false, found no such grant",
+        ),
+    ] {
+        assert_eq!(
+            tested(&test),
+            (format!("{difference}\ntests failed: 1 of 1\n"), String::new(), 3),
+            "{test}"
+        );
+    }
+}
+
+#[test]
+fn a_test_that_cannot_be_run_is_one_clear_line() {
+    for (test, error) in [
+        ("[[expect]]\nrules = 'x'", ":2: unknown field `rules`, expected one of"),
+        ("[[expects]]\nrule = 'x'", ":1: unknown field `expects`, expected `expect`"),
+        (
+            "[[expect]]\ncaller = 'app'",
+            "test number 1 needs rule or refused: what the policy is expected to decide",
+        ),
+        (
+            "[[expect]]\ncaller = 'app'\nrule = 'x'\nrefused = 'y'",
+            "test number 1 must not have both rule and refused",
+        ),
+        (
+            "[[expect]]\ncaller = 'app'\nrefused = 'y'\nroom = 'z'",
+            "test number 1 must not have refused together with room,",
+        ),
+        ("[[expect]]\nname = 'a'\ncaller = 'ap'\nrule = 'x'", "test a: no [[caller]] is named \"ap\""),
+        (
+            "[[expect]]\ncaller = 'app'\npath = '/x'\nrule = 'x'",
+            "test number 1: not found: \"/x\" is not a route",
+        ),
+        (
+            "[[expect]]\ncaller = 'app'\nrequest = { room_name = 5 }\nrule = 'x'",
+            "test number 1: invalid request: The field room_name must be a string.",
+        ),
+        ("expect = 5", ":1: invalid type: integer `5`"),
+    ] {
+        let (says, errors, code) = tested(test);
+        assert_eq!((says.as_str(), code, errors.lines().count()), ("", 1, 1), "{test}: {errors}");
+        assert!(errors.contains(error), "{test}: {errors}");
+    }
+    let (_, errors, code) = run(&["test", "no/such.toml"], POLICY);
+    assert_eq!(code, 1);
+    assert!(errors.starts_with("roompass: cannot read no/such.toml: "), "{errors}");
+}
+
 #[test]
 fn the_configuration_is_from_the_option_or_the_variable_or_the_folder() {
     let rule = |name: &str| POLICY.replace("name = \"hosts\"", &format!("name = \"{name}\""));

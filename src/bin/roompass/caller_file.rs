@@ -31,7 +31,15 @@ pub(crate) fn caller(
     named: Option<&str>,
     callers: &[CallerConfig],
 ) -> Result<Caller, InvalidCallerFile> {
-    let mut claims = object(file)?;
+    caller_of(object(file)?, named, callers)
+}
+
+/// The same for claims that aren't in a file.
+pub(crate) fn caller_of(
+    mut claims: Map<String, Value>,
+    named: Option<&str>,
+    callers: &[CallerConfig],
+) -> Result<Caller, InvalidCallerFile> {
     let config = match (named, callers) {
         (Some(name), _) => callers
             .iter()

@@ -6,6 +6,7 @@ mod config_option;
 mod development;
 mod explain;
 mod inspect;
+mod policy_tests;
 mod remove;
 mod sample;
 mod screen;
@@ -40,6 +41,8 @@ enum Command {
     Explain(explain::ExplainOptions),
     /// Show the content of a LiveKit or Agora token, and when it expires
     Inspect(inspect::InspectOptions),
+    /// Run the tests of a policy
+    Test(policy_tests::TestOptions),
     /// Remove a participant from a room, and print how to refuse them new tokens
     Remove(remove::RemoveOptions),
     /// Make a new API key and print the hash to store
@@ -60,6 +63,10 @@ fn main() -> ExitCode {
             Err(error) => report(Err(error)),
         },
         Some(Command::Inspect(options)) => report(inspect::run(&options)),
+        Some(Command::Test(options)) => match policy_tests::run(&options) {
+            Ok(tested) => print(&tested.page, ExitCode::from(tested.code)),
+            Err(error) => report(Err(error)),
+        },
         Some(Command::Remove(options)) => report(remove::run(&options)),
         Some(Command::ApiKey { name }) => print(&api_key(&name), ExitCode::SUCCESS),
     }

@@ -20,7 +20,7 @@ use crate::caller_file::{self, InvalidCallerFile};
 use crate::config_option::ConfigOption;
 use crate::development::{self, PolicySource};
 use crate::screen::Page;
-use request::{ExplainedRequest, InvalidRequest};
+pub(crate) use request::{ExplainedRequest, InvalidRequest, asks};
 
 #[derive(Args)]
 pub(crate) struct ExplainOptions {
@@ -113,8 +113,7 @@ pub(crate) fn run(options: &ExplainOptions) -> Result<Explanation, ExplainError>
     let body = options.request.as_deref().map(caller_file::object).transpose()?.map(Value::Object);
     let body = body.map_or_else(String::new, |body| body.to_string());
     let (path, sandbox) = (options.path.as_deref(), options.sandbox.as_deref());
-    let (provider, asks) =
-        request::asks(&ExplainedRequest { path, sandbox, body: body.as_bytes() }, &config)?;
+    let (provider, asks) = asks(&ExplainedRequest { path, sandbox, body: body.as_bytes() }, &config)?;
     let context = roompass::system::context();
     let token_error =
         options.caller.as_ref().and_then(|_| token_error(&caller, &config.callers, context.now));

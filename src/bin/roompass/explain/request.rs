@@ -7,13 +7,13 @@ use roompass::domain::Provider;
 use roompass::http::path_matching;
 use roompass::url;
 
-/// A request to explain.
-pub(super) struct ExplainedRequest<'a> {
+/// A request to explain or to test.
+pub(crate) struct ExplainedRequest<'a> {
     /// The path without the base path, and the query.
-    pub(super) path: Option<&'a str>,
+    pub(crate) path: Option<&'a str>,
     /// The header X-Sandbox-ID.
-    pub(super) sandbox: Option<&'a str>,
-    pub(super) body: &'a [u8],
+    pub(crate) sandbox: Option<&'a str>,
+    pub(crate) body: &'a [u8],
 }
 
 /// Why a request is invalid.
@@ -32,7 +32,7 @@ pub(crate) enum InvalidRequest {
 }
 
 /// The asks of a request, and their provider.
-pub(super) fn asks(
+pub(crate) fn asks(
     request: &ExplainedRequest<'_>,
     config: &Config,
 ) -> Result<(Provider, Asks), InvalidRequest> {
