@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
@@ -38,11 +39,19 @@ ttl = "2m"
 grants = { can_publish = false }
 "#;
 
-/// A file of a test's own.
+/// A file of a test's own. Tests may write the same one at the same time, so it is never half written.
 fn file(name: &str, text: &str) -> PathBuf {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-    fs::write(&path, text).unwrap();
+    let unfinished = path.with_added_extension(number().to_string());
+    fs::write(&unfinished, text).unwrap();
+    fs::rename(unfinished, &path).unwrap();
     path
+}
+
+/// A different number for each call.
+fn number() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 fn ada(file_name: &str, role: &str) -> String {
@@ -149,9 +158,76 @@ fn check_prints_mistakes_and_fails() {
     assert!(mistakes.starts_with("roompass: no/such/file.toml can't be read: "), "{mistakes}");
 }
 
+#[test]
+fn check_against_claims_prints_who_gets_what_and_what_changes() {
+    let folder = std::env::temp_dir().join(format!("roompass-claims-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    for (name, claims) in [
+        (
+            "ada.json",
+            r#"{"iss": "https://login.example.com/", "sub": "ada", "roles": ["teacher"], "classes": ["math"], "name": "Ada"}"#,
+        ),
+        (
+            "bob.json",
+            r#"{"iss": "https://login.example.com/", "sub": "bob", "roles": ["student"], "classes": ["math"]}"#,
+        ),
+        ("eve.json", r#"{"iss": "https://other.example/", "sub": "eve"}"#),
+        ("notes.txt", "not claims"),
+    ] {
+        std::fs::write(folder.join(name), claims).unwrap();
+    }
+    let tutoring = include_str!("../policies/tutoring.toml");
+    let against = ["check", "--against", folder.to_str().unwrap()];
+    let with_rooms = [&against[..], &["--rooms", "class:math:1,class:art:1"]].concat();
+    let (says, errors, code) = run(&with_rooms, tutoring);
+    assert_eq!((code, errors.as_str()), (0, ""));
+    insta::assert_snapshot!(says, @r"
+    CLAIMS  ROOM          RESULT
+    ada     class:math:1  teachers: class:math:1 as teacher:ada for 10m, room_admin = true
+    ada     class:art:1   refused: room_not_allowed
+    bob     class:math:1  students: class:math:1 as student:bob for 10m, can_publish_sources = camera, microphone
+    bob     class:art:1   refused: room_not_allowed
+    eve     class:math:1  iss does not match exactly one [[caller]]
+    eve     class:art:1   iss does not match exactly one [[caller]]
+    ");
+    let (says, _, code) = run(&against, tutoring);
+    assert_eq!(code, 0);
+    assert!(
+        says.contains(
+            "\nada     (none)  teachers: class:math:lesson as teacher:ada for 10m, room_admin = true\n"
+        ),
+        "{says}"
+    );
+
+    let old = file("old-tutoring.toml", &tutoring.replace("room_admin = true", "room_record = true"));
+    let diff = [&with_rooms[..], &["--diff", old.to_str().unwrap()]].concat();
+    let (says, errors, code) = run(&diff, tutoring);
+    assert_eq!((code, errors.as_str()), (3, ""));
+    insta::assert_snapshot!(says, @r"
+    CLAIMS  ROOM          OLD RESULT                                                         NEW RESULT
+    ada     class:math:1  teachers: class:math:1 as teacher:ada for 10m, room_record = true  teachers: class:math:1 as teacher:ada for 10m, room_admin = true
+    ");
+    let same = file("same-tutoring.toml", tutoring);
+    let (says, _, code) = run(&[&with_rooms[..], &["--diff", same.to_str().unwrap()]].concat(), tutoring);
+    assert_eq!((says.as_str(), code), ("Nothing changes for these claims and rooms.\n", 0));
+
+    for (arguments, error) in [
+        (vec!["check", "--against", "no/such"], "cannot read no/such: "),
+        (vec!["check", "--against", "src"], "src has no file that ends in .json"),
+        ([&against[..], &["--rooms", "a,"]].concat(), "invalid room \"\": room_name must not be empty"),
+        ([&against[..], &["--diff", "no/such.toml"]].concat(), "no/such.toml can't be read: "),
+    ] {
+        let (says, errors, code) = run(&arguments, tutoring);
+        assert_eq!((says.as_str(), code), ("", 1), "{arguments:?}");
+        assert!(errors.contains(error), "{errors}");
+    }
+    assert_eq!(run(&["check", "--rooms", "a"], tutoring).2, 2, "--rooms needs --against");
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
 /// What `test` prints for these tests of the tutoring policy, and the exit code.
 fn tested(tests: &str) -> (String, String, i32) {
-    let tests = file(&format!("tests-{}.toml", tests.len()), tests);
+    let tests = file(&format!("tests-{}.toml", number()), tests);
     run(&["test", tests.to_str().unwrap()], include_str!("../policies/tutoring.toml"))
 }
 

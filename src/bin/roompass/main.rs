@@ -57,7 +57,10 @@ fn main() -> ExitCode {
     match cli.command {
         None => report(serve::run(&cli.serve).map(|()| Page::default())),
         Some(Command::Serve(options)) => report(serve::run(&options).map(|()| Page::default())),
-        Some(Command::Check(options)) => report(check::run(options)),
+        Some(Command::Check(options)) => match check::run(options) {
+            Ok(checked) => print(&checked.page, ExitCode::from(checked.code)),
+            Err(error) => report(Err(error)),
+        },
         Some(Command::Explain(options)) => match explain::run(&options) {
             Ok(explained) => print(&explained.page, ExitCode::from(explained.code)),
             Err(error) => report(Err(error)),

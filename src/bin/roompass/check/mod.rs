@@ -1,5 +1,6 @@
 //! `roompass check`: checks a configuration and summarises its policy.
 
+mod against;
 mod notes;
 
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use roompass::url;
 use crate::config_option::ConfigOption;
 use crate::development::{self, PolicySource};
 use crate::screen::Page;
+use against::{AgainstError, Requests};
 pub(crate) use notes::may_set;
 use notes::notes;
 
@@ -24,19 +26,59 @@ pub(crate) struct CheckOptions {
     /// The file to check, in place of --config
     #[arg(conflicts_with = "config")]
     file: Option<PathBuf>,
+    /// Print who gets what instead, for the claims in the .json files of this folder
+    #[arg(long, value_name = "FOLDER")]
+    against: Option<PathBuf>,
+    /// The rooms to request with each claims, separated by commas
+    #[arg(long, value_name = "ROOM,ROOM", value_delimiter = ',', requires = "against")]
+    rooms: Vec<String>,
+    /// Print only what changes from this older configuration
+    #[arg(long, value_name = "OLD", requires = "against")]
+    diff: Option<PathBuf>,
 }
 
-/// The callers and rules, and notes about them.
+/// Why the check fails.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CheckError {
+    #[error("{0}")]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Against(#[from] AgainstError),
+}
+
+/// What is printed, and the exit code: 0, or 3 if something changes.
+pub(crate) struct Checked {
+    pub(crate) page: Page,
+    pub(crate) code: u8,
+}
+
+/// The callers and rules, and notes about them; or who gets what, and what changes.
 ///
 /// # Errors
-/// All mistakes in the configuration.
-pub(crate) fn run(options: CheckOptions) -> Result<Page, ConfigError> {
+/// All mistakes in the configuration. If the claims or the rooms can't be read.
+pub(crate) fn run(options: CheckOptions) -> Result<Checked, CheckError> {
     let mut environment = options.config.environment()?;
     if let Some(file) = options.file {
         environment.config = ConfigSource::Argument(file);
     }
     let (config, policy) = development::load(&environment)?;
-    let Config { callers, dialects, .. } = &config;
+    let Some(folder) = options.against else {
+        return Ok(Checked { page: summarised(&config, policy), code: 0 });
+    };
+    let requests = Requests::read(&folder, &options.rooms)?;
+    let mut page = Page::default();
+    let Some(old) = options.diff else {
+        requests.table(&config, &mut page);
+        return Ok(Checked { page, code: 0 });
+    };
+    environment.config = ConfigSource::Argument(old);
+    let (old, _) = development::load(&environment)?;
+    let changes = requests.differences(&old, &config, &mut page);
+    Ok(Checked { page, code: if changes { CHANGES } else { 0 } })
+}
+
+fn summarised(config: &Config, policy: PolicySource) -> Page {
+    let Config { callers, dialects, .. } = config;
     let mut page = Page::default();
     if policy == PolicySource::Development {
         page.line(
@@ -47,7 +89,7 @@ pub(crate) fn run(options: CheckOptions) -> Result<Page, ConfigError> {
     }
     if *dialects != [Dialect::Standard] {
         let rows =
-            dialects.iter().map(|dialect| [dialect.as_str().to_owned(), routes(Row::of(*dialect), &config)]);
+            dialects.iter().map(|dialect| [dialect.as_str().to_owned(), routes(Row::of(*dialect), config)]);
         page.table(["dialect", "routes"], rows.collect());
         page.line("");
     }
@@ -65,12 +107,12 @@ pub(crate) fn run(options: CheckOptions) -> Result<Page, ConfigError> {
         }
     }
     if policy == PolicySource::Configured {
-        for note in notes(&config) {
+        for note in notes(config) {
             page.line("");
             page.line(format!("Note: {note}"));
         }
     }
-    Ok(page)
+    page
 }
 
 /// A dialect's routes and their settings. Of paths with parameters, only the beginning.
@@ -186,3 +228,6 @@ fn reaching(rule: &Rule, dialects: &[Dialect]) -> Vec<&'static Row> {
 fn list<T: ToString>(items: &[T]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
+
+/// The exit code if a policy changes what a caller gets. It differs from those for an error and for an invalid option.
+const CHANGES: u8 = 3;
