@@ -172,6 +172,7 @@ fn check_against_claims_prints_who_gets_what_and_what_changes() {
             r#"{"iss": "https://login.example.com/", "sub": "bob", "roles": ["student"], "classes": ["math"]}"#,
         ),
         ("eve.json", r#"{"iss": "https://other.example/", "sub": "eve"}"#),
+        ("web.backend.json", r#"{"sub": "web"}"#),
         ("notes.txt", "not claims"),
     ] {
         std::fs::write(folder.join(name), claims).unwrap();
@@ -182,19 +183,21 @@ fn check_against_claims_prints_who_gets_what_and_what_changes() {
     let (says, errors, code) = run(&with_rooms, tutoring);
     assert_eq!((code, errors.as_str()), (0, ""));
     insta::assert_snapshot!(says, @r"
-    CLAIMS  ROOM          RESULT
-    ada     class:math:1  teachers: class:math:1 as teacher:ada for 10m, room_admin = true
-    ada     class:art:1   refused: room_not_allowed
-    bob     class:math:1  students: class:math:1 as student:bob for 10m, can_publish_sources = camera, microphone
-    bob     class:art:1   refused: room_not_allowed
-    eve     class:math:1  iss does not match exactly one [[caller]]
-    eve     class:art:1   iss does not match exactly one [[caller]]
+    CLAIMS       ROOM          RESULT
+    ada          class:math:1  teachers: class:math:1 as teacher:ada for 10m, room_admin = true
+    ada          class:art:1   refused: room_not_allowed
+    bob          class:math:1  students: class:math:1 as student:bob for 10m, can_publish_sources = camera, microphone
+    bob          class:art:1   refused: room_not_allowed
+    eve          class:math:1  iss does not match exactly one [[caller]]
+    eve          class:art:1   iss does not match exactly one [[caller]]
+    web.backend  class:math:1  backend: class:math:1 as user-77777777777777777777 for 10m
+    web.backend  class:art:1   backend: class:art:1 as user-77777777777777777777 for 10m
     ");
     let (says, _, code) = run(&against, tutoring);
     assert_eq!(code, 0);
     assert!(
         says.contains(
-            "\nada     (none)  teachers: class:math:lesson as teacher:ada for 10m, room_admin = true\n"
+            "\nada          (none)  teachers: class:math:lesson as teacher:ada for 10m, room_admin = true\n"
         ),
         "{says}"
     );
@@ -204,9 +207,29 @@ fn check_against_claims_prints_who_gets_what_and_what_changes() {
     let (says, errors, code) = run(&diff, tutoring);
     assert_eq!((code, errors.as_str()), (3, ""));
     insta::assert_snapshot!(says, @r"
-    CLAIMS  ROOM          OLD RESULT                                                         NEW RESULT
-    ada     class:math:1  teachers: class:math:1 as teacher:ada for 10m, room_record = true  teachers: class:math:1 as teacher:ada for 10m, room_admin = true
+    CLAIMS  ROOM          WHAT                OLD    NEW
+    ada     class:math:1  grants.room_admin   false  true
+    ada     class:math:1  grants.room_record  true   false
     ");
+    for (from, to, what) in [
+        ("'Student'", "'Pupil'", "name"),
+        ("role = \"student\"", "role = \"pupil\"", "attributes"),
+        ("max_participants = 40", "max_participants = 50", "room_config"),
+        ("max_ttl = \"1h\"", "max_ttl = \"2h\"", "max_ttl"),
+        (", \"ttl\"]", "]", "client_may_set"),
+        ("agents = [{ name = \"tutor\", client", "agents = [{ name = \"tutors\", client", "agents"),
+        ("rooms = [\"class:*\"]", "rooms = [\"class:history:*\"]", "result"),
+    ] {
+        assert!(tutoring.contains(from), "{from}");
+        let old = file(&format!("old-{}.toml", number()), &tutoring.replace(from, to));
+        let (says, errors, code) =
+            run(&[&with_rooms[..], &["--diff", old.to_str().unwrap()]].concat(), tutoring);
+        assert_eq!(code, 3, "{from} {says}{errors}");
+        assert!(
+            says.lines().skip(1).all(|line| line.split_whitespace().nth(2) == Some(what)),
+            "{what}\n{says}"
+        );
+    }
     let same = file("same-tutoring.toml", tutoring);
     let (says, _, code) = run(&[&with_rooms[..], &["--diff", same.to_str().unwrap()]].concat(), tutoring);
     assert_eq!((says.as_str(), code), ("Nothing changes for these claims and rooms.\n", 0));
@@ -250,15 +273,15 @@ fn tests_of_a_policy_pass_or_say_what_is_different() {
         ),
         (
             format!("{in_math}refused = 'no_rule'"),
-            "FAILED number 1: expected a refusal with no_rule, found a token by rule \"students\"",
+            "FAILED number 1: expected a refusal with \"no_rule\", found a token by rule \"students\"",
         ),
         (
             format!("{in_math}name = 'art'\nrefused = 'no_rule'").replace("class:math:1", "class:art:1"),
-            "FAILED art: expected a refusal with no_rule, found a refusal with room_not_allowed: No rule opens this room to this caller.",
+            "FAILED art: expected a refusal with \"no_rule\", found a refusal with \"room_not_allowed\": No rule opens this room to this caller.",
         ),
         (
             format!("{in_math}rule = 'students'").replace("class:math:1", "class:art:1"),
-            "FAILED number 1: expected a token by rule \"students\", found a refusal with room_not_allowed: No rule opens this room to this caller.",
+            "FAILED number 1: expected a token by rule \"students\", found a refusal with \"room_not_allowed\": No rule opens this room to this caller.",
         ),
         (
             format!("{in_math}rule = 'students'\nidentity = 'bob'"),
@@ -267,6 +290,18 @@ fn tests_of_a_policy_pass_or_say_what_is_different() {
         (
             format!("{in_math}rule = 'students'\nroom = 'class:math:2'"),
             "FAILED number 1: expected room \"class:math:2\", found \"class:math:1\"",
+        ),
+        (
+            format!("{in_math}rule = 'students'\nparticipant_name = 'Bob'"),
+            "FAILED number 1: expected participant_name \"Bob\", found \"Student\"",
+        ),
+        (
+            format!("{in_math}rule = 'students'\nparticipant_metadata = 'x'"),
+            "FAILED number 1: expected participant_metadata \"x\", found none",
+        ),
+        (
+            format!("{in_math}rule = 'students'\nparticipant_attributes = {{ role = 'teacher' }}"),
+            "FAILED number 1: expected participant_attributes \"role = teacher\", found \"role = student\"",
         ),
         (
             format!("{in_math}rule = 'students'\nttl = '5m'"),
@@ -304,7 +339,7 @@ fn a_test_that_cannot_be_run_is_one_clear_line() {
         ),
         (
             "[[expect]]\ncaller = 'app'\nrefused = 'y'\nroom = 'z'",
-            "test number 1 must not have refused together with room,",
+            "test number 1 must not have refused together with what a token has",
         ),
         ("[[expect]]\nname = 'a'\ncaller = 'ap'\nrule = 'x'", "test a: no [[caller]] is named \"ap\""),
         (

@@ -139,7 +139,8 @@ impl Text<'_> {
         let hidden_from = hidden_from.map(|from| from.saturating_sub(start));
         let shown = match hidden_from.into_iter().chain(end_of_key_secret(line)).min() {
             Some(end) => format!("{} = …", line.get(..end).unwrap_or_default()),
-            None => line.to_owned(),
+            // An API key in the wrong place.
+            None => line.find("rpk_").map_or_else(|| line.to_owned(), |key| format!("{}…", &line[..key])),
         };
         Mistake {
             file: self.file.to_owned(),

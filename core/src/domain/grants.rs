@@ -288,33 +288,104 @@ impl Grants {
 impl Grants {
     /// The grants that give more than `other` does.
     pub fn more_than(&self, other: &Self) -> impl Iterator<Item = &'static str> {
-        let narrows = |name: &str, is_default: bool, other_is_default: bool| match name {
-            "can_publish_sources" => {
-                let own = &self.can_publish_sources;
-                other_is_default
-                    || (!is_default && own.iter().all(|one| other.can_publish_sources.contains(one)))
-            }
-            "agent_thread.thread_ids" => {
-                self.agent_thread.thread_ids.iter().all(|one| other.agent_thread.thread_ids.contains(one))
-            }
-            "kind_details" => self.kind_details.iter().all(|one| other.kind_details.contains(one)),
-            "agent_endpoint.agent_name" | "agent_endpoint.deployment" => other_is_default,
-            "agent_thread.scope" | "destination_room" | "kind" | "room_preset" => is_default,
-            _ => false,
-        };
-        let all = self.effective().into_iter().zip(other.effective());
-        let more = all.filter_map(|((name, value, is_default), (_, other_value, other_is_default))| {
-            let is_less =
-                value == other_value || value == "false" || narrows(name, is_default, other_is_default);
-            (!is_less).then_some(name)
-        });
-        more.collect::<Vec<_>>().into_iter()
+        self.compared_with(other).into_iter().filter_map(|(name, is_more)| is_more.then_some(name))
     }
 
     /// The grants whose values differ from those of `other`.
     pub fn different_from(&self, other: &Self) -> impl Iterator<Item = &'static str> {
-        let all = self.effective().into_iter().zip(other.effective());
-        all.filter_map(|((name, value, _), (_, other_value, _))| (value != other_value).then_some(name))
+        self.compared_with(other).into_iter().map(|(name, _)| name)
+    }
+
+    /// The grants whose values differ, each with whether it gives more than that of `other`. By value, because the names in
+    /// a grant can be any text.
+    fn compared_with(&self, other: &Self) -> Vec<(&'static str, bool)> {
+        let flag = |name, own: bool, other: bool| (own != other).then_some((name, own));
+        let optional = |name, own: Option<bool>, other: Option<bool>, default: bool| {
+            flag(name, own.unwrap_or(default), other.unwrap_or(default))
+        };
+        // Unset, it gives nothing.
+        let text = |name, own: &str, other: &str| (own != other).then_some((name, !own.is_empty()));
+        // Unset, it doesn't limit another grant.
+        let limit = |name, own: &str, other: &str| (own != other).then_some((name, !other.is_empty()));
+        let sends = |grants: &Self| grants.can_publish.unwrap_or(true);
+        let (agents, other_agents) = (&self.cloud_agents, &other.cloud_agents);
+        let (endpoint, other_endpoint) = (&self.agent_endpoint, &other.agent_endpoint);
+        let (thread, other_thread) = (&self.agent_thread, &other.agent_thread);
+        [
+            flag("can_publish", sends(self), sends(other)),
+            limits(&self.can_publish_sources, &other.can_publish_sources)
+                .map(|more| ("can_publish_sources", more)),
+            optional("can_subscribe", self.can_subscribe, other.can_subscribe, true),
+            flag(
+                "can_publish_data",
+                self.can_publish_data.unwrap_or(sends(self)),
+                other.can_publish_data.unwrap_or(sends(other)),
+            ),
+            optional(
+                "can_update_own_metadata",
+                self.can_update_own_metadata,
+                other.can_update_own_metadata,
+                false,
+            ),
+            optional("can_subscribe_metrics", self.can_subscribe_metrics, other.can_subscribe_metrics, false),
+            optional(
+                "can_manage_agent_session",
+                self.can_manage_agent_session,
+                other.can_manage_agent_session,
+                false,
+            ),
+            flag("room_admin", self.room_admin, other.room_admin),
+            flag("room_create", self.room_create, other.room_create),
+            flag("room_list", self.room_list, other.room_list),
+            flag("room_record", self.room_record, other.room_record),
+            flag("ingress_admin", self.ingress_admin, other.ingress_admin),
+            flag("hidden", self.hidden, other.hidden),
+            flag("recorder", self.recorder, other.recorder),
+            flag("agent", self.agent, other.agent),
+            text("destination_room", &self.destination_room, &other.destination_room),
+            text("kind", self.kind.claim(), other.kind.claim()),
+            contents(&self.kind_details, &other.kind_details).map(|more| ("kind_details", more)),
+            text("room_preset", &self.room_preset, &other.room_preset),
+            flag("sip.admin", self.sip.admin, other.sip.admin),
+            flag("sip.call", self.sip.call, other.sip.call),
+            flag("cloud_agents.admin", agents.admin, other_agents.admin),
+            flag("cloud_agents.simulation_admin", agents.simulation_admin, other_agents.simulation_admin),
+            flag("cloud_agents.database_admin", agents.database_admin, other_agents.database_admin),
+            flag("cloud_agents.dispatch_admin", agents.dispatch_admin, other_agents.dispatch_admin),
+            flag("agent_endpoint.call", endpoint.call, other_endpoint.call),
+            limit("agent_endpoint.agent_name", &endpoint.agent_name, &other_endpoint.agent_name),
+            limit("agent_endpoint.deployment", &endpoint.deployment, &other_endpoint.deployment),
+            flag("agent_thread.all", thread.all, other_thread.all),
+            text("agent_thread.scope", &thread.scope, &other_thread.scope),
+            contents(&thread.thread_ids, &other_thread.thread_ids)
+                .map(|more| ("agent_thread.thread_ids", more)),
+            flag("agent_thread.list", thread.list, other_thread.list),
+            flag("agent_thread.create", thread.create, other_thread.create),
+            flag("agent_thread.write", thread.write, other_thread.write),
+            flag("agent_thread.read", thread.read, other_thread.read),
+            flag("agent_thread.delete", thread.delete, other_thread.delete),
+            flag("inference.perform", self.inference.perform, other.inference.perform),
+            flag("observability.write", self.observability.write, other.observability.write),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+}
+
+/// Whether a list gives more than another, if they differ. An empty list gives nothing.
+fn contents<T: PartialEq>(own: &[T], other: &[T]) -> Option<bool> {
+    let is_within = |one: &[T], other: &[T]| one.iter().all(|value| other.contains(value));
+    (!is_within(own, other) || !is_within(other, own)).then(|| !is_within(own, other))
+}
+
+/// Whether a list gives more than another, if they differ. An empty list gives everything.
+fn limits<T: PartialEq>(own: &[T], other: &[T]) -> Option<bool> {
+    match (own.is_empty(), other.is_empty()) {
+        (true, true) => None,
+        (true, false) => Some(true),
+        (false, true) => Some(false),
+        (false, false) => contents(own, other),
     }
 }
 
@@ -420,8 +491,60 @@ mod tests {
             ("room_preset = 'p'", "", vec!["room_preset"]),
             ("kind = 'agent'", "", vec!["kind"]),
             ("hidden = true\nsip.call = true", "hidden = true", vec!["sip.call"]),
+            // Names that are also words for values.
+            (
+                "agent_endpoint.agent_name = 'false'",
+                "agent_endpoint.agent_name = 'a'",
+                vec!["agent_endpoint.agent_name"],
+            ),
+            ("agent_thread.scope = 'false'", "agent_thread.scope = 'a'", vec!["agent_thread.scope"]),
+            ("agent_thread.scope = 'none'", "", vec!["agent_thread.scope"]),
+            ("destination_room = 'none'", "", vec!["destination_room"]),
+            ("room_preset = 'false'", "", vec!["room_preset"]),
+            (
+                "agent_thread.thread_ids = ['a', 'b']",
+                "agent_thread.thread_ids = ['a, b']",
+                vec!["agent_thread.thread_ids"],
+            ),
         ] {
             assert_eq!(more(own, other), names, "{own} {other}");
         }
+    }
+
+    #[test]
+    fn each_grant_is_compared() {
+        let all = r#"
+            can_publish = false
+            can_publish_sources = ["camera"]
+            can_subscribe = false
+            can_publish_data = true
+            can_update_own_metadata = true
+            can_subscribe_metrics = true
+            can_manage_agent_session = true
+            room_admin = true
+            room_create = true
+            room_list = true
+            room_record = true
+            ingress_admin = true
+            hidden = true
+            recorder = true
+            agent = true
+            destination_room = "none"
+            kind = "agent"
+            kind_details = ["forwarded"]
+            room_preset = "none"
+            sip = { admin = true, call = true }
+            cloud_agents = { admin = true, simulation_admin = true, database_admin = true, dispatch_admin = true }
+            agent_endpoint = { call = true, agent_name = "every agent", deployment = "every deployment" }
+            agent_thread = { all = true, scope = "none", thread_ids = ["none"], list = true, create = true, write = true, read = true, delete = true }
+            inference.perform = true
+            observability.write = true
+        "#;
+        let all: Grants = toml::from_str(all).unwrap();
+        let names: Vec<_> = all.different_from(&Grants::default()).collect();
+        let every = Grants::default().effective().into_iter().map(|(name, ..)| name);
+        let every: Vec<_> = every.filter(|name| *name != "can_publish_data").collect();
+        assert_eq!(names, every, "data may be sent by default");
+        assert_eq!(all.different_from(&all).count(), 0);
     }
 }

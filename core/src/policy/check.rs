@@ -54,9 +54,10 @@ pub(crate) fn mistakes(
 pub(crate) fn mistakes_in_denied(
     denied: &[Deny],
     callers: &[CallerConfig],
+    sandboxes: Option<&[String]>,
 ) -> impl Iterator<Item = (usize, InvalidRule)> {
-    denied.iter().enumerate().filter_map(|(position, entry)| {
-        let (key, problem) = entry.mistake(callers)?;
+    denied.iter().enumerate().filter_map(move |(position, entry)| {
+        let (key, problem) = entry.mistake(callers, sandboxes)?;
         Some((position, InvalidRule::new(key, problem)))
     })
 }
@@ -87,8 +88,8 @@ fn impossible(rule: &Rule, callers: &[CallerConfig]) -> Option<InvalidRule> {
             format!("has a ttl of {ttl}, longer than its max_ttl of {max_ttl}"),
         ));
     }
-    if let Some(misplaced) = misplaced(rule) {
-        return Some(misplaced);
+    if let Some(mistake) = misplaced(rule).or_else(|| mistaken_text(rule)) {
+        return Some(mistake);
     }
     let named = callers.iter().filter(|caller| rule.callers.contains(&caller.name));
     for caller in named {
@@ -173,7 +174,7 @@ fn unreachable_entry(rule: &Rule) -> Option<InvalidRule> {
 }
 
 /// Why no accepted sandbox ID meets a rule's condition.
-fn unknown_sandbox(condition: &Condition, sandboxes: Option<&[String]>) -> Option<InvalidRule> {
+pub(super) fn unknown_sandbox(condition: &Condition, sandboxes: Option<&[String]>) -> Option<InvalidRule> {
     let ids = match condition {
         Condition::Equal(id) => std::slice::from_ref(id),
         Condition::OneOf(ids) => ids,
@@ -190,7 +191,7 @@ fn unknown_sandbox(condition: &Condition, sandboxes: Option<&[String]>) -> Optio
 }
 
 /// Whether a caller of this kind can have a value that a rule uses.
-fn can_have(caller: &CallerConfig, source: &ValueSource) -> bool {
+pub(super) fn can_have(caller: &CallerConfig, source: &ValueSource) -> bool {
     if *source == ValueSource::SandboxId {
         return true;
     }
@@ -257,6 +258,16 @@ fn misplaced(rule: &Rule) -> Option<InvalidRule> {
             };
             Some(InvalidRule::new(key, problem))
         })
+    })
+}
+
+/// A text that is meant as JSON, and in which values can't be escaped.
+fn mistaken_text(rule: &Rule) -> Option<InvalidRule> {
+    let metadata = rule.participant_metadata.iter().map(|text| ("participant_metadata", text));
+    let attributes = rule.participant_attributes.values().map(|text| ("participant_attributes", text));
+    let room = rule.room_config.texts().map(|text| ("room_config", text));
+    metadata.chain(attributes).chain(room).find_map(|(key, text)| {
+        Some(InvalidRule::new(key, format!("has a text in {key} that {}", text.text_mistake()?)))
     })
 }
 

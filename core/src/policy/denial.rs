@@ -91,7 +91,9 @@ pub enum Denial {
         rule: String,
     },
     /// The requested lifetime is longer than the deciding rule allows.
-    #[error("The requested lifetime is longer than {max_ttl}, the max_ttl of rule {rule:?}.")]
+    #[error(
+        "The requested lifetime is longer than {max_ttl}, the maximum of rule {rule:?} (max_ttl, or ttl without it)."
+    )]
     TtlTooLong {
         /// The maximum lifetime.
         max_ttl: Ttl,

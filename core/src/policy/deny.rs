@@ -4,11 +4,11 @@ use std::fmt;
 use std::time::{Duration, UNIX_EPOCH};
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error};
+use serde::de::{Deserializer, Error, Visitor};
 use serde_json::Value;
 
-use super::check::like;
-use super::{Conditions, Denial, RoomPattern};
+use super::check::{can_have, like, unknown_sandbox};
+use super::{Conditions, Denial, RoomPattern, ValueSource};
 use crate::caller::{Caller, CallerConfig, CallerKind};
 use crate::one_or_more::OneOrMore;
 
@@ -26,7 +26,7 @@ pub struct Deny {
     #[serde(default, deserialize_with = "texts")]
     pub identity: Option<Vec<String>>,
     /// `api_key`: the names of API keys.
-    #[serde(default, deserialize_with = "texts")]
+    #[serde(default, deserialize_with = "key_names")]
     pub api_key: Option<Vec<String>>,
     /// `room`: patterns of rooms that are requested, or that a rule gives.
     #[serde(default, deserialize_with = "rooms")]
@@ -128,8 +128,18 @@ impl Denied {
 }
 
 impl Deny {
+    /// Whether the entry has ended at a time, in seconds since 1970.
+    #[must_use]
+    pub fn has_ended(&self, now: u64) -> bool {
+        self.until.is_some_and(|Time(until)| now >= until)
+    }
+
     /// Why the entry can't be used, and the key that has the mistake.
-    pub(super) fn mistake(&self, callers: &[CallerConfig]) -> Option<(&'static str, String)> {
+    pub(super) fn mistake(
+        &self,
+        callers: &[CallerConfig],
+        sandboxes: Option<&[String]>,
+    ) -> Option<(&'static str, String)> {
         let conditions = [
             self.callers.is_some(),
             self.sub.is_some(),
@@ -153,12 +163,35 @@ impl Deny {
                 ),
             ));
         }
-        let has_keys = callers.iter().any(|caller| caller.kind == CallerKind::ApiKey);
-        if self.api_key.is_some() && !has_keys {
+        if self.callers.as_ref().is_some_and(Vec::is_empty) {
+            return Some((
+                "callers",
+                "[[deny]] has no callers: list at least one, or omit callers for all".to_owned(),
+            ));
+        }
+        let named =
+            |caller: &&CallerConfig| self.callers.as_ref().is_none_or(|names| names.contains(&caller.name));
+        let named: Vec<_> = callers.iter().filter(named).collect();
+        if self.api_key.is_some() && !named.iter().any(|caller| caller.kind == CallerKind::ApiKey) {
             return Some((
                 "api_key",
-                "[[deny]] sets api_key, but no [[caller]] has kind = \"api-key\"".to_owned(),
+                "[[deny]] sets api_key, but none of its callers has kind = \"api-key\"".to_owned(),
             ));
+        }
+        let has_tokens =
+            |caller: &&&CallerConfig| matches!(caller.kind, CallerKind::Jwt(_) | CallerKind::Gateway(_));
+        if self.issued_before.is_some() && !named.iter().any(|caller| has_tokens(&caller)) {
+            let problem =
+                "[[deny]] sets issued_before, but none of its callers has kind = \"jwt\" or \"gateway\"";
+            return Some(("issued_before", problem.to_owned()));
+        }
+        let mut sources = self.when.iter().flat_map(Conditions::sources);
+        if let Some(source) = sources.find(|source| !named.iter().any(|caller| can_have(caller, source))) {
+            return Some(("when", format!("[[deny]] uses {source}, which none of its callers has")));
+        }
+        let sandbox = self.when.as_ref().and_then(|when| when.get(&ValueSource::SandboxId));
+        if let Some(mistake) = sandbox.and_then(|condition| unknown_sandbox(condition, sandboxes)) {
+            return Some((mistake.key, format!("[[deny]] {}", mistake.problem)));
         }
         let placeholder = self.room.iter().flatten().find(|pattern| pattern.placeholders().next().is_some());
         placeholder.map(|pattern| {
@@ -201,7 +234,21 @@ impl fmt::Display for Time {
 
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
+        struct TimeVisitor;
+
+        impl Visitor<'_> for TimeVisitor {
+            type Value = String;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a time in UTC, in quotes, such as \"2026-12-31T00:00:00Z\"")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<String, E> {
+                Ok(text.to_owned())
+            }
+        }
+
+        let text = deserializer.deserialize_str(TimeVisitor)?;
         let time = humantime::parse_rfc3339(&text).ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         time.map(|time| Self(time.as_secs()))
             .ok_or_else(|| D::Error::custom("must be a time in UTC, such as \"2026-12-31T00:00:00Z\""))
@@ -215,6 +262,15 @@ fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String
         return Err(D::Error::custom("must be a string or a list of strings, not empty"));
     }
     Ok(Some(texts))
+}
+
+/// The names of API keys. A key itself is a mistake, and isn't shown.
+fn key_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    let names = texts(deserializer)?;
+    if names.iter().flatten().any(|name| name.starts_with("rpk_")) {
+        return Err(D::Error::custom("must be the name of the API key, not the key itself"));
+    }
+    Ok(names)
 }
 
 fn rooms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<RoomPattern>>, D::Error> {
@@ -420,16 +476,50 @@ mod tests {
             ("sub = []", "x.toml:2:7: must be a string or a list of strings, not empty"),
             ("sub = 5", "x.toml:2:7: must be a string, or a list of strings"),
             ("until = '2027-01-15'", "x.toml:2:9: must be a time in UTC, such as \"2026-12-31T00:00:00Z\""),
-            ("until = 2027-01-15T08:00:00Z", "x.toml:2:9: invalid type: date or time, expected a string"),
+            (
+                "until = 2027-01-15T08:00:00Z",
+                "x.toml:2:9: invalid type: date or time, expected a time in UTC, in quotes, such as",
+            ),
+            ("sub = 'x'\ncallers = []", "x.toml:3:1: [[deny]] has no callers: list at least one"),
+            (
+                "api_key = 'x'\ncallers = ['app']",
+                "x.toml:2:1: [[deny]] sets api_key, but none of its callers has kind",
+            ),
+            (
+                "issued_before = '2027-01-15T08:00:00Z'\ncallers = ['backend']",
+                "x.toml:2:1: [[deny]] sets issued_before, but none",
+            ),
+            (
+                "when = { 'claims.x' = 'y' }\ncallers = ['backend']",
+                "x.toml:2:1: [[deny]] uses claims.x, which none of its callers has",
+            ),
+            (
+                "when = { sandbox_id = 'typo' }",
+                "x.toml:2:1: [[deny]] requires sandbox \"typo\", but dialects does not list",
+            ),
             ("subject = 'x'", "x.toml:2:1: unknown field `subject`, expected one of"),
         ] {
             let found = parsed(entry).unwrap_err();
             assert!(found.starts_with(problem), "{entry}: {found}");
         }
+        for entry in [
+            "api_key = 'rpk_canary'",
+            "api_key = ['x', 'rpk_canary']",
+            "api_key = { key = 'rpk_canary' }",
+            "sub = { x = 'rpk_canary' }",
+        ] {
+            let found = parsed(entry).unwrap_err();
+            assert!(!found.contains("canary"), "{found}");
+        }
+        assert!(
+            parsed("api_key = 'rpk_canary'")
+                .unwrap_err()
+                .contains("must be the name of the API key, not the key itself")
+        );
         let without_keys = POLICY.replace("kind = \"api-key\"", "kind = \"gateway\"\nvia = \"iam\"");
         let found = Config::parse(&format!("[[deny]]\napi_key = 'x'\n{without_keys}"), "x.toml").unwrap_err();
         assert!(
-            found.to_string().contains("sets api_key, but no [[caller]] has kind = \"api-key\""),
+            found.to_string().contains("sets api_key, but none of its callers has kind = \"api-key\""),
             "{found}"
         );
     }

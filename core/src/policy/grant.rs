@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::offer::RoomOffer;
-use super::{ClientField, Denial, Offered, Rule, compound};
+use super::{AgentProblem, ClientField, Denial, Offered, Rule, compound};
 use crate::caller::Caller;
 use crate::domain::{
-    Access, Ask, Attributes, Grants, GrantsAsk, Identity, Limits, LoginAsk, Metadata, ParticipantName, Pass,
-    Role, RoomAsk, RoomConfig, RoomPass, Ttl,
+    Access, AgentDispatch, Ask, Attributes, Grants, GrantsAsk, Identity, Limits, LoginAsk, Metadata,
+    ParticipantName, Pass, Role, RoomAsk, RoomConfig, RoomPass, Ttl,
 };
 
 impl Rule {
@@ -52,11 +52,26 @@ impl Rule {
             name: ask.name.or(offer.name),
             metadata: ask.metadata.or(offer.metadata),
             attributes: Attributes::parse(attributes, limits)?,
-            room_config: RoomConfig::combined(offer.room_config, ask.room_config),
+            room_config: self.combined(offer.room_config, ask.room_config)?,
             agora_uid_zero: ask.agora_uid_zero,
             grants: self.chosen_grants(ask.role, ask.grants.as_ref())?,
         };
         Ok((ask.identity.unwrap_or(own), lifetime, Access::Room(Box::new(room))))
+    }
+
+    /// The room's settings of the rule and the client. Together they dispatch a limited number of agents.
+    fn combined(
+        &self,
+        own: Option<RoomConfig>,
+        asked: Option<RoomConfig>,
+    ) -> Result<Option<RoomConfig>, Denial> {
+        let config = RoomConfig::combined(own, asked);
+        let count = config.iter().flat_map(RoomConfig::agents).count();
+        if count > AgentDispatch::MAX {
+            let problem = AgentProblem::TooMany { count };
+            return Err(Denial::AgentNotAllowed { problem, rule: self.name.clone() });
+        }
+        Ok(config)
     }
 
     /// The rule's grants, with those that the request asks for. Each may be less than the rule gives, and more only if
@@ -74,7 +89,9 @@ impl Rule {
         if chosen.can_publish_data.is_none() && own.can_publish == Some(false) {
             chosen.can_publish_data = Some(false);
         }
-        for name in chosen.different_from(&own) {
+        // Unset, it follows can_publish, and the request doesn't ask for it.
+        let follows = |name: &str| name == "can_publish_data" && chosen.can_publish_data.is_none();
+        for name in chosen.different_from(&own).filter(|name| !follows(name)) {
             let field = ClientField::of_grant(name).ok_or_else(all)?.path();
             if !self.allows_field(field) {
                 return Err(refused(field));

@@ -101,7 +101,11 @@ impl Policy {
         }
         let mut decision = self.decide_by_rules(caller, ask, context);
         decision.outcome = decision.outcome.and_then(|pass| {
-            known(Some(pass.identity.as_str()), pass.room().map(|room| room.room.as_str()))?;
+            let identity = Some(pass.identity.as_str());
+            known(identity, pass.room().map(|room| room.room.as_str()))?;
+            if let Some(room) = pass.room().filter(|room| !room.grants.destination_room.is_empty()) {
+                known(identity, Some(&room.grants.destination_room))?;
+            }
             Ok(pass)
         });
         decision

@@ -131,23 +131,28 @@ impl Rule {
 
     fn room_offer(&self, ask: &RoomAsk, filling: &Filling<'_>) -> Result<RoomOffer, Skipped> {
         // A text can be empty if its last alternative is.
-        let text = |template: &Option<Template>| {
+        let plain = |template: &Option<Template>| {
             let text = template.as_ref().map(|text| filling.fill(text)).transpose();
             text.map(|text| text.filter(|text| !text.is_empty()))
         };
+        let text = |template: &Option<Template>| {
+            let text = template.as_ref().map(|text| filling.fill_text(text)).transpose();
+            text.map(|text| text.filter(|text| !text.is_empty()))
+        };
         let attributes = self.participant_attributes.iter();
+        let room = self.room(ask, filling)?;
         Ok(RoomOffer {
-            room: self.room(ask, filling)?,
-            name: text(&self.participant_name)?
+            name: plain(&self.participant_name)?
                 .map(|name| ParticipantName::parse(name, filling.limits))
                 .transpose()?,
             metadata: text(&self.participant_metadata)?
                 .map(|text| Metadata::parse(text, filling.limits))
                 .transpose()?,
             attributes: attributes
-                .map(|(key, template)| Ok((key.clone(), filling.fill(template)?)))
+                .map(|(key, template)| Ok((key.clone(), filling.fill_text(template)?)))
                 .collect::<Result<_, FillError>>()?,
-            room_config: self.room_config.fill(filling.caller, filling.randomness)?,
+            room_config: self.room_config.fill(&room, filling.caller, filling.randomness)?,
+            room,
         })
     }
 
@@ -204,5 +209,9 @@ struct Filling<'a> {
 impl Filling<'_> {
     fn fill(&self, template: &Template) -> Result<String, FillError> {
         template.fill(self.caller, self.randomness)
+    }
+
+    fn fill_text(&self, template: &Template) -> Result<String, FillError> {
+        template.fill_text(self.caller, self.randomness)
     }
 }

@@ -63,6 +63,9 @@ pub enum FillError {
         "the caller's {{{0}}} is . or .., or contains /, \\, {{ or }}: it can't be a part of a file's path"
     )]
     NotInPath(String),
+    /// The room's name can't be a part of a file's path.
+    #[error("the room's name is . or .., or contains /, \\, {{ or }}: it can't be a part of a file's path")]
+    RoomNotInPath,
     /// The list has several elements where one is needed.
     #[error("the caller's {{{0}}} has several elements, so the rule has no default_room for this caller")]
     Several(String),

@@ -13,9 +13,9 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 
 use super::placeholder::FillError;
-use super::template::Template;
+use super::template::{InvalidTemplate, Template, is_part_of_path};
 use crate::caller::Caller;
-use crate::domain::{AgentDispatch, Egress, Randomness, RoomConfig, within};
+use crate::domain::{AgentDispatch, Egress, Randomness, RoomConfig, RoomName, within};
 
 /// `[rule.room_config]`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -57,10 +57,13 @@ pub struct RuleAgent {
 #[serde(deny_unknown_fields, default)]
 pub struct RuleEgress {
     /// `room`: the file of all participants, mixed.
+    #[serde(deserialize_with = "path")]
     pub room: Option<Template>,
     /// `participant`: the files of each participant.
+    #[serde(deserialize_with = "path")]
     pub participant: Option<Template>,
     /// `tracks`: the files of each track.
+    #[serde(deserialize_with = "path")]
     pub tracks: Option<Template>,
 }
 
@@ -81,11 +84,12 @@ impl RoomSettings {
     /// If the caller lacks a value, or a value can't be a part of a file's path.
     pub(super) fn fill(
         &self,
+        room: &RoomName,
         caller: &Caller,
         randomness: Randomness,
     ) -> Result<Option<RoomConfig>, FillError> {
         let text = |template: &Option<Template>| match template {
-            Some(template) => template.fill(caller, randomness),
+            Some(template) => template.fill_text(caller, randomness),
             None => Ok(String::new()),
         };
         let agent = |agent: &RuleAgent| {
@@ -96,7 +100,8 @@ impl RoomSettings {
                 ..RoomAgentDispatch::default()
             })
         };
-        let tag = |(name, value): (&String, &Template)| Ok((name.clone(), value.fill(caller, randomness)?));
+        let tag =
+            |(name, value): (&String, &Template)| Ok((name.clone(), value.fill_text(caller, randomness)?));
         Ok(RoomConfig::of_rule(RoomConfiguration {
             agents: self.agents.iter().map(agent).collect::<Result<_, _>>()?,
             max_participants: self.max_participants.unwrap_or_default(),
@@ -104,20 +109,23 @@ impl RoomSettings {
             departure_timeout: self.departure_timeout.map_or(0, Timeout::seconds),
             metadata: text(&self.metadata)?,
             tags: self.tags.iter().map(tag).collect::<Result<_, _>>()?,
-            egress: self.egress.fill(caller, randomness)?,
+            egress: self.egress.fill(room, caller, randomness)?,
             ..RoomConfiguration::default()
         }))
     }
 
     /// All templates.
     pub(super) fn templates(&self) -> impl Iterator<Item = &Template> {
-        let egress = self.egress.kinds().map(|(_, path)| path);
+        self.texts().chain(self.egress.kinds().map(|(_, path)| path))
+    }
+
+    /// The templates of texts.
+    pub(super) fn texts(&self) -> impl Iterator<Item = &Template> {
         self.agents
             .iter()
             .filter_map(|agent| agent.metadata.as_ref())
             .chain(&self.metadata)
             .chain(self.tags.values())
-            .chain(egress)
     }
 }
 
@@ -131,10 +139,19 @@ impl RuleEgress {
         all.into_iter().filter_map(|(kind, path)| Some((kind, path.as_ref()?)))
     }
 
-    fn fill(&self, caller: &Caller, randomness: Randomness) -> Result<Option<RoomEgress>, FillError> {
+    fn fill(
+        &self,
+        room: &RoomName,
+        caller: &Caller,
+        randomness: Randomness,
+    ) -> Result<Option<RoomEgress>, FillError> {
         let mut egress = RoomEgress::default();
         for (kind, path) in self.kinds() {
             let filepath = path.fill_path(caller, randomness)?;
+            // LiveKit's egress puts the room's name into the path unchanged.
+            if filepath.contains(ROOM_NAME) && !is_part_of_path(room.as_str()) {
+                return Err(FillError::RoomNotInPath);
+            }
             let file = || EncodedFileOutput { filepath: filepath.clone(), ..EncodedFileOutput::default() };
             match kind {
                 Egress::Room => {
@@ -157,6 +174,36 @@ impl RuleEgress {
         Ok((egress != RoomEgress::default()).then_some(egress))
     }
 }
+
+/// The path of files. Placeholders of LiveKit's egress are in doubled braces.
+fn path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Template>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let of_livekit = PLACEHOLDERS.iter().find(|name| {
+        let single = format!("{{{name}}}");
+        text.contains(&single) && !text.contains(&format!("{{{single}}}"))
+    });
+    match (Template::try_from(text.clone()), of_livekit) {
+        (Ok(template), _) => Ok(Some(template)),
+        (Err(InvalidTemplate::Placeholder(_)), Some(name)) => Err(D::Error::custom(format_args!(
+            "has {{{name}}}, which is a placeholder of LiveKit's egress: write {{{{{name}}}}}, with doubled braces"
+        ))),
+        (Err(error), _) => Err(D::Error::custom(error)),
+    }
+}
+
+const ROOM_NAME: &str = "{room_name}";
+/// The placeholders of LiveKit's egress.
+const PLACEHOLDERS: [&str; 9] = [
+    "room_name",
+    "room_id",
+    "time",
+    "utc",
+    "retry",
+    "publisher_identity",
+    "track_id",
+    "track_type",
+    "track_source",
+];
 
 /// The settings in one line.
 impl fmt::Display for RoomSettings {
@@ -194,8 +241,8 @@ fn agents<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<RuleAgent>, 
 }
 
 fn participants<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
-    match u32::deserialize(deserializer)? {
-        0 => Err(D::Error::custom("max_participants must be 1 or more: omit it for no limit")),
-        most => Ok(Some(most)),
+    match u32::try_from(u64::deserialize(deserializer)?) {
+        Ok(most) if most > 0 => Ok(Some(most)),
+        _ => Err(D::Error::custom("max_participants must be 1 or more: omit it for no limit")),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A caller's value is always literal and its end is never ambiguous: with `{claims.team}:*`, a team `a:b` would get
 //! rooms of team `a`. So a value that contains the text after its placeholder is an error, and the rule is skipped. In a
-//! template that is JSON, values are escaped instead.
+//! text that is JSON, values are escaped instead.
 
 use std::fmt;
 
@@ -65,23 +65,60 @@ impl TryFrom<String> for Template {
 }
 
 impl Template {
-    /// Fills the placeholders for this caller.
+    /// Fills the placeholders for this caller. Values are literal.
     ///
     /// # Errors
     /// If the caller lacks a value, or its end would be ambiguous.
     pub fn fill(&self, caller: &Caller, randomness: Randomness) -> Result<String, FillError> {
         self.segments.iter().enumerate().try_fold(String::new(), |text, (at, segment)| {
-            let in_json = self.json.as_ref().map(|strings| strings[at]);
-            let next = if in_json.is_some() { None } else { literal(self.segments.get(at + 1)) };
-            let value = match segment {
-                Segment::Literal(literal) => return Ok(text + literal),
-                Segment::Random => readable(randomness),
-                Segment::Caller(placeholder) => placeholder.fill(caller, next)?,
-            };
-            Ok(match in_json {
-                Some(is_in_string) => text + &escaped(&value, is_in_string),
-                None => text + &value,
+            Ok(match segment {
+                Segment::Literal(literal) => text + literal,
+                Segment::Random => text + &readable(randomness),
+                Segment::Caller(placeholder) => {
+                    text + &placeholder.fill(caller, literal(self.segments.get(at + 1)))?
+                }
             })
+        })
+    }
+
+    /// Fills the placeholders of a text. If it is JSON, values are escaped.
+    ///
+    /// # Errors
+    /// If the caller lacks a value, or its end would be ambiguous.
+    pub fn fill_text(&self, caller: &Caller, randomness: Randomness) -> Result<String, FillError> {
+        let Some(strings) = &self.json else { return self.fill(caller, randomness) };
+        self.segments.iter().zip(strings).try_fold(String::new(), |text, (segment, is_in_string)| {
+            Ok(match segment {
+                Segment::Literal(literal) => text + literal,
+                Segment::Random => text + &escaped(&readable(randomness), *is_in_string),
+                Segment::Caller(placeholder) => {
+                    text + &escaped(&placeholder.fill(caller, None)?, *is_in_string)
+                }
+            })
+        })
+    }
+
+    /// Why values in a text couldn't be escaped, if it is meant as JSON.
+    pub(super) fn text_mistake(&self) -> Option<&'static str> {
+        let Some(strings) = &self.json else {
+            let begins_like_json = literal(self.segments.first())?.trim_start().starts_with('{');
+            return begins_like_json.then_some(
+                "begins like a JSON object, but is not valid JSON with values in its placeholders",
+            );
+        };
+        (0..self.segments.len()).find_map(|at| {
+            if matches!(self.segments[at], Segment::Literal(_)) || !strings[at] {
+                return None;
+            }
+            let before =
+                at.checked_sub(1).and_then(|before| literal(self.segments.get(before))).unwrap_or_default();
+            let after = literal(self.segments.get(at + 1)).unwrap_or_default();
+            let rest = after.split_once('"').map_or("", |(_, rest)| rest).trim_start();
+            if rest.starts_with(':') {
+                return Some("has a placeholder in the name of a JSON member: use it in a value");
+            }
+            let is_nested = before.contains("\\\"") || after.contains("\\\"");
+            is_nested.then_some("has a placeholder in JSON in a JSON string, where values can't be escaped")
         })
     }
 
@@ -92,7 +129,7 @@ impl Template {
     pub(super) fn fill_path(&self, caller: &Caller, randomness: Randomness) -> Result<String, FillError> {
         for placeholder in self.placeholders() {
             let value = placeholder.fill(caller, None)?;
-            if value == "." || value == ".." || value.contains(['/', '\\', '{', '}', '\0']) {
+            if !is_part_of_path(&value) {
                 return Err(FillError::NotInPath(placeholder.to_string()));
             }
         }
@@ -127,6 +164,11 @@ impl fmt::Display for Template {
     }
 }
 
+/// Whether a value is one part of a file's path, and has no placeholder of LiveKit.
+pub(super) fn is_part_of_path(value: &str) -> bool {
+    value != "." && value != ".." && !value.contains(['/', '\\', '{', '}', '\0'])
+}
+
 pub(super) fn placeholders(segments: &[Segment]) -> impl Iterator<Item = &Placeholder> {
     segments.iter().filter_map(|segment| match segment {
         Segment::Caller(placeholder) => Some(placeholder),
@@ -159,7 +201,8 @@ fn strings_of_json(segments: &[Segment]) -> Option<Vec<bool>> {
     });
     let strings: Vec<_> = strings.collect::<Option<_>>()?;
     let parsed = serde_json::from_str::<Value>(&json).ok()?;
-    (parsed.is_object() || parsed.is_array()).then_some(strings)
+    // Text in brackets, such as a name, is not JSON.
+    (parsed.is_object() || (parsed.is_array() && json.contains('"'))).then_some(strings)
 }
 
 /// A value in JSON: inside a string, or as a string or a number.
@@ -328,11 +371,36 @@ mod tests {
 
     fn filled_for(text: &str, claims: &Value) -> Result<String, String> {
         let caller = Caller { claims: claims.as_object().unwrap().clone(), ..Caller::anonymous("a") };
-        template(text).unwrap().fill(&caller, |bytes| bytes.fill(1)).map_err(|error| error.to_string())
+        template(text).unwrap().fill_text(&caller, |bytes| bytes.fill(1)).map_err(|error| error.to_string())
     }
 
     #[test]
-    fn values_are_escaped_in_a_template_that_is_json() {
+    fn json_in_which_values_cannot_be_escaped_is_a_mistake() {
+        let mistake = |text: &str| template(text).unwrap().text_mistake();
+        for (text, problem) in [
+            (r#"{{"score": -{claims.x}}}"#, "begins like a JSON object"),
+            (r#"{{"a": {claims.x}"#, "begins like a JSON object"),
+            (r#" {{a: "{claims.x}"}}"#, "begins like a JSON object"),
+            (r#"{{"role": "student", "{claims.x}": "y"}}"#, "in the name of a JSON member"),
+            (r#"{{"a-{claims.x}" : "y"}}"#, "in the name of a JSON member"),
+            (r#"{{"p": "{{\"name\": \"{claims.x}\"}}"}}"#, "in JSON in a JSON string"),
+        ] {
+            assert!(mistake(text).unwrap_or_default().contains(problem), "{text}: {:?}", mistake(text));
+        }
+        for text in [
+            "{sub}",
+            "plain",
+            "[{claims.team}]",
+            r#"{{"name": "{claims.name}", "a": [{claims.x}, "{random}"]}}"#,
+            r#"["{claims.name}"]"#,
+        ] {
+            assert_eq!(mistake(text), None, "{text}");
+        }
+        assert_eq!(filled_for("[{claims.team}]", &json!({"team": "red"})), Ok("[red]".to_owned()));
+    }
+
+    #[test]
+    fn values_are_escaped_in_a_text_that_is_json() {
         let hostile = json!({"name": "\"}, \"role\": \"host\\", "level": 3, "text": "3a", "number": "007"});
         for (text, expected) in [
             (r#"{{"name": "{claims.name}"}}"#, json!({"name": hostile["name"]})),
@@ -345,7 +413,7 @@ mod tests {
                 json!({"name": hostile["name"], "level": 3}),
             ),
             (r#"[{claims.text}, {claims.number}, "{claims.level}"]"#, json!(["3a", "007", "3"])),
-            (r#"{{"\\\"{claims.level}": "\\{claims.level}"}}"#, json!({"\\\"3": "\\3"})),
+            (r#"{{"\\\"": "\\{claims.level}"}}"#, json!({"\\\"": "\\3"})),
             (r#"{{"id": "{random}"}}"#, json!({"id": "1".repeat(20)})),
             (r#"{{"name": "{claims.none | 'say "hi"'}"}}"#, json!({"name": "say \"hi\""})),
         ] {

@@ -1,10 +1,11 @@
 //! `roompass test`: runs the tests of a policy, which are in a file of their own.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
 use roompass::config::{Config, ConfigError};
-use roompass::domain::{Pass, Ttl};
+use roompass::domain::{Attributes, Pass, Ttl};
 use roompass::http::Refusal;
 use roompass::policy::Decision;
 use roompass::url;
@@ -76,9 +77,12 @@ struct Expect {
     refused: Option<String>,
     /// `rule`: the rule that is expected to decide.
     rule: Option<String>,
-    /// `room`, `identity`, `ttl` and `grants`: what the token is expected to have. Not compared unless set.
+    /// What the token is expected to have. Not compared unless set.
     room: Option<String>,
     identity: Option<String>,
+    participant_name: Option<String>,
+    participant_metadata: Option<String>,
+    participant_attributes: Option<BTreeMap<String, String>>,
     ttl: Option<Ttl>,
     #[serde(default)]
     grants: Map<String, Value>,
@@ -118,13 +122,20 @@ impl Expect {
     /// What the policy decides differently, one sentence each.
     fn differences(&self, config: &Config, name: &str) -> Result<Vec<String>, TestError> {
         let test = || name.to_owned();
-        let of_token =
-            self.room.is_some() || self.identity.is_some() || self.ttl.is_some() || !self.grants.is_empty();
+        let of_token = [
+            self.room.is_some(),
+            self.identity.is_some(),
+            self.participant_name.is_some(),
+            self.participant_metadata.is_some(),
+            self.participant_attributes.is_some(),
+            self.ttl.is_some(),
+            !self.grants.is_empty(),
+        ];
         let problem = match (&self.rule, &self.refused) {
             (None, None) => Some("needs rule or refused: what the policy is expected to decide"),
             (Some(_), Some(_)) => Some("must not have both rule and refused"),
-            (None, Some(_)) if of_token => {
-                Some("must not have refused together with room, identity, ttl or grants")
+            (None, Some(_)) if of_token.contains(&true) => {
+                Some("must not have refused together with what a token has")
             }
             _ => None,
         };
@@ -155,17 +166,17 @@ impl Expect {
             Err(refusal) if self.refused.as_deref() == Some(refusal.code()) => Vec::new(),
             Err(refusal) => {
                 let expected = match (&self.rule, &self.refused) {
-                    (_, Some(code)) => format!("a refusal with {code}"),
+                    (_, Some(code)) => format!("a refusal with {code:?}"),
                     (rule, None) => format!("a token by rule {:?}", rule.as_deref().unwrap_or_default()),
                 };
-                vec![format!("expected {expected}, found a refusal with {}: {refusal}", refusal.code())]
+                vec![format!("expected {expected}, found a refusal with {:?}: {refusal}", refusal.code())]
             }
         })
     }
 
     fn differences_in(&self, pass: &Pass) -> Vec<String> {
         if let Some(code) = &self.refused {
-            return vec![format!("expected a refusal with {code}, found a token by rule {:?}", pass.rule)];
+            return vec![format!("expected a refusal with {code:?}, found a token by rule {:?}", pass.rule)];
         }
         let room = pass.room();
         let effective: Map<String, Value> = room
@@ -178,6 +189,24 @@ impl Expect {
             ("rule", self.rule.clone(), Some(pass.rule.clone())),
             ("room", self.room.clone(), room.map(|room| room.room.as_str().to_owned())),
             ("identity", self.identity.clone(), Some(pass.identity.as_str().to_owned())),
+            (
+                "participant_name",
+                self.participant_name.clone(),
+                room.and_then(|room| room.name.as_ref()).map(|name| name.as_str().to_owned()),
+            ),
+            (
+                "participant_metadata",
+                self.participant_metadata.clone(),
+                room.and_then(|room| room.metadata.as_ref()).map(|text| text.as_str().to_owned()),
+            ),
+            (
+                "participant_attributes",
+                self.participant_attributes.as_ref().map(attributes),
+                room.map(|room| {
+                    let all = room.attributes.iter().flat_map(Attributes::iter);
+                    attributes(&all.map(|(key, value)| (key.clone(), value.clone())).collect())
+                }),
+            ),
             ("ttl", self.ttl.map(|ttl| ttl.to_string()), Some(pass.ttl.to_string())),
         ];
         let texts = texts.into_iter().filter(|(_, expected, found)| expected.is_some() && expected != found);
@@ -194,4 +223,10 @@ impl Expect {
         });
         texts.chain(grants).collect()
     }
+}
+
+/// Attributes in one line, to compare them.
+fn attributes(all: &BTreeMap<String, String>) -> String {
+    let all: Vec<_> = all.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+    all.join(", ")
 }

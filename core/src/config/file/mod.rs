@@ -137,7 +137,7 @@ impl Parts {
         for (position, mistake) in of_rules.into_iter().flatten() {
             mistakes.push(text.mistake(&self.rules.keys[position].place(mistake.key), &mistake.problem));
         }
-        let of_denied = policy::mistakes_in_denied(&self.denied.values, callers);
+        let of_denied = policy::mistakes_in_denied(&self.denied.values, callers, sandboxes);
         for (position, mistake) in of_denied {
             mistakes.push(text.mistake(&self.denied.keys[position].place(mistake.key), &mistake.problem));
         }

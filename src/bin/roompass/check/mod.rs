@@ -26,13 +26,13 @@ pub(crate) struct CheckOptions {
     /// The file to check, in place of --config
     #[arg(conflicts_with = "config")]
     file: Option<PathBuf>,
-    /// Print who gets what instead, for the claims in the .json files of this folder
+    /// Print the tokens that callers get, for the claims in the .json files of this folder
     #[arg(long, value_name = "FOLDER")]
     against: Option<PathBuf>,
-    /// The rooms to request with each claims, separated by commas
+    /// The rooms to request for each caller, separated by commas
     #[arg(long, value_name = "ROOM,ROOM", value_delimiter = ',', requires = "against")]
     rooms: Vec<String>,
-    /// Print only what changes from this older configuration
+    /// Print only what is different from this older configuration
     #[arg(long, value_name = "OLD", requires = "against")]
     diff: Option<PathBuf>,
 }
@@ -97,7 +97,8 @@ fn summarised(config: &Config, policy: PolicySource) -> Page {
     page.table(["caller", "credential"], rows.collect());
     for entry in config.policy.denied() {
         page.line("");
-        page.wrapped("DENY ", &entry.to_string());
+        let ended = if entry.has_ended(roompass::system::context().now) { ", which has ended" } else { "" };
+        page.wrapped("DENY ", &format!("{entry}{ended}"));
     }
     for rule in config.policy.rules() {
         page.line("");
