@@ -75,11 +75,20 @@ pub async fn remove_participant(
     };
     let answered = tokio::time::timeout(TIMEOUT, call).await;
     let (status, body) = answered.map_err(|_| unreachable("no response within 10 seconds".to_owned()))??;
+    let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
     if status.is_success() {
-        return Ok(());
+        let reason = "a response that is not of LiveKit's server API".to_owned();
+        return if answer.is_object() {
+            Ok(())
+        } else {
+            Err(ServerApiError::Refused { server: shown, status, reason })
+        };
     }
-    let error: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let text = |member: &str| error.get(member).and_then(Value::as_str).unwrap_or_default().to_owned();
+    // A server may repeat the request.
+    let text = |member: &str| {
+        let text = answer.get(member).and_then(Value::as_str).unwrap_or_default();
+        text.replace(token.expose(), "…")
+    };
     Err(ServerApiError::Refused {
         server: shown,
         status,

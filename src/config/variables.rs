@@ -108,14 +108,20 @@ fn contents(path: &str) -> Result<String, String> {
 /// The pairs in LiveKit's format: a YAML mapping with a line `key: secret` for each. The error shows no part of a line.
 fn pairs(text: &str) -> Result<BTreeMap<String, String>, String> {
     let mut pairs = BTreeMap::new();
+    let mut first_indent = None;
     for (number, line) in (1..).zip(text.lines()) {
-        let line = line.trim_matches([' ', '\t', '\u{feff}']);
-        if line.is_empty() || line.starts_with('#') || line == "---" {
+        let line = line.trim_start_matches('\u{feff}').trim_end_matches([' ', '\t']);
+        let indent = line.len() - line.trim_start_matches(' ').len();
+        let line = line.trim_start_matches(' ');
+        if line.is_empty() || line.starts_with('#') || (line == "---" && pairs.is_empty()) {
             continue;
+        }
+        if *first_indent.get_or_insert(indent) != indent {
+            return Err(format!("line {number} has another indentation than the first key"));
         }
         let pair = line.split_once(": ").and_then(|(key, secret)| Some((scalar(key)?, scalar(secret)?)));
         let (key, secret) = pair.ok_or_else(|| {
-            format!("line {number} must be a key and its secret, such as \"APIkey: secret\", with a space after the colon")
+            format!("line {number} must be a key and its secret, such as \"APIkey: secret\", with a space after the colon; write a number in quotes")
         })?;
         if pairs.insert(key.to_owned(), secret.to_owned()).is_some() {
             return Err(format!("line {number} has a key that is listed before"));
@@ -129,13 +135,20 @@ fn pairs(text: &str) -> Result<BTreeMap<String, String>, String> {
 
 /// A YAML scalar without an escape: plain, or in quotes. A comment after it doesn't count.
 fn scalar(text: &str) -> Option<&str> {
+    let text = if text.trim_start().starts_with('#') { "" } else { text };
     let text = text.split_once(" #").map_or(text, |(before, _)| before).trim();
     let (text, excluded) = match text.chars().next()? {
         quote @ ('"' | '\'') => (text[1..].strip_suffix(quote)?, ["\"", "'", "\\"]),
         '[' | '{' | '&' | '*' | '!' | '|' | '>' | '%' | '@' | '`' => return None,
+        '-' | '?' if text.chars().nth(1) == Some(' ') => return None,
+        // YAML reads these as numbers, true, false and null.
+        _ if text.parse::<f64>().is_ok() || WORDS.contains(&text.to_ascii_lowercase().as_str()) => {
+            return None;
+        }
         _ => (text, [": ", "\t", "\u{feff}"]),
     };
-    (!text.is_empty() && !excluded.iter().any(|part| text.contains(part))).then_some(text)
+    let has_control = text.contains(char::is_control);
+    (!text.is_empty() && !has_control && !excluded.iter().any(|part| text.contains(part))).then_some(text)
 }
 
 fn missing(variable: &str, other: &str) -> ConfigError {
@@ -147,6 +160,8 @@ pub(super) fn invalid(variable: &str, problem: String) -> ConfigError {
     ConfigError::Variable { variable: variable.to_owned(), problem }
 }
 
+/// Words that are no text in YAML.
+const WORDS: [&str; 10] = ["null", "~", "true", "false", "yes", "no", "on", "off", ".nan", ".inf"];
 /// Pairs in LiveKit's format.
 pub(super) const KEYS: &str = "LIVEKIT_KEYS";
 const FILE: &str = "_FILE";
@@ -268,6 +283,8 @@ mod tests {
             assert_eq!(pair(&[(KEYS, text)]), found("APIk", "s+/="), "{text:?}");
         }
         assert_eq!(pair(&[(KEYS, "a: b#c d")]), found("a", "b#c d"));
+        assert_eq!(pair(&[(KEYS, "a: '12345'")]), found("a", "12345"));
+        assert_eq!(pair(&[(KEYS, "  a: x\n  b: y"), (API_KEY, "b")]), found("b", "y"));
         let two = "APIone: first\nAPItwo: second\n";
         assert_eq!(pair(&[(KEYS, two), (API_KEY, "APItwo")]), found("APItwo", "second"));
         let file = Temporary::of("keys", two.as_bytes());
@@ -280,7 +297,7 @@ mod tests {
     fn keys_that_do_not_determine_one_pair_are_a_mistake_that_shows_no_secret() {
         let line = |number: u32| {
             format!(
-                "LIVEKIT_KEYS: line {number} must be a key and its secret, such as \"APIkey: secret\", with a space after the colon"
+                "LIVEKIT_KEYS: line {number} must be a key and its secret, such as \"APIkey: secret\", with a space after the colon; write a number in quotes"
             )
         };
         for (text, problem) in [
@@ -292,6 +309,19 @@ mod tests {
             ("APIk: canary: canary", line(1)),
             ("APIk: \"can\\\"ary\"", line(1)),
             ("APIk: |", line(1)),
+            ("APIk: #canary", line(1)),
+            ("APIk: null", line(1)),
+            ("APIk: ~", line(1)),
+            ("APIk: 12345678901234567890123456789012", line(1)),
+            ("APIk: true", line(1)),
+            ("- APIk: canary", line(1)),
+            ("? APIk: canary", line(1)),
+            ("APIk: can\rary", line(1)),
+            ("a: canary\n---\nb: canary", line(2)),
+            (
+                "a: canary\n  b: canary",
+                "LIVEKIT_KEYS: line 2 has another indentation than the first key".to_owned(),
+            ),
             ("APIk: \"canary", line(1)),
             ("APIk: 'canary\"", line(1)),
             ("APIk: [canary]", line(1)),

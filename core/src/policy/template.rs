@@ -117,7 +117,9 @@ impl Template {
             if rest.starts_with(':') {
                 return Some("has a placeholder in the name of a JSON member: use it in a value");
             }
-            let is_nested = before.contains("\\\"") || after.contains("\\\"");
+            let of_string = before.rsplit_once('"').map_or("", |(_, rest)| rest).trim_start();
+            let is_nested =
+                before.contains("\\\"") || after.contains("\\\"") || of_string.starts_with(['[', '{']);
             is_nested.then_some("has a placeholder in JSON in a JSON string, where values can't be escaped")
         })
     }
@@ -201,8 +203,7 @@ fn strings_of_json(segments: &[Segment]) -> Option<Vec<bool>> {
     });
     let strings: Vec<_> = strings.collect::<Option<_>>()?;
     let parsed = serde_json::from_str::<Value>(&json).ok()?;
-    // Text in brackets, such as a name, is not JSON.
-    (parsed.is_object() || (parsed.is_array() && json.contains('"'))).then_some(strings)
+    (parsed.is_object() || parsed.is_array()).then_some(strings)
 }
 
 /// A value in JSON: inside a string, or as a string or a number.
@@ -384,6 +385,7 @@ mod tests {
             (r#"{{"role": "student", "{claims.x}": "y"}}"#, "in the name of a JSON member"),
             (r#"{{"a-{claims.x}" : "y"}}"#, "in the name of a JSON member"),
             (r#"{{"p": "{{\"name\": \"{claims.x}\"}}"}}"#, "in JSON in a JSON string"),
+            (r#"{{"p": "[{claims.x}]"}}"#, "in JSON in a JSON string"),
         ] {
             assert!(mistake(text).unwrap_or_default().contains(problem), "{text}: {:?}", mistake(text));
         }
@@ -396,7 +398,11 @@ mod tests {
         ] {
             assert_eq!(mistake(text), None, "{text}");
         }
-        assert_eq!(filled_for("[{claims.team}]", &json!({"team": "red"})), Ok("[red]".to_owned()));
+        assert_eq!(filled_for("[1, {claims.a}]", &json!({"a": "1, 99"})), Ok("[1, \"1, 99\"]".to_owned()));
+        let plain = template("[{claims.team}]").unwrap();
+        let claims = json!({"team": "red"});
+        let caller = Caller { claims: claims.as_object().unwrap().clone(), ..Caller::anonymous("a") };
+        assert_eq!(plain.fill(&caller, |_| {}), Ok("[red]".to_owned()), "a name is not JSON");
     }
 
     #[test]

@@ -102,6 +102,10 @@ pub(crate) fn run(options: &TestOptions) -> Result<Tested, TestError> {
         let line = before.matches('\n').count() + 1;
         TestError::Malformed { file: file(), line, problem: error.message().replace('\n', ", ") }
     })?;
+    if expect.is_empty() {
+        let problem = "expect has no entries: write [[expect]]".to_owned();
+        return Err(TestError::Malformed { file: file(), line: 1, problem });
+    }
     let (mut page, mut failed) = (Page::default(), 0);
     for (number, test) in (1..).zip(&expect) {
         let name = test.name.clone().unwrap_or_else(|| format!("number {number}"));
@@ -154,24 +158,29 @@ impl Expect {
             sandbox: self.sandbox.as_deref(),
             body: body.as_bytes(),
         };
-        let (_, asks) =
-            asks(&request, config).map_err(|reason| TestError::Request { test: test(), reason })?;
+        let asks = match asks(&request, config) {
+            Ok((_, asks)) => asks,
+            Err(InvalidRequest::Request(invalid)) => return Ok(self.differences_in_refusal(&invalid.into())),
+            Err(reason) => return Err(TestError::Request { test: test(), reason }),
+        };
         let context = roompass::system::context();
         let decided = asks.into_iter().map(|(_, ask)| {
             let Decision { outcome, .. } = config.policy.decide(&caller, ask, &context);
             outcome.map_err(Refusal::from)
         });
-        Ok(match decided.collect::<Result<Vec<_>, _>>() {
+        Ok(match decided.collect::<Result<Vec<_>, Refusal>>() {
             Ok(passes) => passes.iter().flat_map(|pass| self.differences_in(pass)).collect(),
-            Err(refusal) if self.refused.as_deref() == Some(refusal.code()) => Vec::new(),
-            Err(refusal) => {
-                let expected = match (&self.rule, &self.refused) {
-                    (_, Some(code)) => format!("a refusal with {code:?}"),
-                    (rule, None) => format!("a token by rule {:?}", rule.as_deref().unwrap_or_default()),
-                };
-                vec![format!("expected {expected}, found a refusal with {:?}: {refusal}", refusal.code())]
-            }
+            Err(refusal) => self.differences_in_refusal(&refusal),
         })
+    }
+
+    fn differences_in_refusal(&self, refusal: &Refusal) -> Vec<String> {
+        let expected = match &self.refused {
+            Some(code) if code == refusal.code() => return Vec::new(),
+            Some(code) => format!("a refusal with {code:?}"),
+            None => format!("a token by rule {:?}", self.rule.as_deref().unwrap_or_default()),
+        };
+        vec![format!("expected {expected}, found a refusal with {:?}: {refusal}", refusal.code())]
     }
 
     fn differences_in(&self, pass: &Pass) -> Vec<String> {
@@ -216,7 +225,13 @@ impl Expect {
             format!("expected {what} {}, found {}", shown(expected), shown(found))
         });
         let grants = self.grants.iter().filter_map(|(name, expected)| {
-            let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let text = |value: &Value| match value {
+                Value::String(text) => text.clone(),
+                Value::Array(list) => {
+                    list.iter().map(|one| one.as_str().unwrap_or_default()).collect::<Vec<_>>().join(", ")
+                }
+                other => other.to_string(),
+            };
             let found = effective.get(name).map_or_else(|| "no such grant".to_owned(), text);
             (found != text(expected))
                 .then(|| format!("expected grant {name} = {}, found {found}", text(expected)))
@@ -227,6 +242,6 @@ impl Expect {
 
 /// Attributes in one line, to compare them.
 fn attributes(all: &BTreeMap<String, String>) -> String {
-    let all: Vec<_> = all.iter().map(|(key, value)| format!("{key} = {value}")).collect();
-    all.join(", ")
+    let all: Map<_, _> = all.iter().map(|(key, value)| (key.clone(), value.as_str().into())).collect();
+    Value::Object(all).to_string()
 }

@@ -6,6 +6,7 @@ use clap::Args;
 use roompass::config::{ConfigError, Environment, KeySource};
 use roompass::domain::{Identity, InvalidField, Limits, RoomName, ServerUrl};
 use roompass::keys::{Deployment, LiveKitKeys};
+use roompass::policy::RoomPattern;
 use roompass::server_api::{self, ServerApiError};
 use serde_json::Value;
 
@@ -77,9 +78,39 @@ fn page(room: &str, identity: &str, void_before: u64) -> Page {
     page.line("");
     page.line("[[deny]]");
     page.line(format!("identity = {}", quoted(identity)));
-    page.line(format!("room = {}", quoted(room)));
+    let pattern = room.replace('{', "{{").replace('}', "}}");
+    if room.contains('*') || RoomPattern::try_from(pattern.clone()).is_err() {
+        page.line("# In every room, because no pattern is for a room with this name alone.");
+    } else {
+        page.line(format!("room = {}", quoted(&pattern)));
+    }
     page
 }
 
 /// How far the clocks of this machine and of the function may differ, in seconds. LiveKit's servers use the same leeway.
 const LEEWAY: u64 = 60;
+
+#[cfg(test)]
+mod tests {
+    use roompass::config::Config;
+
+    use super::*;
+
+    #[test]
+    fn the_printed_entry_is_valid_and_for_this_room_alone() {
+        for (room, is_named) in [
+            ("math:1", true),
+            ("a \"b\" \\", true),
+            ("{x} a}", true),
+            ("{sub}", false),
+            ("^a$", false),
+            ("team*", false),
+        ] {
+            let printed = page(room, "eve \"x\"", 0);
+            let entry = printed.text().split_once("\n\n").map(|(_, entry)| entry.to_owned()).unwrap();
+            let config = Config::parse(&entry, "x.toml").unwrap_or_else(|error| panic!("{error}\n{entry}"));
+            let shown = config.policy.denied()[0].to_string();
+            assert_eq!(shown.contains("room"), is_named, "{shown}");
+        }
+    }
+}

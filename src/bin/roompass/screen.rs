@@ -79,6 +79,12 @@ impl Page {
         self.0 += &other.0;
     }
 
+    /// The lines.
+    #[cfg(test)]
+    pub(crate) fn text(&self) -> &str {
+        &self.0
+    }
+
     /// Writes the page to standard output.
     pub(crate) fn print(&self) {
         // The reader may have closed it, as `head` does.
