@@ -392,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn an_api_key_is_denied_by_its_name_and_an_identity_by_whoever_requests_it() {
+    fn an_api_key_is_denied_by_its_name_and_an_identity_for_every_caller() {
         assert!(is_denied("api_key = 'batch'", &key("batch"), join(Some("r"), None)));
         assert!(!is_denied("api_key = 'batch'", &key("web"), join(Some("r"), None)));
         assert!(is_denied("identity = 'mallory'", &key("web"), join(Some("r"), Some("mallory"))));
