@@ -30,7 +30,7 @@
 //! | [`json`] | parses JSON, and refuses duplicate members |
 //! | [`log`] | the log, as text for people or as JSON |
 //! | `refreshing` | the one cache: fetches a value, refreshes it, keeps it while refreshing fails, and expires it |
-//! | `server_api` | calls LiveKit's server API, for people; not in the Lambda function |
+//! | `server_api` | calls LiveKit's server API with the operator's keys, for people; not in the Lambda function |
 //! | [`system`] | the system's time and randomness |
 //! | `web_client` | the HTTPS client, for issuers and LiveKit's server API |
 //!

@@ -130,22 +130,16 @@ impl Rule {
     }
 
     fn room_offer(&self, ask: &RoomAsk, filling: &Filling<'_>) -> Result<RoomOffer, Skipped> {
-        // A text can be empty if its last alternative is.
-        let plain = |template: &Option<Template>| {
-            let text = template.as_ref().map(|text| filling.fill(text)).transpose();
-            text.map(|text| text.filter(|text| !text.is_empty()))
-        };
-        let text = |template: &Option<Template>| {
-            let text = template.as_ref().map(|text| filling.fill_text(text)).transpose();
-            text.map(|text| text.filter(|text| !text.is_empty()))
-        };
+        let name = self.participant_name.as_ref().map(|name| filling.fill(name)).transpose()?;
+        let metadata = self.participant_metadata.as_ref().map(|text| filling.fill_text(text)).transpose()?;
+        // A text is empty if its last alternative is.
+        let is_set = |text: &String| !text.is_empty();
         let attributes = self.participant_attributes.iter();
         let room = self.room(ask, filling)?;
         Ok(RoomOffer {
-            name: plain(&self.participant_name)?
-                .map(|name| ParticipantName::parse(name, filling.limits))
-                .transpose()?,
-            metadata: text(&self.participant_metadata)?
+            name: name.filter(is_set).map(|name| ParticipantName::parse(name, filling.limits)).transpose()?,
+            metadata: metadata
+                .filter(is_set)
                 .map(|text| Metadata::parse(text, filling.limits))
                 .transpose()?,
             attributes: attributes

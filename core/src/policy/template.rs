@@ -113,13 +113,14 @@ impl Template {
             let before =
                 at.checked_sub(1).and_then(|before| literal(self.segments.get(before))).unwrap_or_default();
             let after = literal(self.segments.get(at + 1)).unwrap_or_default();
-            let rest = after.split_once('"').map_or("", |(_, rest)| rest).trim_start();
-            if rest.starts_with(':') {
+            let begin = unescaped_quotes(before).last().map_or("", |quote| &before[quote + 1..]);
+            let quote = unescaped_quotes(after).next();
+            let (end, rest) = quote.map_or((after, ""), |quote| (&after[..quote], &after[quote + 1..]));
+            if rest.trim_start().starts_with(':') {
                 return Some("has a placeholder in the name of a JSON member: use it in a value");
             }
-            let of_string = before.rsplit_once('"').map_or("", |(_, rest)| rest).trim_start();
             let is_nested =
-                before.contains("\\\"") || after.contains("\\\"") || of_string.starts_with(['[', '{']);
+                (begin.to_owned() + end).contains("\\\"") || begin.trim_start().starts_with(['[', '{']);
             is_nested.then_some("has a placeholder in JSON in a JSON string, where values can't be escaped")
         })
     }
@@ -204,6 +205,16 @@ fn strings_of_json(segments: &[Segment]) -> Option<Vec<bool>> {
     let strings: Vec<_> = strings.collect::<Option<_>>()?;
     let parsed = serde_json::from_str::<Value>(&json).ok()?;
     (parsed.is_object() || parsed.is_array()).then_some(strings)
+}
+
+/// The positions of the quotes that begin or end a string.
+fn unescaped_quotes(json: &str) -> impl Iterator<Item = usize> {
+    let mut is_escaped = false;
+    json.char_indices().filter_map(move |(at, char)| {
+        let is_quote = char == '"' && !is_escaped;
+        is_escaped = char == '\\' && !is_escaped;
+        is_quote.then_some(at)
+    })
 }
 
 /// A value in JSON: inside a string, or as a string or a number.
@@ -395,6 +406,8 @@ mod tests {
             "[{claims.team}]",
             r#"{{"name": "{claims.name}", "a": [{claims.x}, "{random}"]}}"#,
             r#"["{claims.name}"]"#,
+            r#"{{"a": "say \"hi\"", "b": "{claims.x}", "c\"": "[]"}}"#,
+            r#"{{"a\\": "{claims.x}"}}"#,
         ] {
             assert_eq!(mistake(text), None, "{text}");
         }

@@ -2,6 +2,8 @@
 //! a login. The function in Lambda refuses every request then.
 
 use roompass::config::{self, Config, ConfigError, Environment, KeySource, Origin};
+use roompass::domain::ServerUrl;
+use roompass::keys::{LiveKitKeys, SigningKeys};
 
 /// The source of the callers and rules.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -33,5 +35,26 @@ pub(crate) fn load(environment: &Environment) -> Result<(Config, PolicySource), 
 pub(crate) fn has_private_keys(keys: &KeySource) -> bool {
     matches!(keys, KeySource::Given(keys) if !keys.is_development_pair() || keys.agora().is_ok())
 }
+
+/// The keys of the environment. Without LiveKit's, its public development key.
+///
+/// # Errors
+/// If the keys are in a store of AWS.
+pub(crate) fn keys(environment: &Environment) -> Result<SigningKeys, StoreOnLaptop> {
+    let server = || environment.server.clone().unwrap_or_else(ServerUrl::development);
+    let development = || LiveKitKeys::development(server());
+    match &environment.keys {
+        KeySource::Given(keys) if keys.livekit().is_ok() => Ok(keys.clone()),
+        KeySource::Given(keys) => Ok(keys.clone().with_livekit(development())),
+        KeySource::Secret(_) => Err(StoreOnLaptop("ROOMPASS_SECRET_ID")),
+        KeySource::Parameter(_) => Err(StoreOnLaptop("ROOMPASS_PARAMETER")),
+        KeySource::Unset => Ok(development().into()),
+    }
+}
+
+/// The error for a variable that names a store of AWS.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} is for the function in Lambda: set LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET here")]
+pub(crate) struct StoreOnLaptop(&'static str);
 
 const FILE: &str = include_str!("development.toml");

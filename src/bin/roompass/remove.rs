@@ -3,13 +3,14 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use clap::Args;
-use roompass::config::{ConfigError, Environment, KeySource};
-use roompass::domain::{Identity, InvalidField, Limits, RoomName, ServerUrl};
-use roompass::keys::{Deployment, LiveKitKeys};
+use roompass::config::{ConfigError, Environment};
+use roompass::domain::{Identity, InvalidField, Limits, RoomName};
+use roompass::keys::{Deployment, NotConfigured};
 use roompass::policy::RoomPattern;
 use roompass::server_api::{self, ServerApiError};
 use serde_json::Value;
 
+use crate::development::{self, StoreOnLaptop};
 use crate::screen::Page;
 
 #[derive(Args)]
@@ -29,10 +30,10 @@ pub(crate) enum RemoveError {
     Config(#[from] ConfigError),
     #[error("{0}")]
     Invalid(#[from] InvalidField),
-    #[error(
-        "{0} is for the function in Lambda: set LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET here"
-    )]
-    StoreOnLaptop(&'static str),
+    #[error(transparent)]
+    StoreOnLaptop(#[from] StoreOnLaptop),
+    #[error(transparent)]
+    NotConfigured(#[from] NotConfigured),
     #[error(transparent)]
     Io(#[from] std::io::Error),
     #[error("not removed: {0}")]
@@ -48,18 +49,11 @@ pub(crate) fn run(options: &RemoveOptions) -> Result<Page, RemoveError> {
     let room = RoomName::parse(options.room.as_str(), &limits)?;
     let identity = Identity::parse(options.identity.as_str(), &limits)?;
     let environment = Environment::of_this_process(Deployment::Local)?;
-    let server = environment.server.unwrap_or_else(ServerUrl::development);
-    let keys = match environment.keys {
-        KeySource::Given(keys) => keys.livekit().ok().cloned(),
-        KeySource::Secret(_) => return Err(RemoveError::StoreOnLaptop("ROOMPASS_SECRET_ID")),
-        KeySource::Parameter(_) => return Err(RemoveError::StoreOnLaptop("ROOMPASS_PARAMETER")),
-        KeySource::Unset => None,
-    };
-    let keys = keys.unwrap_or_else(|| LiveKitKeys::development(server));
+    let keys = development::keys(&environment)?;
     let now = roompass::system::context().now;
     let void_before = now + LEEWAY;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(server_api::remove_participant(&keys, &room, &identity, void_before, now))?;
+    runtime.block_on(server_api::remove_participant(keys.livekit()?, &room, &identity, void_before, now))?;
     Ok(page(&options.room, &options.identity, void_before))
 }
 

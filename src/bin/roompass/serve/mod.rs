@@ -9,17 +9,16 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use roompass::auth::{Caller, CallerKeys, Callers};
-use roompass::config::{Config, ConfigError, KeySource, caller_keys, variable};
-use roompass::domain::ServerUrl;
+use roompass::config::{Config, ConfigError, caller_keys, variable};
 use roompass::http::Hosts;
-use roompass::keys::{Keys, LiveKitKeys, SigningKeys};
+use roompass::keys::{Keys, SigningKeys};
 use roompass::{http, log};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::caller_file::{self, InvalidCallerFile};
 use crate::config_option::ConfigOption;
-use crate::development::{self, PolicySource};
+use crate::development::{self, PolicySource, StoreOnLaptop};
 use banner::Banner;
 
 #[derive(Args)]
@@ -53,10 +52,8 @@ enum LogFormat {
 pub(crate) enum ServeError {
     #[error("{0}")]
     Config(#[from] ConfigError),
-    #[error(
-        "{0} is for the function in Lambda: set LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET here"
-    )]
-    StoreOnLaptop(&'static str),
+    #[error(transparent)]
+    StoreOnLaptop(#[from] StoreOnLaptop),
     #[error(
         "cannot listen on {address}: {reason}. Stop the program that uses it, or choose another address with --listen"
     )]
@@ -109,15 +106,7 @@ pub(crate) fn run(options: &ServeOptions) -> Result<(), ServeError> {
     if needs_protection && is_exposed {
         return Err(ServeError::PrivateKeysExposed);
     }
-    let development =
-        || LiveKitKeys::development(environment.server.clone().unwrap_or_else(ServerUrl::development));
-    let keys = match &environment.keys {
-        KeySource::Given(keys) if keys.livekit().is_ok() => keys.clone(),
-        KeySource::Given(keys) => keys.clone().with_livekit(development()),
-        KeySource::Secret(_) => return Err(ServeError::StoreOnLaptop("ROOMPASS_SECRET_ID")),
-        KeySource::Parameter(_) => return Err(ServeError::StoreOnLaptop("ROOMPASS_PARAMETER")),
-        KeySource::Unset => development().into(),
-    };
+    let keys = development::keys(&environment)?;
     let caller_keys = caller_keys(&config, &keys)?;
     let warnings = warnings::all(&authentication, &environment, &config, &keys, &caller_keys);
     let hosts = if needs_protection { Hosts::ThisMachine } else { Hosts::Any };
