@@ -44,7 +44,7 @@ fn must_name_its_place(mistake: &str, text: &str) {
 fn must_decide(config: Config, bytes: &mut Unstructured<'_>) {
     let _ = router(config.clone(), keys(), roompass::mint::token, surroundings);
     let _ = warnings::of_callers(&config, &CallerKeys::default());
-    let _ = warnings::of_dialects(&config, &signing_keys());
+    let _ = warnings::of_projects(&config, &signing_keys().into());
     let policy = &config.policy;
     let settings = Settings { limits: config.limits.clone(), agora_version: config.agora.token_version };
     for _ in 0..4 {

@@ -46,9 +46,9 @@ pub enum ApiKeyLookup<'a> {
 
 impl CallerKeys {
     /// Reads a secret's members. `shared` lists the secrets that callers name; other members are ignored. `signing` lists
-    /// the members that sign: a shared secret must not be equal to one.
+    /// the keys that sign, each with its name: a shared secret must not be equal to one.
     #[must_use]
-    pub fn read(members: &Map<String, Value>, signing: &[&str], shared: &[SharedSecret]) -> Self {
+    pub fn read(members: &Map<String, Value>, signing: &[(String, &str)], shared: &[SharedSecret]) -> Self {
         let api_keys = match members.get(API_KEYS) {
             None | Some(Value::Null) => ApiKeys::default(),
             Some(Value::Object(stored)) => ApiKeys::read(stored),
@@ -67,11 +67,11 @@ impl CallerKeys {
     /// # Errors
     /// If a variable is invalid.
     pub fn from_environment(
-        signing: &[&str],
+        signing: &[(String, &str)],
         shared: &[SharedSecret],
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, MalformedSecret> {
-        let names = signing.iter().copied().chain(shared.iter().map(|one| one.name.as_str()));
+        let names = shared.iter().map(|one| one.name.as_str());
         let texts = names.filter_map(|name| Some((name.to_owned(), variable(name)?.into())));
         let mut members: Map<String, Value> = texts.collect();
         if let Some(stored) = variable(API_KEYS) {
@@ -122,13 +122,13 @@ impl SharedSecret {
         &self,
         value: &Value,
         members: &Map<String, Value>,
-        (signing, shared): (&[&str], &[Self]),
+        (signing, shared): (&[(String, &str)], &[Self]),
         api_keys: &ApiKeys,
     ) -> Result<SecretString, MalformedSecret> {
         let mistake = |problem: String| Err(MalformedSecret::new(&self.name, problem));
         let Value::String(secret) = value else { return mistake("must be a string".into()) };
         let is_same_as = |name: &str| members.get(name).and_then(Value::as_str) == Some(secret);
-        if let Some(signing) = signing.iter().find(|name| is_same_as(name)) {
+        if let Some((signing, _)) = signing.iter().find(|(_, value)| value == secret) {
             return mistake(format!("must not be the same as {signing}: use a separate secret"));
         }
         let is_of_another = |other: &&Self| !other.issuer.overlap(&self.issuer) && is_same_as(&other.name);
@@ -168,7 +168,10 @@ mod tests {
     }
 
     fn read(members: &Value, shared: &[SharedSecret]) -> CallerKeys {
-        CallerKeys::read(members.as_object().unwrap(), &SIGNING, shared)
+        let members = members.as_object().unwrap();
+        let signing =
+            SIGNING.into_iter().filter_map(|name| Some((name.to_owned(), members.get(name)?.as_str()?)));
+        CallerKeys::read(members, &signing.collect::<Vec<_>>(), shared)
     }
 
     fn problem(keys: &CallerKeys, name: &str) -> Option<String> {
@@ -235,7 +238,9 @@ mod tests {
             let variable = |name: &str| {
                 variables.iter().find(|(key, _)| *key == name).map(|(_, text)| (*text).to_owned())
             };
-            let read = CallerKeys::from_environment(&SIGNING, &[named("LOGIN", "a")], variable);
+            let signing = [(SIGNING[0].to_owned(), variable(SIGNING[0]).unwrap_or_default())];
+            let signing = signing.each_ref().map(|(name, key)| (name.clone(), key.as_str()));
+            let read = CallerKeys::from_environment(&signing, &[named("LOGIN", "a")], variable);
             read.map(|_| ()).map_err(|mistake| mistake.to_string())
         };
         assert_eq!(read(&[]), Ok(()));

@@ -33,14 +33,14 @@ async fn main() -> ExitCode {
     }
     // The init phase has a whole processor, so the keys are fetched now. After a failure, the next request tries again.
     let context = roompass::system::context();
-    match keys.signing(&context).await {
-        Ok(signing) => {
+    match keys.projects(&context).await {
+        Ok(projects) => {
             let of_callers =
                 keys.callers(&context).await.map(|callers| warnings::of_callers(&config, &callers));
             let warnings = warnings::of_config(&config)
                 .into_iter()
                 .chain(of_callers.unwrap_or_default())
-                .chain(warnings::of_dialects(&config, &signing));
+                .chain(warnings::of_projects(&config, &projects));
             warnings.for_each(|warning| tracing::warn!("{warning}"));
         }
         Err(error) => tracing::error!(cause = %error, "signing keys unavailable"),
@@ -66,7 +66,7 @@ async fn configured() -> Result<(Config, Keys), ConfigError> {
         Keys::stored_in(store, rules, config.keys)
     };
     let keys = match environment.keys {
-        KeySource::Given(keys) if keys.livekit().is_ok() && environment.server.is_none() => {
+        KeySource::Given(keys) if keys.of_default().livekit().is_ok() && environment.server.is_none() => {
             return Err(unset("LIVEKIT_URL", "must be set together with LIVEKIT_API_KEY"));
         }
         KeySource::Given(keys) => {

@@ -2,13 +2,16 @@
 
 use std::path::PathBuf;
 
+use serde_json::Value;
+
 use super::variables::{KEYS, Variables, invalid};
 use super::{Config, ConfigError, Origin};
 use crate::auth::{API_KEYS, CallerConfig, CallerKeys, SharedSecret};
 use crate::domain::ServerUrl;
+use crate::json;
 use crate::keys::{
-    API_KEY, API_SECRET, APP_CERTIFICATE, APP_ID, AgoraKeys, Deployment, LiveKitKeys, SIGNING_MEMBERS,
-    SigningKeys, URL,
+    API_KEY, API_SECRET, APP_CERTIFICATE, APP_ID, AgoraKeys, Deployment, LiveKitKeys, Projects, SigningKeys,
+    URL,
 };
 
 /// The settings from the environment variables.
@@ -18,7 +21,7 @@ pub struct Environment {
     pub config: ConfigSource,
     /// `ROOMPASS_CORS_ORIGINS`: a comma-separated list, in place of `[cors] origins`.
     pub cors_origins: Option<Vec<Origin>>,
-    /// `LIVEKIT_URL`: the LiveKit server, in place of the secret's.
+    /// `LIVEKIT_URL`: the LiveKit server of the project `default`, in place of the secret's.
     pub server: Option<ServerUrl>,
     /// The source of the keys.
     pub keys: KeySource,
@@ -41,8 +44,9 @@ pub enum ConfigSource {
 #[derive(Debug)]
 pub enum KeySource {
     /// `LIVEKIT_API_KEY` and `LIVEKIT_API_SECRET`, or `LIVEKIT_KEYS`, with `LIVEKIT_URL`; `AGORA_APP_ID` and
-    /// `AGORA_APP_CERTIFICATE`; or both pairs. Each variable can be in a file, which `NAME_FILE` names.
-    Given(SigningKeys),
+    /// `AGORA_APP_CERTIFICATE`; or both pairs; and those in `ROOMPASS_PROJECTS`. Each variable can be in a file, which
+    /// `NAME_FILE` names.
+    Given(Projects),
     /// `ROOMPASS_SECRET_ID`: the name or ARN of a secret in AWS Secrets Manager.
     Secret(String),
     /// `ROOMPASS_PARAMETER`: the name or ARN of a parameter in AWS Systems Manager Parameter Store.
@@ -61,7 +65,7 @@ impl Environment {
         lookup: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
         let variable = |name: &str| non_empty(lookup(name));
-        let names = [URL, API_KEY, API_SECRET, KEYS, APP_ID, APP_CERTIFICATE];
+        let names = [URL, API_KEY, API_SECRET, KEYS, APP_ID, APP_CERTIFICATE, PROJECTS];
         let variables = Variables::read(names, &lookup)?;
         let server = variables.get(URL).map(ServerUrl::parse).transpose()?;
         let livekit = variables.livekit_pair()?.map(|(key, secret)| {
@@ -83,9 +87,20 @@ impl Environment {
             );
             return Err(invalid(APP_ID, problem));
         }
-        let keys = match SigningKeys::of(livekit.transpose()?, agora.transpose()?)? {
-            Some(keys) => KeySource::Given(keys),
-            None => stored.map_or(KeySource::Unset, |(_, source)| source),
+        let of_default = SigningKeys::of(livekit.transpose()?, agora.transpose()?)?;
+        let mut given =
+            variables.get(PROJECTS).map_or(Ok(Projects::default()), |text| projects(text, deployment))?;
+        if let (None, false, Some((place, _))) = (&of_default, given.is_empty(), &stored) {
+            let problem = format!("must not be set together with {place}: add the projects to the secret");
+            return Err(invalid(PROJECTS, problem));
+        }
+        if let Some(keys) = of_default {
+            given.insert(keys);
+        }
+        let keys = match stored {
+            _ if !given.is_empty() => KeySource::Given(given),
+            Some((_, source)) => source,
+            None => KeySource::Unset,
         };
         Ok(Self {
             config: variable(CONFIG).map_or(ConfigSource::CompiledIn, source),
@@ -114,6 +129,16 @@ fn non_empty(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.is_empty())
 }
 
+/// The projects in a JSON object.
+fn projects(text: &str, deployment: Deployment) -> Result<Projects, ConfigError> {
+    let named = json::object(text.as_bytes()).map_err(|error| invalid(PROJECTS, error.to_string()))?;
+    let (projects, malformed) = Projects::read_named(&Value::Object(named), PROJECTS, deployment);
+    match malformed.into_iter().next() {
+        Some(malformed) => Err(malformed.mistake.into()),
+        None => Ok(projects),
+    }
+}
+
 /// The shared secrets that callers name, each with its issuer.
 #[must_use]
 pub fn shared_secrets(config: &Config) -> Vec<SharedSecret> {
@@ -126,13 +151,16 @@ pub fn shared_secrets(config: &Config) -> Vec<SharedSecret> {
 ///
 /// # Errors
 /// If a variable is invalid.
-pub fn caller_keys(config: &Config, signing: &SigningKeys) -> Result<CallerKeys, ConfigError> {
+pub fn caller_keys(config: &Config, signing: &Projects) -> Result<CallerKeys, ConfigError> {
     let shared = shared_secrets(config);
     let names = shared.iter().map(|one| one.name.as_str()).chain([API_KEYS]);
     let variables = Variables::read(names, variable)?;
     let signing = signing.exposed();
-    let lookup = |name: &str| signing.get(name).copied().or_else(|| variables.get(name)).map(str::to_owned);
-    Ok(CallerKeys::from_environment(&SIGNING_MEMBERS, &shared, lookup)?)
+    let lookup = |name: &str| {
+        let key = signing.iter().find(|(member, _)| member == name).map(|(_, key)| *key);
+        key.or_else(|| variables.get(name)).map(str::to_owned)
+    };
+    Ok(CallerKeys::from_environment(&signing, &shared, lookup)?)
 }
 
 /// TOML contains a newline, an equals sign or a bracket, and a path doesn't. JSON isn't a path either: it may be the
@@ -154,6 +182,7 @@ const CONFIG: &str = "ROOMPASS_CONFIG";
 const CORS_ORIGINS: &str = "ROOMPASS_CORS_ORIGINS";
 const SECRET_ID: &str = "ROOMPASS_SECRET_ID";
 const PARAMETER: &str = "ROOMPASS_PARAMETER";
+const PROJECTS: &str = "ROOMPASS_PROJECTS";
 
 #[cfg(test)]
 mod tests {
@@ -182,14 +211,14 @@ mod tests {
         let given =
             environment(&[(API_KEY, "k"), (API_SECRET, "s"), (SECRET_ID, "id"), (URL, "wss://a")]).unwrap();
         assert!(
-            matches!(given.keys, KeySource::Given(keys) if keys.livekit().unwrap().server.as_str() == "wss://a")
+            matches!(given.keys, KeySource::Given(keys) if keys.of_default().livekit().unwrap().server.as_str() == "wss://a")
         );
         assert!(
             matches!(environment(&[(SECRET_ID, "id")]).unwrap().keys, KeySource::Secret(id) if id == "id")
         );
         let of_livekits_file = environment(&[(KEYS, "k: s"), (PARAMETER, "/p"), (URL, "wss://a")]).unwrap();
         assert!(
-            matches!(of_livekits_file.keys, KeySource::Given(keys) if keys.livekit().unwrap().api_key == "k")
+            matches!(of_livekits_file.keys, KeySource::Given(keys) if keys.of_default().livekit().unwrap().api_key == "k")
         );
     }
 
@@ -219,6 +248,7 @@ mod tests {
             let KeySource::Given(keys) = environment(&variables).unwrap().keys else {
                 panic!("{variables:?}")
             };
+            let keys = keys.of_default();
             assert_eq!((keys.livekit().is_ok(), keys.agora().is_ok()), (livekit, agora), "{variables:?}");
         }
         assert_eq!(mistake(&[id]), "AGORA_APP_CERTIFICATE: must be set together with AGORA_APP_ID");
@@ -235,6 +265,56 @@ mod tests {
             mistake(&[id, certificate, (PARAMETER, "/p")])
                 .starts_with("AGORA_APP_ID: replaces ROOMPASS_PARAMETER,")
         );
+    }
+
+    #[test]
+    fn projects_are_set_alone_or_together_with_own_keys() {
+        const EU: &str =
+            r#"{"eu": {"LIVEKIT_URL": "wss://eu", "LIVEKIT_API_KEY": "k", "LIVEKIT_API_SECRET": "s"}}"#;
+        let names = |variables: &[(&str, &str)]| {
+            let KeySource::Given(keys) = environment(variables).unwrap().keys else {
+                panic!("{variables:?}")
+            };
+            keys.iter().map(|keys| keys.project().to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&[(PROJECTS, EU)]), ["eu"]);
+        let own = [(API_KEY, "k"), (API_SECRET, "s"), (URL, "wss://other")];
+        assert_eq!(names(&[&own[..], &[(PROJECTS, EU)]].concat()), ["default", "eu"]);
+        let KeySource::Given(keys) = environment(&[&own[..], &[(PROJECTS, EU)]].concat()).unwrap().keys
+        else {
+            panic!()
+        };
+        let of_eu = keys.get(&crate::domain::Project::parse("eu").unwrap());
+        assert_eq!(of_eu.livekit().unwrap().server.as_str(), "wss://eu", "LIVEKIT_URL is for default");
+        for (variables, problem) in [
+            (
+                vec![(PROJECTS, EU), (SECRET_ID, "id")],
+                "ROOMPASS_PROJECTS: must not be set together with ROOMPASS_SECRET_ID: add the projects to the secret",
+            ),
+            (
+                vec![(PROJECTS, EU), (PARAMETER, "/p")],
+                "ROOMPASS_PROJECTS: must not be set together with ROOMPASS_PARAMETER: add the projects to the secret",
+            ),
+            (vec![(PROJECTS, "[]")], "ROOMPASS_PROJECTS: must be a JSON object"),
+            (
+                vec![(PROJECTS, "canary")],
+                "ROOMPASS_PROJECTS: is not valid JSON with unique member names (line 1, column 1)",
+            ),
+            (
+                vec![(PROJECTS, r#"{"eu": "canary"}"#)],
+                "ROOMPASS_PROJECTS.eu: must be an object with the project's keys",
+            ),
+            (
+                vec![(PROJECTS, r#"{"eu": {"LIVEKIT_URL": "wss://a", "LIVEKIT_API_KEY": "canary"}}"#)],
+                "ROOMPASS_PROJECTS.eu.LIVEKIT_API_SECRET: is missing",
+            ),
+            (
+                vec![(PROJECTS, r#"{"default": {}}"#)],
+                "ROOMPASS_PROJECTS: has the name default, which is for the keys that are not in projects",
+            ),
+        ] {
+            assert_eq!(mistake(&variables), problem);
+        }
     }
 
     #[test]

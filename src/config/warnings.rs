@@ -5,7 +5,7 @@ use crate::auth::{CallerKeys, CallerKind};
 use crate::dialect::Row;
 use crate::domain::Provider;
 use crate::domain::agora::TokenVersion;
-use crate::keys::SigningKeys;
+use crate::keys::{Projects, SigningKeys};
 
 /// Callers that can't authenticate, because the keys lack their API keys or shared secret. Never shows a secret.
 #[must_use]
@@ -27,14 +27,28 @@ pub fn of_callers(config: &Config, keys: &CallerKeys) -> Vec<String> {
     no_keys.into_iter().chain(no_secret).collect()
 }
 
-/// Dialects whose provider has no keys.
+/// Dialects whose provider has no keys in `default` and in the projects of the rules, and rules for projects without keys.
 #[must_use]
-pub fn of_dialects(config: &Config, keys: &SigningKeys) -> Vec<String> {
-    let lacking = config.dialects.iter().filter_map(|dialect| {
-        let missing = keys.sign_for(Row::of(*dialect).provider).err()?;
-        Some(format!("dialect {:?} is served, but {missing}: its requests return 503", dialect.as_str()))
+pub fn of_projects(config: &Config, keys: &Projects) -> Vec<String> {
+    let own = keys.of_default();
+    let of_rules = config.policy.rules().iter().flat_map(|rule| {
+        rule.possible_projects().into_iter().map(move |project| (&rule.name, keys.get(&project)))
     });
-    lacking.collect()
+    let (with_keys, without): (Vec<_>, Vec<_>) = of_rules.partition(|(_, keys)| keys.has_provider());
+    let lacking = config.dialects.iter().filter_map(|dialect| {
+        let provider = Row::of(*dialect).provider;
+        let mut usable = with_keys.iter().map(|(_, keys)| keys).chain([&own]);
+        let has_keys = usable.any(|keys| keys.sign_for(provider).is_ok());
+        let (dialect, provider) = (dialect.as_str(), provider.name());
+        (!has_keys).then(|| {
+            format!("dialect {dialect:?} is served, but {provider} has no keys: its requests return 503")
+        })
+    });
+    let without = without.iter().map(|(rule, keys)| {
+        let project = keys.project().as_str();
+        format!("rule {rule:?} is for project {project:?}, which has no keys: its requests return 503")
+    });
+    lacking.chain(without).collect()
 }
 
 /// Whether a dialect of this provider is served.
@@ -70,7 +84,7 @@ pub fn of_keys(keys: &SigningKeys) -> Option<String> {
 mod tests {
     use super::*;
     use crate::domain::ServerUrl;
-    use crate::keys::{Deployment, LiveKitKeys, SIGNING_MEMBERS};
+    use crate::keys::{Deployment, LiveKitKeys};
 
     const CALLERS: &str = r#"
         [[caller]]
@@ -96,10 +110,7 @@ mod tests {
         let config = Config::parse(CALLERS, "x.toml").unwrap();
         let warned = |secret: &str| {
             let members = serde_json::from_str(secret).unwrap();
-            of_callers(
-                &config,
-                &CallerKeys::read(&members, &SIGNING_MEMBERS, &super::super::shared_secrets(&config)),
-            )
+            of_callers(&config, &CallerKeys::read(&members, &[], &super::super::shared_secrets(&config)))
         };
         assert_eq!(
             warned("{}"),

@@ -16,8 +16,9 @@ use super::outcome::{Audit, ErrorFormat};
 use super::{Refusal, Stages, UnreadableEvent, body};
 use crate::auth::{AuthError, Caller};
 use crate::dialect::{BadRequest, Found, Granted, PathParameters, Received, Reply, Route, Row};
-use crate::domain::{Context, Provider};
+use crate::domain::{Context, Project, Provider};
 use crate::keys::{KeysError, SigningKeys};
+use crate::policy;
 
 /// The handler of every request: tokens, pings, health checks and unknown routes.
 pub(super) async fn answer(
@@ -84,7 +85,8 @@ async fn tokens(
             None => granted.push((member, vec![pass])),
         }
     }
-    let keys = stages.keys(keys_error, context).await?;
+    let project = policy::one_project(granted.iter().flat_map(|(_, passes)| passes))?;
+    let keys = stages.keys(&project, keys_error, context).await?;
     let signed = granted.into_iter().map(|(member, passes)| {
         let token = (stages.mint)(&passes, row.provider, &keys, &stages.settings, context)?;
         Ok((member, passes, token))
@@ -98,12 +100,15 @@ async fn tokens(
     Ok((route.write)(&Granted { server, query, tokens: &tokens }).into_response())
 }
 
-/// Returns 200 and the version if at least one of the served dialects has keys to sign with, otherwise 503.
+/// Returns 200 and the version if any project has keys for at least one of the served dialects, otherwise 503.
 async fn health(stages: &Stages, context: &Context) -> Result<Response, Refusal> {
-    let keys = stages.keys.signing(context).await?;
+    let projects = stages.keys.projects(context).await?;
+    let providers = stages.dialects.iter().map(|dialect| Row::of(*dialect).provider);
     let mut missing = None;
-    for dialect in &stages.dialects {
-        match keys.sign_for(Row::of(*dialect).provider) {
+    for (keys, provider) in
+        projects.iter().flat_map(|keys| providers.clone().map(move |provider| (keys, provider)))
+    {
+        match keys.sign_for(provider) {
             Ok(()) => {
                 let body = serde_json::json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") });
                 return Ok(Reply::json(StatusCode::OK, &body).into_response());
@@ -134,15 +139,20 @@ impl Stages {
         if let Poll::Ready(caller) = poll_fn(|task| Poll::Ready(caller.as_mut().poll(task))).await {
             return Ok((caller?, None));
         }
-        let (caller, keys) = tokio::join!(caller, self.keys.signing(context));
+        let (caller, keys) = tokio::join!(caller, self.keys.projects(context));
         Ok((caller?, keys.err()))
     }
 
-    /// The signing keys. An error of this same request is returned again, without another attempt.
-    async fn keys(&self, error: Option<KeysError>, context: &Context) -> Result<Arc<SigningKeys>, KeysError> {
+    /// A project's signing keys. An error of this same request is returned again, without another attempt.
+    async fn keys(
+        &self,
+        project: &Project,
+        error: Option<KeysError>,
+        context: &Context,
+    ) -> Result<Arc<SigningKeys>, KeysError> {
         match error {
             Some(error) => Err(error),
-            None => self.keys.signing(context).await,
+            None => self.keys.signing(project, context).await,
         }
     }
 }

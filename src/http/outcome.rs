@@ -32,6 +32,7 @@ pub(super) struct Audit {
     skipped: String,
     left_out: String,
     rule: String,
+    project: String,
     room: String,
     identity: String,
     grants: String,
@@ -78,6 +79,7 @@ impl Audit {
 
     fn record_pass(&mut self, pass: &Pass) {
         append(&mut self.rule, &pass.rule);
+        append(&mut self.project, pass.project.as_str());
         append(&mut self.identity, pass.identity.as_str());
         self.ttl_seconds = self.ttl_seconds.max(pass.ttl.duration().as_secs());
         if let Some(room) = pass.room() {
@@ -159,6 +161,7 @@ pub(super) async fn finish(
                 skipped = refused.and_then(|audit| non_empty(&audit.skipped)),
                 left_out_claims = granted.and_then(|audit| non_empty(&audit.left_out)),
                 rule = granted.map(|audit| audit.rule.as_str()),
+                project = granted.map(|audit| audit.project.as_str()),
                 room = granted.map_or_else(
                     || refused.and_then(|audit| non_empty(&audit.asked_room)),
                     |audit| non_empty(&audit.room)

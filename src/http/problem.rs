@@ -61,6 +61,7 @@ kinds! {
     TTL_TOO_LONG = FORBIDDEN, "ttl_too_long", "Lifetime too long";
     PUBLISHING_NOT_ALLOWED = FORBIDDEN, "publishing_not_allowed", "Publishing not allowed";
     LOGIN_NOT_ALLOWED = FORBIDDEN, "login_not_allowed", "Login not allowed";
+    SEVERAL_PROJECTS = FORBIDDEN, "several_projects", "Several projects";
     UNKNOWN_SANDBOX = FORBIDDEN, "unknown_sandbox", "Unknown sandbox";
     GRANTS_NOT_ENFORCEABLE = FORBIDDEN, "grants_not_enforceable", "Grants not enforceable";
     NOT_FOUND = NOT_FOUND, "not_found", "Not found";

@@ -112,9 +112,10 @@ impl Refusal {
             Self::Denied(Denial::TtlTooLong { .. }) => &problem::TTL_TOO_LONG,
             Self::Denied(Denial::PublishingNotAllowed { .. }) => &problem::PUBLISHING_NOT_ALLOWED,
             Self::Denied(Denial::LoginNotAllowed(_)) => &problem::LOGIN_NOT_ALLOWED,
+            Self::Denied(Denial::SeveralProjects { .. }) => &problem::SEVERAL_PROJECTS,
             Self::Keys(_) => &problem::KEYS_UNAVAILABLE,
-            Self::NotConfigured(NotConfigured(provider))
-            | Self::Mint(MintError::NotConfigured(NotConfigured(provider))) => match provider {
+            Self::NotConfigured(NotConfigured { provider, .. })
+            | Self::Mint(MintError::NotConfigured(NotConfigured { provider, .. })) => match provider {
                 Provider::LiveKit => &problem::LIVEKIT_NOT_CONFIGURED,
                 Provider::Agora => &problem::AGORA_NOT_CONFIGURED,
             },
@@ -166,13 +167,14 @@ impl Refusal {
                 "The credential can't be verified at the moment. Try again later. The log has the cause.".into()
             }
             Self::Keys(_) => "Tokens can't be signed at the moment. Try again later. The log has the cause.".into(),
-            Self::NotConfigured(NotConfigured(provider))
-            | Self::Mint(MintError::NotConfigured(NotConfigured(provider))) => {
+            Self::NotConfigured(NotConfigured { provider, project })
+            | Self::Mint(MintError::NotConfigured(NotConfigured { provider, project })) => {
                 let members = match provider {
                     Provider::LiveKit => "LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET",
                     Provider::Agora => "AGORA_APP_ID and AGORA_APP_CERTIFICATE",
                 };
-                format!("Add {members} to the secret, or to the environment when running locally.")
+                let place = if project.is_default() { String::new() } else { format!("projects.{project} in ") };
+                format!("Add {members} to {place}the secret, or to the environment when running locally.")
             }
             Self::Mint(MintError::Signing(_)) | Self::Panicked => {
                 "The log has the cause under this request ID.".into()

@@ -139,6 +139,7 @@ fn login(service: LoginService, identity: &str, seconds: u64) -> Pass {
     Pass {
         caller: "anyone".into(),
         rule: "open".into(),
+        project: crate::domain::Project::default(),
         identity: Identity::parse(identity, &Limits::default()).unwrap(),
         ttl: Ttl::seconds(seconds).unwrap(),
         access: Access::Login(service),

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::agora::{APP_CERTIFICATE, APP_ID};
 use super::livekit::{API_KEY, API_SECRET, URL};
+use super::projects::PROJECTS;
 use crate::auth::{API_KEYS, SharedSecret};
 use crate::domain::MalformedSecret;
 use crate::json::{self, JsonError};
@@ -50,14 +51,17 @@ impl Members {
             warnings.push(SecretWarning::of_the_secret("begins with a byte-order mark: store it without"));
         }
         let of_callers = shared.iter().map(|one| one.name.as_str());
-        let names: Vec<&str> = TRIMMED.into_iter().chain([API_KEYS]).chain(of_callers).collect();
+        let names: Vec<&str> = TRIMMED.into_iter().chain([API_KEYS, PROJECTS]).chain(of_callers).collect();
         let mut values = json::object(json.as_bytes()).map_err(|error| unreadable(json, &error, &names))?;
-        for name in TRIMMED {
-            if values.get_mut(name).is_some_and(trim) {
-                warnings.push(SecretWarning {
-                    member: name.to_owned(),
-                    problem: "has white space around it: store it without",
-                });
+        trim_keys(&mut values, "", &mut warnings);
+        if let Some(projects) = values.get_mut(PROJECTS) {
+            if let Some(problem) = parse_object_in_text(projects) {
+                warnings.push(SecretWarning { member: PROJECTS.to_owned(), problem });
+            }
+            for (name, project) in projects.as_object_mut().into_iter().flatten() {
+                if let Some(keys) = project.as_object_mut() {
+                    trim_keys(keys, &format!("{PROJECTS}.{name}."), &mut warnings);
+                }
             }
         }
         for SharedSecret { name, .. } in shared {
@@ -67,9 +71,7 @@ impl Members {
             }
         }
         if let Some(keys) = values.get_mut(API_KEYS) {
-            if let Some(object) = keys.as_str().and_then(|text| json::object(text.as_bytes()).ok()) {
-                *keys = Value::Object(object);
-                let problem = "is text that contains a JSON object: store the object itself";
+            if let Some(problem) = parse_object_in_text(keys) {
                 warnings.push(SecretWarning { member: API_KEYS.to_owned(), problem });
             }
             let mut corrected = false;
@@ -83,6 +85,23 @@ impl Members {
         }
         Ok(Self { values, warnings })
     }
+}
+
+/// Removes the white space around signing keys. `path` comes before each name in the warnings.
+fn trim_keys(members: &mut Map<String, Value>, path: &str, warnings: &mut Vec<SecretWarning>) {
+    for name in TRIMMED {
+        if members.get_mut(name).is_some_and(trim) {
+            let problem = "has white space around it: store it without";
+            warnings.push(SecretWarning { member: format!("{path}{name}"), problem });
+        }
+    }
+}
+
+/// Replaces text that contains a JSON object with the object. Returns the warning if there was any.
+fn parse_object_in_text(value: &mut Value) -> Option<&'static str> {
+    let object = json::object(value.as_str()?.as_bytes()).ok()?;
+    *value = Value::Object(object);
+    Some("is text that contains a JSON object: store the object itself")
 }
 
 /// Removes the white space around a string. Returns whether there was any.
@@ -104,23 +123,25 @@ fn trimmed(text: &str) -> &str {
 /// text, only the names of known members are shown.
 fn unreadable(text: &str, error: &JsonError, names: &[&str]) -> MalformedSecret {
     let problem = |problem: &str| MalformedSecret::new("it", format!("{problem}: store {EXAMPLE}"));
-    let quoted = |name: &&&str| text.matches(&format!("\"{name}\"")).count();
     let (line, column) = match error {
         JsonError::NotAnObject => {
             return problem("must be a JSON object, not a string, a list or another value");
         }
         JsonError::Syntax { line, column } => (*line, *column),
     };
-    if serde_json::from_str::<Value>(text).is_ok() {
-        return match names.iter().find(|name| quoted(name) > 1) {
-            Some(name) => MalformedSecret::new(name, "is listed more than once: store it once"),
-            None => problem("has a member that is listed more than once"),
-        };
-    }
     let before =
         text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum::<usize>() + column;
     let read = text.get(..before.min(text.len())).unwrap_or(text);
     let last = names.iter().filter_map(|name| Some((read.rfind(&format!("\"{name}\""))?, name))).max();
+    if serde_json::from_str::<Value>(text).is_ok() {
+        let is_duplicate = |name: &str| text.matches(&format!("\"{name}\"")).count() > 1;
+        return match last {
+            Some((_, name)) if is_duplicate(name) => {
+                MalformedSecret::new(name, "is listed more than once in one object: store it once")
+            }
+            _ => problem("has a member that is listed more than once"),
+        };
+    }
     match last {
         Some((_, name)) => MalformedSecret::new(
             name,
@@ -238,7 +259,7 @@ mod tests {
             ("{\"LIVEKIT_API_SECRET\": \"canary\"}\u{feff}", syntax("LIVEKIT_API_SECRET")),
             (
                 r#"{"LIVEKIT_API_SECRET": "canary", "LIVEKIT_API_SECRET": "canary"}"#,
-                "LIVEKIT_API_SECRET is listed more than once: store it once".to_owned(),
+                "LIVEKIT_API_SECRET is listed more than once in one object: store it once".to_owned(),
             ),
             (
                 r#"{"ROOMPASS_API_KEYS": {"canary": "a", "canary": "b"}}"#,

@@ -6,8 +6,10 @@ mod agora;
 mod aws;
 mod livekit;
 mod members;
+mod projects;
 mod secret;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::ops::RangeInclusive;
 use std::pin::Pin;
@@ -23,11 +25,11 @@ pub use aws::{ParameterStore, SecretsManager};
 pub use livekit::LiveKitKeys;
 pub(crate) use livekit::{API_KEY, API_SECRET, URL};
 pub use members::SecretWarning;
-pub(crate) use secret::SIGNING_MEMBERS;
+pub use projects::{MalformedProject, Projects};
 pub use secret::{Deployment, NotConfigured, Secret, SecretRules, SigningKeys};
 
 use crate::auth::{CallerKeySource, CallerKeys, CallerKeysUnavailable};
-use crate::domain::{Context, MalformedSecret};
+use crate::domain::{Context, MalformedSecret, Project};
 use crate::refreshing::{Age, Missing, Refresh, Refreshing, Schedule, TimedOut};
 use roompass_core::config::KeyAges;
 
@@ -77,16 +79,16 @@ pub enum KeysError {
     /// The secret can't be fetched.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The secret is invalid.
-    #[error("the secret is malformed: {0}")]
-    Malformed(#[from] MalformedSecret),
+    /// The secret is invalid, in one or more places.
+    #[error("the secret is malformed: {}", in_one_line(.0))]
+    Malformed(Vec<MalformedSecret>),
 }
 
 /// The keys of this process: fixed, or fetched from a store when first needed and refreshed as `refreshing` describes.
 pub struct Keys(KeyStorage);
 
 enum KeyStorage {
-    Fixed(Arc<SigningKeys>, Arc<CallerKeys>),
+    Fixed(Projects, Arc<CallerKeys>),
     Store(Box<StoredKeys>),
 }
 
@@ -98,13 +100,13 @@ struct StoredKeys {
     cache: Refreshing<CachedKeys>,
 }
 
-/// The last valid keys of each kind. Keys of one kind are always from one version of the secret.
+/// The last valid keys. A project's keys are always from one version of the secret, and so are the callers' keys.
 #[derive(Debug, Default)]
 struct CachedKeys {
-    signing: Option<Cached<SigningKeys>>,
+    projects: BTreeMap<Project, Cached<SigningKeys>>,
     callers: Option<Cached<CallerKeys>>,
-    /// Why the fetched secret has no valid signing keys.
-    malformed: Option<MalformedSecret>,
+    /// The projects whose keys are invalid in the fetched secret.
+    malformed: Vec<MalformedProject>,
     /// What was corrected when the secret was read.
     warnings: Vec<SecretWarning>,
     version: Option<String>,
@@ -119,8 +121,8 @@ struct Cached<T> {
 impl Keys {
     /// Keys that were given to the process and never change.
     #[must_use]
-    pub fn given(signing: SigningKeys, callers: CallerKeys) -> Self {
-        Self(KeyStorage::Fixed(Arc::new(signing), Arc::new(callers)))
+    pub fn given(signing: impl Into<Projects>, callers: CallerKeys) -> Self {
+        Self(KeyStorage::Fixed(signing.into(), Arc::new(callers)))
     }
 
     /// Keys from a store.
@@ -139,15 +141,28 @@ impl Keys {
         Self(KeyStorage::Store(Box::new(StoredKeys { store, rules, max_age, callers_max_age, cache })))
     }
 
-    /// The current signing keys. Takes 1.2 seconds at most.
+    /// A project's current signing keys. Those of an unknown project have no provider. Takes 1.2 seconds at most.
     ///
     /// # Errors
-    /// If none are cached, and the secret can't be fetched or is invalid.
-    pub async fn signing(&self, context: &Context) -> Result<Arc<SigningKeys>, KeysError> {
+    /// If none are cached, and the secret can't be fetched or the project's keys in it are invalid.
+    pub async fn signing(&self, project: &Project, context: &Context) -> Result<Arc<SigningKeys>, KeysError> {
         match &self.0 {
-            KeyStorage::Fixed(signing, _) => Ok(signing.clone()),
+            KeyStorage::Fixed(projects, _) => Ok(projects.get(project)),
             KeyStorage::Store(stored) => {
-                stored.get(context, stored.max_age, |cached| cached.signing.as_mut()).await
+                stored.get(context, |cached| cached.signing(project, context.now, stored.max_age)).await
+            }
+        }
+    }
+
+    /// The current signing keys of all projects. Takes 1.2 seconds at most.
+    ///
+    /// # Errors
+    /// If no project has keys, and the secret can't be fetched or all keys in it are invalid.
+    pub async fn projects(&self, context: &Context) -> Result<Projects, KeysError> {
+        match &self.0 {
+            KeyStorage::Fixed(projects, _) => Ok(projects.clone()),
+            KeyStorage::Store(stored) => {
+                stored.get(context, |cached| cached.projects(context.now, stored.max_age)).await
             }
         }
     }
@@ -160,7 +175,10 @@ impl Keys {
         match &self.0 {
             KeyStorage::Fixed(_, callers) => Ok(callers.clone()),
             KeyStorage::Store(stored) => {
-                stored.get(context, stored.callers_max_age, |cached| cached.callers.as_mut()).await
+                let max_age = stored.callers_max_age;
+                stored
+                    .get(context, |cached| cached.callers.as_mut()?.unless_expired(context.now, max_age))
+                    .await
             }
         }
     }
@@ -170,10 +188,8 @@ impl StoredKeys {
     async fn get<T>(
         &self,
         context: &Context,
-        max_age: Duration,
-        kind: impl Fn(&mut CachedKeys) -> Option<&mut Cached<T>>,
-    ) -> Result<Arc<T>, KeysError> {
-        let pick = |cached: &mut CachedKeys| kind(cached)?.unless_expired(context.now, max_age);
+        pick: impl Fn(&mut CachedKeys) -> Option<T>,
+    ) -> Result<T, KeysError> {
         let keys = self.cache.get(context, pick, async || self.fetch(context.now).await).await;
         keys.map_err(|missing| match missing {
             Missing::Failed(error) => error,
@@ -183,41 +199,64 @@ impl StoredKeys {
 
     async fn fetch(&self, now: u64) -> Result<CachedKeys, KeysError> {
         let StoredSecret { text, version, is_binary } = self.store.fetch().await?;
-        let Secret { signing, callers, mut warnings } = self.rules.read(text.expose_secret())?;
+        let Secret { projects, malformed, callers, mut warnings } = self.rules.read(text.expose_secret())?;
         if is_binary {
             warnings.push(SecretWarning::of_the_secret("is stored as binary data: store it as a string"));
         }
         for mistake in callers.mistakes() {
             tracing::error!(cause = %mistake, version, "part of the secret ignored");
         }
-        let (signing, malformed) = match signing {
-            Ok(keys) => (Some(Cached::new(keys, now)), None),
-            Err(mistake) => (None, Some(mistake)),
-        };
-        Ok(CachedKeys { signing, callers: Some(Cached::new(callers, now)), malformed, warnings, version })
+        let projects = projects.into_iter().map(|keys| (keys.project().clone(), Cached::new(keys, now)));
+        let (projects, callers) = (projects.collect(), Some(Cached::new(callers.into(), now)));
+        Ok(CachedKeys { projects, callers, malformed, warnings, version })
+    }
+}
+
+impl CachedKeys {
+    fn signing(&mut self, project: &Project, now: u64, max_age: Duration) -> Option<Arc<SigningKeys>> {
+        match self.projects.get_mut(project) {
+            Some(keys) => keys.unless_expired(now, max_age),
+            None if self.malformed.iter().any(|malformed| malformed.may_be(project)) => None,
+            None => Some(Projects::default().get(project)),
+        }
+    }
+
+    fn projects(&mut self, now: u64, max_age: Duration) -> Option<Projects> {
+        let projects: Projects =
+            self.projects.values_mut().filter_map(|keys| keys.unless_expired(now, max_age)).collect();
+        (!projects.is_empty()).then_some(projects)
     }
 }
 
 impl Refresh for CachedKeys {
     type Error = KeysError;
 
-    fn replace(&mut self, fetched: Self) -> Result<(), KeysError> {
-        self.callers = fetched.callers;
-        if let Some(mistake) = fetched.malformed {
-            return Err(mistake.into());
+    fn replace(&mut self, mut fetched: Self) -> Result<(), KeysError> {
+        let had_keys = !self.projects.is_empty();
+        // Of a project whose keys are invalid, the last valid ones stay.
+        for (project, keys) in std::mem::take(&mut self.projects) {
+            if fetched.malformed.iter().any(|malformed| malformed.may_be(&project)) {
+                fetched.projects.entry(project).or_insert(keys);
+            }
+        }
+        (self.projects, self.callers, self.malformed) =
+            (fetched.projects, fetched.callers, fetched.malformed);
+        if !self.malformed.is_empty() {
+            let mistakes = self.malformed.iter().map(|malformed| malformed.mistake.clone());
+            return Err(KeysError::Malformed(mistakes.collect()));
         }
         let (version, previous) = (fetched.version, self.version.take());
-        if self.signing.is_none() || previous != version {
+        if !had_keys || previous != version {
             for warning in fetched.warnings {
                 tracing::warn!(cause = %warning, version, "secret corrected when it was read");
             }
         }
-        if self.signing.is_none() {
+        if !had_keys {
             tracing::info!(version, "signing keys loaded");
         } else if previous != version {
             tracing::info!(version, previous, "signing keys changed");
         }
-        (self.signing, self.version) = (fetched.signing, version);
+        self.version = version;
         Ok(())
     }
 }
@@ -240,13 +279,23 @@ impl KeysError {
 }
 
 impl<T> Cached<T> {
-    fn new(value: T, now: u64) -> Self {
-        Self { value: Arc::new(value), age: Age::new(now) }
+    fn new(value: Arc<T>, now: u64) -> Self {
+        Self { value, age: Age::new(now) }
     }
 
     fn unless_expired(&mut self, now: u64, max_age: Duration) -> Option<Arc<T>> {
         (!self.age.has_expired(now, max_age)).then(|| self.value.clone())
     }
+}
+
+impl From<MalformedSecret> for KeysError {
+    fn from(mistake: MalformedSecret) -> Self {
+        Self::Malformed(vec![mistake])
+    }
+}
+
+fn in_one_line(mistakes: &[MalformedSecret]) -> String {
+    mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 impl From<TimedOut> for KeysError {

@@ -1,14 +1,16 @@
-//! The secret: one JSON object with the keys of LiveKit, Agora or both, and the keys that verify callers.
+//! The secret: one JSON object with the keys of LiveKit, Agora or both, those of other projects, and the keys that verify
+//! callers.
 
-use std::collections::BTreeMap;
+use std::fmt;
 
 use serde_json::{Map, Value};
 
 use super::agora::{APP_CERTIFICATE, APP_ID, AgoraKeys};
 use super::livekit::{API_KEY, API_SECRET, LiveKitKeys, URL};
 use super::members::{Members, SecretWarning};
+use super::projects::{MalformedProject, PROJECTS, Projects};
 use crate::auth::{CallerKeys, SharedSecret};
-use crate::domain::{MalformedSecret, Provider, ServerUrl};
+use crate::domain::{MalformedSecret, Project, Provider, ServerUrl};
 
 /// Where the program runs. In Lambda, weak keys are refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,17 +26,19 @@ pub enum Deployment {
 pub struct SecretRules {
     /// Where the program runs.
     pub deployment: Deployment,
-    /// The LiveKit server, in place of the secret's `LIVEKIT_URL`.
+    /// The LiveKit server of the project `default`, in place of the secret's `LIVEKIT_URL`.
     pub server: Option<ServerUrl>,
     /// The shared secrets that callers name.
     pub shared: Vec<SharedSecret>,
 }
 
-/// The keys in a secret. Callers can be verified even if the signing keys are invalid.
+/// The keys in a secret. Each project can be used even if another is invalid, and callers can be verified even if all are.
 #[derive(Debug)]
 pub struct Secret {
     /// The keys that sign tokens.
-    pub signing: Result<SigningKeys, MalformedSecret>,
+    pub projects: Projects,
+    /// The projects whose keys are invalid.
+    pub malformed: Vec<MalformedProject>,
     /// The keys that verify callers.
     pub callers: CallerKeys,
     /// What was corrected.
@@ -48,27 +52,57 @@ impl SecretRules {
     /// If it isn't a JSON object.
     pub fn read(&self, text: &str) -> Result<Secret, MalformedSecret> {
         let Members { values, warnings } = Members::read(text, &self.shared)?;
-        Ok(Secret {
-            signing: SigningKeys::read(&values, self),
-            callers: CallerKeys::read(&values, &SIGNING_MEMBERS, &self.shared),
-            warnings,
-        })
+        let (projects, malformed) = Projects::read(&values, self);
+        let callers = CallerKeys::read(&values, &signing_members(&values), &self.shared);
+        Ok(Secret { projects, malformed, callers, warnings })
     }
 }
 
-/// The signing keys of one provider or both, always from one version of the secret.
+/// A project's signing keys, of one provider or both, always from one version of the secret.
 #[derive(Debug, Clone)]
 pub struct SigningKeys {
+    project: Project,
     livekit: Option<LiveKitKeys>,
     agora: Option<AgoraKeys>,
 }
 
-/// The error for a provider without keys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{} has no keys", .0.name())]
-pub struct NotConfigured(pub Provider);
+/// The error for a provider that has no keys in a project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotConfigured {
+    /// The provider.
+    pub provider: Provider,
+    /// The project.
+    pub project: Project,
+}
+
+impl std::error::Error for NotConfigured {}
+
+impl fmt::Display for NotConfigured {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { provider, project } = self;
+        write!(formatter, "{} has no keys", provider.name())?;
+        if project.is_default() { Ok(()) } else { write!(formatter, " in project {:?}", project.as_str()) }
+    }
+}
 
 impl SigningKeys {
+    /// The keys of an unknown project.
+    pub(super) fn without_provider(project: Project) -> Self {
+        Self { project, livekit: None, agora: None }
+    }
+
+    /// The project.
+    #[must_use]
+    pub fn project(&self) -> &Project {
+        &self.project
+    }
+
+    /// These keys, for another project.
+    #[must_use]
+    pub fn for_project(self, project: Project) -> Self {
+        Self { project, ..self }
+    }
+
     /// The keys of one provider or both, or none.
     ///
     /// # Errors
@@ -83,20 +117,29 @@ impl SigningKeys {
                 Err(MalformedSecret::new(APP_CERTIFICATE, problem))
             }
             (None, None) => Ok(None),
-            _ => Ok(Some(Self { livekit, agora })),
+            _ => Ok(Some(Self { project: Project::default(), livekit, agora })),
         }
     }
 
-    /// Reads a secret's members.
+    /// Whether an object has members with signing keys.
+    pub(super) fn has_members(members: &Map<String, Value>) -> bool {
+        has_any(members, &LIVEKIT) || has_any(members, &AGORA)
+    }
+
+    /// Reads the members of a secret or of a project in it.
     ///
     /// # Errors
     /// If a provider's keys are incomplete or invalid, or there are no keys.
-    fn read(members: &Map<String, Value>, rules: &SecretRules) -> Result<Self, MalformedSecret> {
-        let has_any = |names: &[&str]| names.iter().any(|name| members.contains_key(*name));
-        let agora = if has_any(&AGORA) { Some(agora(members)?) } else { None };
+    pub(super) fn read(
+        members: &Map<String, Value>,
+        project: Project,
+        rules: &SecretRules,
+    ) -> Result<Self, MalformedSecret> {
+        let agora = if has_any(members, &AGORA) { Some(agora(members)?) } else { None };
         let livekit =
-            if agora.is_none() || has_any(&LIVEKIT) { Some(livekit(members, rules)?) } else { None };
-        Self::of(livekit, agora)?.ok_or_else(|| MalformedSecret::new(API_KEY, "is missing"))
+            if agora.is_none() || has_any(members, &LIVEKIT) { Some(livekit(members, rules)?) } else { None };
+        let keys = Self::of(livekit, agora)?.ok_or_else(|| MalformedSecret::new(API_KEY, "is missing"))?;
+        Ok(keys.for_project(project))
     }
 
     /// These keys, with LiveKit's.
@@ -116,7 +159,7 @@ impl SigningKeys {
     /// # Errors
     /// If only Agora's keys are configured.
     pub fn livekit(&self) -> Result<&LiveKitKeys, NotConfigured> {
-        self.livekit.as_ref().ok_or(NotConfigured(Provider::LiveKit))
+        self.livekit.as_ref().ok_or_else(|| self.lacks(Provider::LiveKit))
     }
 
     /// Agora's keys.
@@ -124,7 +167,17 @@ impl SigningKeys {
     /// # Errors
     /// If only LiveKit's keys are configured.
     pub fn agora(&self) -> Result<&AgoraKeys, NotConfigured> {
-        self.agora.as_ref().ok_or(NotConfigured(Provider::Agora))
+        self.agora.as_ref().ok_or_else(|| self.lacks(Provider::Agora))
+    }
+
+    fn lacks(&self, provider: Provider) -> NotConfigured {
+        NotConfigured { provider, project: self.project.clone() }
+    }
+
+    /// Whether any provider has keys.
+    #[must_use]
+    pub fn has_provider(&self) -> bool {
+        self.livekit.is_some() || self.agora.is_some()
     }
 
     /// Checks that this provider has keys.
@@ -139,14 +192,14 @@ impl SigningKeys {
     }
 
     /// The keys and their secrets, by member. Only to compare them.
-    pub(crate) fn exposed(&self) -> BTreeMap<&'static str, &str> {
+    pub(super) fn exposed(&self) -> impl Iterator<Item = (String, &str)> {
         let livekit = self.livekit.iter();
         let agora = self.agora.iter();
         let livekit =
             livekit.flat_map(|keys| [(API_KEY, keys.api_key.as_str()), (API_SECRET, keys.expose_secret())]);
         let agora = agora
             .flat_map(|keys| [(APP_ID, keys.app_id.as_str()), (APP_CERTIFICATE, keys.expose_certificate())]);
-        livekit.chain(agora).collect()
+        livekit.chain(agora).map(|(member, value)| (path(&self.project, member), value))
     }
 
     /// Whether LiveKit's key is the public development key.
@@ -158,13 +211,13 @@ impl SigningKeys {
 
 impl From<LiveKitKeys> for SigningKeys {
     fn from(keys: LiveKitKeys) -> Self {
-        Self { livekit: Some(keys), agora: None }
+        Self { livekit: Some(keys), ..Self::without_provider(Project::default()) }
     }
 }
 
 impl From<AgoraKeys> for SigningKeys {
     fn from(keys: AgoraKeys) -> Self {
-        Self { livekit: None, agora: Some(keys) }
+        Self { agora: Some(keys), ..Self::without_provider(Project::default()) }
     }
 }
 
@@ -189,8 +242,31 @@ fn string<'a>(members: &'a Map<String, Value>, member: &str) -> Result<&'a str, 
     }
 }
 
-/// The members that a shared secret must not be equal to.
-pub(crate) const SIGNING_MEMBERS: [&str; 4] = [API_SECRET, APP_CERTIFICATE, API_KEY, APP_ID];
+fn has_any(members: &Map<String, Value>, names: &[&str]) -> bool {
+    names.iter().any(|name| members.contains_key(*name))
+}
+
+/// The values that a shared secret must not be equal to, in all projects, each with its path.
+fn signing_members(members: &Map<String, Value>) -> Vec<(String, &str)> {
+    let named = members.get(PROJECTS).and_then(Value::as_object);
+    let named = named.into_iter().flatten().filter_map(|(name, keys)| Some((Some(name), keys.as_object()?)));
+    let all = std::iter::once((None, members)).chain(named);
+    all.flat_map(|(project, members)| {
+        SIGNING_MEMBERS.iter().filter_map(move |member| {
+            let path = project
+                .map_or_else(|| (*member).to_owned(), |project| format!("{PROJECTS}.{project}.{member}"));
+            Some((path, members.get(*member)?.as_str()?))
+        })
+    })
+    .collect()
+}
+
+/// The path of a project's member.
+fn path(project: &Project, member: &str) -> String {
+    if project.is_default() { member.to_owned() } else { format!("{PROJECTS}.{project}.{member}") }
+}
+
+const SIGNING_MEMBERS: [&str; 4] = [API_SECRET, APP_CERTIFICATE, API_KEY, APP_ID];
 const LIVEKIT: [&str; 3] = [URL, API_KEY, API_SECRET];
 const AGORA: [&str; 2] = [APP_ID, APP_CERTIFICATE];
 
@@ -203,7 +279,15 @@ mod tests {
     }
 
     fn signing(text: &str) -> Result<SigningKeys, MalformedSecret> {
-        rules().read(text).and_then(|secret| secret.signing)
+        own(rules().read(text)?)
+    }
+
+    /// The keys of the project `default`.
+    fn own(secret: Secret) -> Result<SigningKeys, MalformedSecret> {
+        match secret.malformed.into_iter().next() {
+            Some(malformed) => Err(malformed.mistake),
+            None => Ok(SigningKeys::clone(&secret.projects.of_default())),
+        }
     }
 
     fn error(text: &str) -> String {
@@ -248,10 +332,10 @@ mod tests {
             assert_eq!((keys.livekit().is_ok(), keys.agora().is_ok()), (has_livekit, has_agora), "{text}");
         }
         let with_a_server = SecretRules { server: Some(ServerUrl::development()), ..rules() };
-        let of_agora_alone = with_a_server.read(AGORA_ALONE).unwrap().signing.unwrap();
+        let of_agora_alone = own(with_a_server.read(AGORA_ALONE).unwrap()).unwrap();
         assert_eq!(
             of_agora_alone.livekit().unwrap_err(),
-            NotConfigured(Provider::LiveKit),
+            NotConfigured { provider: Provider::LiveKit, project: Project::default() },
             "a server alone is no key"
         );
     }
@@ -283,7 +367,7 @@ mod tests {
             "LIVEKIT_API_SECRET must not be LiveKit's public development secret, except with `sam local`"
         );
         let local = SecretRules { deployment: Deployment::Local, ..rules() };
-        assert!(local.read(pair).unwrap().signing.is_ok());
+        assert!(own(local.read(pair).unwrap()).is_ok());
     }
 
     #[test]

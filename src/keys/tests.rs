@@ -87,7 +87,7 @@ const DAY: u64 = 24 * 3_600;
 
 /// The API key at a time, or the error. Checks that its secret is from the same version.
 async fn at(keys: &Keys, second: u64) -> Result<String, String> {
-    let keys = keys.signing(&moment(second)).await.map_err(|error| error.to_string())?;
+    let keys = keys.signing(&Project::default(), &moment(second)).await.map_err(|error| error.to_string())?;
     let pair = keys.livekit().unwrap();
     assert_eq!(pair.expose_secret(), format!("{} secret of thirty-two bytes or more", pair.api_key));
     Ok(pair.api_key.clone())
@@ -211,7 +211,10 @@ async fn the_timeout_is_one_second_with_keys_and_slightly_longer_without() {
 async fn the_server_of_the_environment_takes_precedence() {
     let server = ServerUrl::parse("wss://b.example").unwrap();
     let keys = Store::of([Response::Secret(OLD)]).keys_at(Some(server));
-    assert_eq!(keys.signing(&moment(0)).await.unwrap().livekit().unwrap().server.as_str(), "wss://b.example");
+    assert_eq!(
+        keys.signing(&Project::default(), &moment(0)).await.unwrap().livekit().unwrap().server.as_str(),
+        "wss://b.example"
+    );
 }
 
 /// The secret with an API key added, and that key.
@@ -276,11 +279,120 @@ async fn a_malformed_api_key_affects_neither_other_keys_nor_signing() {
     assert!(matches!(unknown, ApiKeyLookup::Unreadable(_)), "it may be the batch key: {unknown:?}");
 }
 
+/// A secret with a key pair of this version in each of these projects, and what replaces it in a project.
+fn with_projects(version: &str, projects: &[&str], malformed: &[&str]) -> Response {
+    let keys = |name: &str| {
+        if malformed.contains(&name) {
+            return serde_json::json!({"LIVEKIT_URL": "nowhere"});
+        }
+        serde_json::json!({
+            "LIVEKIT_URL": format!("wss://{name}.example"), "LIVEKIT_API_KEY": version,
+            "LIVEKIT_API_SECRET": format!("{version} secret of thirty-two bytes or more"),
+        })
+    };
+    let named =
+        projects.iter().filter(|name| **name != "default").map(|name| ((*name).to_owned(), keys(name)));
+    let mut secret = serde_json::json!({"projects": named.collect::<serde_json::Map<_, _>>()});
+    if projects.contains(&"default") {
+        secret.as_object_mut().unwrap().extend(keys("default").as_object().unwrap().clone());
+    }
+    Response::Secret(secret.to_string().leak())
+}
+
+/// The version of a project's keys at a time, or the error. Checks that the server is the project's.
+async fn of_project(keys: &Keys, name: &str, second: u64) -> Result<String, String> {
+    let project = Project::parse(name).unwrap();
+    let keys = keys.signing(&project, &moment(second)).await.map_err(|error| error.to_string())?;
+    assert_eq!(*keys.project(), project);
+    let pair = keys.livekit().map_err(|error| error.to_string())?;
+    assert_eq!(pair.server.as_str(), format!("wss://{name}.example"));
+    assert_eq!(pair.expose_secret(), format!("{} secret of thirty-two bytes or more", pair.api_key));
+    Ok(pair.api_key.clone())
+}
+
+#[tokio::test]
+async fn a_malformed_project_keeps_its_last_valid_keys_until_they_expire_and_the_others_are_refreshed() {
+    let mut responses = vec![with_projects("v1", &["default", "eu", "us"], &[])];
+    responses.extend((2..7).map(|at| with_projects(&format!("v{at}"), &["default", "eu", "us"], &["us"])));
+    let store = Store::of(responses);
+    let keys = store.keys();
+    let malformed = "the secret is malformed: projects.us.LIVEKIT_URL must be a URL such as wss://my-project.livekit.cloud";
+    let both = async |second| (of_project(&keys, "eu", second).await, of_project(&keys, "us", second).await);
+    let ok = |version: &str| Ok(version.to_owned());
+    assert_eq!(both(0).await, (ok("v1"), ok("v1")));
+    assert_eq!(both(300).await, (ok("v2"), ok("v1")));
+    assert_eq!(both(305).await, (ok("v2"), ok("v1")));
+    assert_eq!(both(306).await, (ok("v3"), ok("v1")), "a malformed project is retried soon");
+    assert_eq!(both(DAY - 1).await, (ok("v4"), ok("v1")));
+    assert_eq!(both(DAY + 20).await, (ok("v5"), Err(malformed.to_owned())));
+    assert_eq!(store.fetches(), 6, "without keys each request fetches");
+}
+
+#[tokio::test]
+async fn a_removed_project_has_no_keys_after_the_next_refresh_and_an_unknown_one_causes_no_fetch() {
+    let store = Store::of([
+        with_projects("v1", &["default", "eu", "us"], &[]),
+        with_projects("v2", &["eu"], &[]),
+        with_projects("v3", &["eu", "asia"], &["eu"]),
+    ]);
+    let keys = store.keys();
+    assert_eq!(of_project(&keys, "us", 0).await, Ok("v1".into()));
+    let lacking = |name: &str| Err(format!("LiveKit has no keys in project {name:?}"));
+    assert_eq!(of_project(&keys, "asia", 1).await, lacking("asia"));
+    assert_eq!(store.fetches(), 1);
+    assert_eq!(of_project(&keys, "us", 300).await, lacking("us"));
+    assert_eq!(of_project(&keys, "default", 301).await, Err("LiveKit has no keys".into()));
+    assert_eq!(of_project(&keys, "eu", 302).await, Ok("v2".into()));
+    assert_eq!(store.fetches(), 2);
+    assert_eq!(of_project(&keys, "asia", 600).await, Ok("v3".into()));
+    assert_eq!(of_project(&keys, "eu", 600).await, Ok("v2".into()), "its last valid keys");
+    assert_eq!(store.fetches(), 3);
+}
+
+#[tokio::test]
+async fn projects_that_can_not_be_read_keep_their_last_valid_keys() {
+    let broken = |projects: &str| {
+        let keys = &NEW[..NEW.len() - 1];
+        Response::Secret(format!("{keys}, \"projects\": {projects}}}").leak())
+    };
+    for malformed in ["5", "[]", "\"eu\"", r#"{"e u": {}}"#] {
+        let store = Store::of([with_projects("v1", &["eu", "us"], &[]), broken(malformed)]);
+        let keys = store.keys();
+        assert_eq!(of_project(&keys, "eu", 0).await, Ok("v1".into()));
+        assert_eq!(at(&keys, 300).await, Ok("new".into()), "{malformed}");
+        assert_eq!(of_project(&keys, "eu", 300).await, Ok("v1".into()), "{malformed}");
+        assert_eq!(store.fetches(), 2);
+    }
+}
+
+#[tokio::test]
+async fn the_keys_of_all_projects_are_those_that_have_not_expired() {
+    let store = Store::of([
+        with_projects("v1", &["eu", "us"], &[]),
+        with_projects("v2", &["eu", "us"], &["us"]),
+        with_projects("v3", &["eu", "us"], &["us"]),
+        Response::Down,
+        Response::Down,
+    ]);
+    let keys = store.keys();
+    let names = async |second| {
+        let projects = keys.projects(&moment(second)).await.map_err(|error| error.to_string())?;
+        Ok::<_, String>(projects.iter().map(|keys| keys.project().to_string()).collect::<Vec<_>>())
+    };
+    assert_eq!(names(0).await, Ok(vec!["eu".into(), "us".into()]));
+    assert_eq!(names(300).await, Ok(vec!["eu".into(), "us".into()]));
+    assert_eq!(names(DAY).await, Ok(vec!["eu".into()]));
+    assert_eq!(names(3 * DAY).await, Err("the secret store is unavailable: down".into()));
+    assert!(keys.signing(&Project::default(), &moment(3 * DAY)).await.is_err());
+}
+
 #[test]
 fn a_provider_without_keys_is_named() {
     for (provider, text) in
         [(Provider::Agora, "Agora has no keys"), (Provider::LiveKit, "LiveKit has no keys")]
     {
-        assert_eq!(NotConfigured(provider).to_string(), text);
+        let lacking = |project: &str| NotConfigured { provider, project: Project::parse(project).unwrap() };
+        assert_eq!(lacking("default").to_string(), text);
+        assert_eq!(lacking("eu").to_string(), format!("{text} in project \"eu\""));
     }
 }

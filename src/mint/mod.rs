@@ -31,7 +31,7 @@ pub type Mint = fn(&[Pass], Provider, &SigningKeys, &Settings, &Context) -> Resu
 /// Signs one token for all of these passes.
 ///
 /// # Errors
-/// If the provider has no keys, the token would be too large, or the provider's tokens can't express the passes.
+/// If the keys are of another project, the provider has no keys, the token would be too large, or the provider's tokens can't express the passes.
 pub fn token(
     passes: &[Pass],
     provider: Provider,
@@ -39,6 +39,9 @@ pub fn token(
     settings: &Settings,
     context: &Context,
 ) -> Result<Token, MintError> {
+    if passes.iter().any(|pass| pass.project != *keys.project()) {
+        return Err(MintError::Signing("the keys are of another project".into()));
+    }
     match provider {
         Provider::LiveKit => livekit::token(passes, keys.livekit()?, &settings.limits, context.now),
         Provider::Agora => agora::token(passes, settings.agora_version, keys.agora()?, context),

@@ -1046,12 +1046,12 @@ fn explain_shows_both_of_two_tokens_of_agoras() {
             "decision": "pass",
             "services": [
                 {
-                    "member": "rtcToken", "service": "rtc", "version": "006", "decision": "pass", "rule": "players",
+                    "member": "rtcToken", "service": "rtc", "version": "006", "decision": "pass", "rule": "players", "project": "default",
                     "skipped": [], "requested_room": "red:x", "channel": "red:x", "user": "17", "privileges": ["join_channel"],
                     "ttl_seconds": 3600,
                 },
                 {
-                    "member": "rtmToken", "service": "rtm", "version": "006", "decision": "pass", "rule": "players",
+                    "member": "rtmToken", "service": "rtm", "version": "006", "decision": "pass", "rule": "players", "project": "default",
                     "skipped": [], "user": "17", "privileges": ["login"], "ttl_seconds": 3600,
                 },
             ],

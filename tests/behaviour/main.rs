@@ -25,6 +25,7 @@ mod mistakes;
 mod oracle;
 mod paths;
 mod policies;
+mod projects;
 mod providers;
 mod reference;
 mod secrets;

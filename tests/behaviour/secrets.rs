@@ -166,7 +166,7 @@ async fn what_was_corrected_in_a_secret_is_logged_once_for_each_version_and_neve
     let keys = keys_stored_in(&config, move || Ok(stored(responses.lock().unwrap().pop_front().unwrap())));
     for (seconds, warnings) in [(0, 5), (300, 0), (600, 5)] {
         let context = Context { now: 1_795_000_000 + seconds, randomness: |bytes| bytes.fill(0) };
-        let log = logged(async { keys.signing(&context).await.map(|_| ()).unwrap() }).await;
+        let log = logged(async { keys.projects(&context).await.map(|_| ()).unwrap() }).await;
         let corrected = log.matches("secret corrected when it was read").count();
         assert_eq!(corrected, warnings, "{seconds}: {log}");
         for cause in [
@@ -194,7 +194,7 @@ async fn a_new_version_of_the_secret_and_a_failed_refresh_are_logged_once_each()
     let keys = keys_stored_in(&config, move || responses.lock().unwrap().pop_front().unwrap());
     let log_at = async |seconds: u64, has_keys: bool| {
         let context = Context { now: 1_795_000_000 + seconds, randomness: |bytes| bytes.fill(0) };
-        logged(async { assert_eq!(keys.signing(&context).await.is_ok(), has_keys, "{seconds}") }).await
+        logged(async { assert_eq!(keys.projects(&context).await.is_ok(), has_keys, "{seconds}") }).await
     };
     assert!(log_at(0, true).await.contains("signing keys loaded"));
     assert_eq!(log_at(300, true).await, "", "the same version");

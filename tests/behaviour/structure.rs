@@ -14,7 +14,8 @@ fn code(crate_root: &str) -> BTreeMap<String, String> {
         let inner = file.strip_prefix(&root).unwrap();
         let first = inner.components().next().unwrap().as_os_str().to_str().unwrap();
         let name = file.file_name().unwrap().to_str().unwrap();
-        if ["bin", "lib.rs"].contains(&first) || name == "tests.rs" {
+        let is_test = name == "tests.rs" || inner.components().any(|part| part.as_os_str() == "tests");
+        if ["bin", "lib.rs"].contains(&first) || is_test {
             continue;
         }
         let text = fs::read_to_string(&file).unwrap();

@@ -51,8 +51,9 @@ pub(crate) fn keys_with(config: &Config, members: &Value) -> Keys {
         "LIVEKIT_URL": "wss://test.livekit.cloud", "LIVEKIT_API_KEY": API_KEY, "LIVEKIT_API_SECRET": API_SECRET,
     });
     secret.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
-    let Secret { signing, callers, .. } = rules(config).read(&secret.to_string()).unwrap();
-    Keys::given(signing.unwrap(), callers)
+    let Secret { projects, malformed, callers, .. } = rules(config).read(&secret.to_string()).unwrap();
+    assert!(malformed.is_empty(), "{malformed:?}");
+    Keys::given(projects, callers)
 }
 
 /// A secret store whose `fetch` returns what the function returns.

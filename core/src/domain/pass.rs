@@ -1,7 +1,7 @@
 //! What a rule gives a caller: the content of a token.
 
 use super::{
-    Attributes, Grants, Identity, LoginService, Metadata, ParticipantName, RoomConfig, RoomName, Ttl,
+    Attributes, Grants, Identity, LoginService, Metadata, ParticipantName, Project, RoomConfig, RoomName, Ttl,
 };
 
 /// What a rule gives for one ask. Only [`crate::policy`] creates one.
@@ -11,6 +11,8 @@ pub struct Pass {
     pub caller: String,
     /// The name of the rule that gave it.
     pub rule: String,
+    /// The project whose keys sign the token.
+    pub project: Project,
     /// The participant's or user's identity.
     pub identity: Identity,
     /// The token's lifetime.

@@ -9,6 +9,7 @@ use super::template::Template;
 use super::{Deny, RoomPattern, Rule, identities};
 use crate::caller::{Caller, CallerConfig, CallerKind};
 use crate::condition::Condition;
+use crate::domain::Project;
 use crate::suggestion::{did_you_mean, suggestion};
 
 /// A mistake in a rule, and the key that has it.
@@ -88,7 +89,8 @@ fn impossible(rule: &Rule, callers: &[CallerConfig]) -> Option<InvalidRule> {
             format!("has a ttl of {ttl}, longer than its max_ttl of {max_ttl}"),
         ));
     }
-    if let Some(mistake) = misplaced(rule).or_else(|| mistaken_text(rule)) {
+    if let Some(mistake) = misplaced(rule).or_else(|| mistaken_text(rule)).or_else(|| mistaken_project(rule))
+    {
         return Some(mistake);
     }
     let named = callers.iter().filter(|caller| rule.callers.contains(&caller.name));
@@ -227,12 +229,15 @@ fn conflict(rule: &Rule, earlier: &Rule) -> Option<InvalidRule> {
 }
 
 /// Whether the rule's templates can be filled for every caller for which the other's can: they don't use the caller's
-/// values, or the other rule has the same templates.
+/// values, or the other rule has the same templates. A project must also be in the rule's `projects`.
 fn fills_for_all_callers_of(rule: &Rule, other: &Rule) -> bool {
     let others: Vec<_> = templates(other).collect();
-    templates(rule).all(|template| {
+    let has_projects_of_other = rule.project.as_ref().is_none_or(Template::is_constant)
+        || other.projects.iter().all(|name| rule.projects.contains(name));
+    let are_filled = templates(rule).all(|template| {
         template.2.placeholders().all(Placeholder::is_always_filled) || others.contains(&template)
-    })
+    });
+    has_projects_of_other && are_filled
 }
 
 /// A placeholder that its key must not have.
@@ -248,6 +253,9 @@ fn misplaced(rule: &Rule) -> Option<InvalidRule> {
                     "has alternatives (|) in default_room, which could send a caller to the room of another: use one \
                      value"
                 }
+                Placeholder::First(..) if key == "project" => {
+                    "has alternatives (|) in project, which could send a caller to the project of another: use one value"
+                }
                 Placeholder::Each(_) if key != "default_room" => {
                     return Some(InvalidRule::new(
                         key,
@@ -259,6 +267,36 @@ fn misplaced(rule: &Rule) -> Option<InvalidRule> {
             Some(InvalidRule::new(key, problem))
         })
     })
+}
+
+/// A `project` that is no project's name, or could be any.
+fn mistaken_project(rule: &Rule) -> Option<InvalidRule> {
+    let projects = &rule.projects;
+    if let Some(twice) = projects.iter().enumerate().find(|(at, name)| projects[..*at].contains(name)) {
+        return Some(InvalidRule::new("projects", format!("lists {} twice in projects", twice.1)));
+    }
+    let Some(project) = &rule.project else {
+        let problem = "has projects, but no project: add project, such as project = \"{claims.region}\"";
+        return (!projects.is_empty()).then(|| InvalidRule::new("projects", problem));
+    };
+    let problem = if project.is_random() {
+        format!("has project = \"{project}\": {{random}} is not the name of a project")
+    } else if project.is_constant() {
+        match Project::parse(project.to_string()) {
+            Err(invalid) => format!("has project = \"{project}\", which {invalid}"),
+            Ok(name) if !projects.is_empty() && !projects.contains(&name) => {
+                format!("has project = \"{project}\", which projects does not list")
+            }
+            Ok(_) => return None,
+        }
+    } else if projects.is_empty() {
+        format!(
+            "has project = \"{project}\": list the projects that it may be in projects, such as projects = [\"eu\"]"
+        )
+    } else {
+        return None;
+    };
+    Some(InvalidRule::new("project", problem))
 }
 
 /// A text that is meant as JSON, and in which values can't be escaped.
@@ -284,6 +322,7 @@ fn placeholders(rule: &Rule) -> impl Iterator<Item = (&'static str, &Placeholder
 fn templates(rule: &Rule) -> impl Iterator<Item = (&'static str, &str, &Template)> {
     let single = [
         ("default_room", rule.default_room.as_ref()),
+        ("project", rule.project.as_ref()),
         ("identity", Some(&rule.identity)),
         ("participant_name", rule.participant_name.as_ref()),
         ("participant_metadata", rule.participant_metadata.as_ref()),

@@ -1,7 +1,7 @@
 //! Why a request is denied. The client and the log get these messages.
 
 use super::AgentProblem;
-use crate::domain::{InvalidField, LoginService, Ttl};
+use crate::domain::{InvalidField, LoginService, Project, Ttl};
 
 /// Why a request is denied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -105,6 +105,15 @@ pub enum Denial {
     PublishingNotAllowed {
         /// The rule's name.
         rule: String,
+    },
+    /// The rules that decide the parts of one request use different projects, whose tokens don't belong together.
+    #[error(
+        "The parts of this request are for different projects: {} of rule {:?}, and {} of rule {:?}.",
+        .of_rules[0].0, .of_rules[0].1, .of_rules[1].0, .of_rules[1].1
+    )]
+    SeveralProjects {
+        /// Two projects, each with the name of the rule that decides it.
+        of_rules: [(Project, String); 2],
     },
     /// Rules match this caller, but no rule lists this service.
     #[error("No rule for this caller lists {} in agora_logins.", .0.as_str())]

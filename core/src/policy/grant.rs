@@ -14,7 +14,7 @@ impl Rule {
     /// The pass for an offer and the request's other fields.
     pub(super) fn grant(
         &self,
-        Offered { identity: own, room }: Offered,
+        Offered { project, identity: own, room }: Offered,
         caller: &Caller,
         ask: Ask,
         limits: &Limits,
@@ -26,7 +26,7 @@ impl Rule {
             (ask @ Ask::Room(_), None) => return Err(Denial::without_offer(self, &ask)),
         };
         let ttl = self.lifetime(caller, ttl, now)?;
-        Ok(Pass { caller: caller.name.clone(), rule: self.name.clone(), identity, ttl, access })
+        Ok(Pass { caller: caller.name.clone(), rule: self.name.clone(), project, identity, ttl, access })
     }
 
     fn room_pass(

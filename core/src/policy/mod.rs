@@ -50,7 +50,7 @@ use deny::{Denied, Known};
 use offer::Offered;
 
 use crate::caller::{Caller, CallerConfig};
-use crate::domain::{Ask, Context, Limits, Pass, RoomName};
+use crate::domain::{Ask, Context, Limits, Pass, Project, RoomName};
 
 /// The rules in order, and the limits of their values.
 #[derive(Debug, Clone)]
@@ -127,6 +127,22 @@ impl Policy {
         }
         let outcome = Err(Denial::no_match(&ask, &skipped));
         Decision { skipped, outcome }
+    }
+}
+
+/// The project of the passes for one request. Its keys sign all tokens of the response.
+///
+/// # Errors
+/// If the passes are for different projects.
+pub fn one_project<'a>(passes: impl IntoIterator<Item = &'a Pass>) -> Result<Project, Denial> {
+    let mut passes = passes.into_iter();
+    let Some(first) = passes.next() else { return Ok(Project::default()) };
+    match passes.find(|pass| pass.project != first.project) {
+        None => Ok(first.project.clone()),
+        Some(other) => {
+            let of_rules = [first, other].map(|pass| (pass.project.clone(), pass.rule.clone()));
+            Err(Denial::SeveralProjects { of_rules })
+        }
     }
 }
 

@@ -7,12 +7,13 @@ use super::template::Template;
 use super::{Denial, Rule};
 use crate::caller::Caller;
 use crate::domain::{
-    Ask, Identity, InvalidField, Limits, LoginService, Metadata, ParticipantName, Randomness, RoomAsk,
-    RoomConfig, RoomName,
+    Ask, Identity, InvalidField, Limits, LoginService, Metadata, ParticipantName, Project, Randomness,
+    RoomAsk, RoomConfig, RoomName,
 };
 
 /// What a matching rule offers, before the request's other fields are checked.
 pub(super) struct Offered {
+    pub(super) project: Project,
     pub(super) identity: Identity,
     /// The room, if the ask is for one.
     pub(super) room: Option<RoomOffer>,
@@ -45,6 +46,9 @@ pub enum Skipped {
     /// A filled template is too long.
     #[error("the rule's {0}")]
     Invalid(#[from] InvalidField),
+    /// Its project isn't one of its projects.
+    #[error("project {0:?} is not in projects")]
+    OtherProject(String),
     /// The requested room doesn't match its rooms.
     #[error("room {0:?} does not match rooms")]
     OtherRoom(String),
@@ -111,7 +115,8 @@ impl Rule {
                     return Ok(None);
                 }
                 let room = self.room_offer(ask, &filling)?;
-                Ok(Some(Offered { identity: self.own_identity(&filling)?, room: Some(room) }))
+                let (project, identity) = (self.own_project(&filling)?, self.own_identity(&filling)?);
+                Ok(Some(Offered { project, identity, room: Some(room) }))
             }
             Ask::Login(ask) => {
                 self.check_caller(caller, None)?;
@@ -125,8 +130,8 @@ impl Rule {
             return Ok(None);
         }
         let services = self.agora_logins.as_ref().ok_or(Skipped::NoLogins)?;
-        let identity = self.own_identity(filling)?;
-        Ok(services.contains(&service).then_some(Offered { identity, room: None }))
+        let (project, identity) = (self.own_project(filling)?, self.own_identity(filling)?);
+        Ok(services.contains(&service).then_some(Offered { project, identity, room: None }))
     }
 
     fn room_offer(&self, ask: &RoomAsk, filling: &Filling<'_>) -> Result<RoomOffer, Skipped> {
@@ -164,6 +169,13 @@ impl Rule {
             }
             None => Ok(()),
         }
+    }
+
+    fn own_project(&self, filling: &Filling<'_>) -> Result<Project, Skipped> {
+        let Some(template) = &self.project else { return Ok(Project::default()) };
+        let name = filling.fill(template)?;
+        let is_allowed = |project: &Project| template.is_constant() || self.projects.contains(project);
+        Project::parse(name.as_str()).ok().filter(is_allowed).ok_or(Skipped::OtherProject(name))
     }
 
     fn own_identity(&self, filling: &Filling<'_>) -> Result<Identity, Skipped> {

@@ -8,7 +8,7 @@ use serde::de::{Deserializer, Error};
 use super::condition::Conditions;
 use super::template::Template;
 use super::{RoomPattern, RoomSettings, agents, egress};
-use crate::domain::{Grants, GrantsAsk, LoginService, Ttl};
+use crate::domain::{Grants, GrantsAsk, LoginService, Project, Ttl};
 use crate::suggestion::{did_you_mean, suggestion};
 
 /// `[[rule]]`: what some callers may have.
@@ -27,6 +27,11 @@ pub struct Rule {
     pub rooms: Vec<RoomPattern>,
     /// `default_room`: the room for requests without one. `room-{random}` unless set.
     pub default_room: Option<Template>,
+    /// `project`: the project whose keys sign the token, and whose server the client connects to. `default` unless set.
+    pub project: Option<Template>,
+    /// `projects`: what `project` may be, if it has placeholders. For another value the rule is skipped.
+    #[serde(default)]
+    pub projects: Vec<Project>,
     /// `identity`: the participant's identity. `user-{random}` unless set.
     #[serde(default = "generated_identity")]
     pub identity: Template,
@@ -71,12 +76,14 @@ pub struct Rule {
 }
 
 /// The keys of a rule.
-pub(crate) const RULE_KEYS: [&str; 19] = [
+pub(crate) const RULE_KEYS: [&str; 21] = [
     "name",
     "callers",
     "when",
     "rooms",
     "default_room",
+    "project",
+    "projects",
     "identity",
     "participant_name",
     "participant_metadata",
@@ -102,6 +109,18 @@ impl Rule {
     /// give it.
     pub(super) fn lists_grant(&self, path: &str) -> bool {
         self.client_may_set.iter().any(|field| field.0 != GrantsAsk::FIELD && field.covers(path))
+    }
+
+    /// The projects whose keys may sign the rule's tokens.
+    #[must_use]
+    pub fn possible_projects(&self) -> Vec<Project> {
+        match &self.project {
+            None => vec![Project::default()],
+            Some(project) if project.is_constant() => {
+                Project::parse(project.to_string()).into_iter().collect()
+            }
+            Some(_) => self.projects.clone(),
+        }
     }
 
     /// Whether `client_may_set` lists grants, all or some.

@@ -1,3 +1,5 @@
+mod projects;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

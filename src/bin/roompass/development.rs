@@ -3,7 +3,8 @@
 
 use roompass::config::{self, Config, ConfigError, Environment, KeySource, Origin};
 use roompass::domain::ServerUrl;
-use roompass::keys::{LiveKitKeys, SigningKeys};
+use roompass::keys::{LiveKitKeys, Projects, SigningKeys};
+use roompass::policy::Rule;
 
 /// The source of the callers and rules.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -33,22 +34,34 @@ pub(crate) fn load(environment: &Environment) -> Result<(Config, PolicySource), 
 
 /// Whether any key is not LiveKit's public development key.
 pub(crate) fn has_private_keys(keys: &KeySource) -> bool {
-    matches!(keys, KeySource::Given(keys) if !keys.is_development_pair() || keys.agora().is_ok())
+    matches!(keys, KeySource::Given(projects) if projects.iter().any(|keys| !keys.is_development_pair() || keys.agora().is_ok()))
 }
 
-/// The keys of the environment. Without LiveKit's, its public development key.
+/// The keys of the environment. Without LiveKit's, its public development key; if no keys are set, in each project of the
+/// rules.
 ///
 /// # Errors
 /// If the keys are in a store of AWS.
-pub(crate) fn keys(environment: &Environment) -> Result<SigningKeys, StoreOnLaptop> {
+pub(crate) fn keys(environment: &Environment, rules: &[Rule]) -> Result<Projects, StoreOnLaptop> {
     let server = || environment.server.clone().unwrap_or_else(ServerUrl::development);
     let development = || LiveKitKeys::development(server());
     match &environment.keys {
-        KeySource::Given(keys) if keys.livekit().is_ok() => Ok(keys.clone()),
-        KeySource::Given(keys) => Ok(keys.clone().with_livekit(development())),
+        KeySource::Given(projects) => {
+            let (mut projects, own) = (projects.clone(), projects.of_default());
+            if own.agora().is_ok() && own.livekit().is_err() {
+                projects.insert(SigningKeys::clone(&own).with_livekit(development()));
+            }
+            Ok(projects)
+        }
         KeySource::Secret(_) => Err(StoreOnLaptop("ROOMPASS_SECRET_ID")),
         KeySource::Parameter(_) => Err(StoreOnLaptop("ROOMPASS_PARAMETER")),
-        KeySource::Unset => Ok(development().into()),
+        KeySource::Unset => {
+            let mut projects = Projects::from(SigningKeys::from(development()));
+            for project in rules.iter().flat_map(Rule::possible_projects) {
+                projects.insert(SigningKeys::from(development()).for_project(project));
+            }
+            Ok(projects)
+        }
     }
 }
 

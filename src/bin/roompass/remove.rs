@@ -4,7 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use clap::Args;
 use roompass::config::{ConfigError, Environment};
-use roompass::domain::{Identity, InvalidField, Limits, RoomName};
+use roompass::domain::{Identity, InvalidField, Limits, Project, RoomName};
 use roompass::keys::{Deployment, NotConfigured};
 use roompass::policy::RoomPattern;
 use roompass::server_api::{self, ServerApiError};
@@ -21,6 +21,9 @@ pub(crate) struct RemoveOptions {
     /// The participant's identity
     #[arg(long, value_name = "IDENTITY")]
     identity: String,
+    /// The project whose keys are used, of ROOMPASS_PROJECTS; by default LIVEKIT_API_KEY and LIVEKIT_API_SECRET
+    #[arg(long, value_name = "PROJECT", value_parser = |name: &str| Project::parse(name))]
+    project: Option<Project>,
 }
 
 /// Why the participant wasn't removed.
@@ -49,7 +52,7 @@ pub(crate) fn run(options: &RemoveOptions) -> Result<Page, RemoveError> {
     let room = RoomName::parse(options.room.as_str(), &limits)?;
     let identity = Identity::parse(options.identity.as_str(), &limits)?;
     let environment = Environment::of_this_process(Deployment::Local)?;
-    let keys = development::keys(&environment)?;
+    let keys = development::keys(&environment, &[])?.get(&options.project.clone().unwrap_or_default());
     let now = roompass::system::context().now;
     let void_before = now + LEEWAY;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

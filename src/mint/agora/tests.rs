@@ -123,6 +123,7 @@ fn of(identity: &str, seconds: u64, access: Access) -> Pass {
     Pass {
         caller: "anyone".into(),
         rule: "open".into(),
+        project: crate::domain::Project::default(),
         identity: Identity::parse(identity, &Limits::default()).unwrap(),
         ttl: ttl(seconds),
         access,

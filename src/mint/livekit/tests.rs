@@ -28,6 +28,7 @@ fn pass(room: &str, identity: &str, metadata: &str, attributes: BTreeMap<String,
     Pass {
         caller: "anyone".into(),
         rule: "open".into(),
+        project: crate::domain::Project::default(),
         identity: Identity::parse(identity, &limits).unwrap(),
         ttl: Ttl::DEFAULT,
         access: Access::Room(Box::new(RoomPass {

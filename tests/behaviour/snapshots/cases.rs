@@ -281,6 +281,11 @@ fn refusals_of_its_own(row: &Row, route: &Route, full: &Sent) -> Vec<Case> {
                     cases.push(case("uid 0 that the rule does not allow", &open(), zero));
                 }
             }
+            if full.path.contains("/rte/") {
+                let of_rooms = rule("rooms = [\"*\"]\nclient_may_set = [\"participant_identity\"]");
+                let of_logins = "[[rule]]\nname = \"s\"\ncallers = [\"anyone\"]\nrooms = []\nproject = \"eu\"\nclient_may_set = [\"participant_identity\"]\nagora_logins = [\"rtm\"]\n";
+                cases.push(case("parts of different projects", &(of_rooms + of_logins), full.clone()));
+            }
             if full.body.contains("channel") || full.path.contains("standup") {
                 let silent = rule(&format!("{AGORA}grants.can_publish = false"));
                 let deaf = rule(&format!("{AGORA}grants.can_subscribe = false"));

@@ -113,7 +113,10 @@ impl Decided {
         let grants = grants.into_iter().filter(|(.., is_default)| !is_default);
         let grants: Vec<_> = grants.map(|(name, value, _)| format!(", {name} = {value}")).collect();
         let room = pass.room().map_or("", |room| room.room.as_str());
-        format!("{}: {room} as {} for {}{}", pass.rule, pass.identity.as_str(), pass.ttl, grants.concat())
+        let project = &pass.project;
+        let project = if project.is_default() { String::new() } else { format!(" in project {project}") };
+        let (rule, identity, ttl) = (&pass.rule, pass.identity.as_str(), pass.ttl);
+        format!("{rule}: {room}{project} as {identity} for {ttl}{}", grants.concat())
     }
 
     /// What is different in another decision: the name, this value and the other.
@@ -158,6 +161,7 @@ fn details(config: &Config, pass: &Pass) -> BTreeMap<String, String> {
     let list = |items: Vec<String>| items.join(", ");
     let mut all = BTreeMap::from([
         ("rule".to_owned(), pass.rule.clone()),
+        ("project".to_owned(), pass.project.to_string()),
         ("identity".to_owned(), pass.identity.as_str().to_owned()),
         ("ttl".to_owned(), pass.ttl.to_string()),
     ]);

@@ -173,6 +173,7 @@ fn summary(rule: &Rule, dialects: &[Dialect]) -> Vec<(&'static str, String)> {
     let settings = vec![
         ("callers", callers),
         ("rooms", rooms),
+        ("project", project(rule)),
         ("identity", rule.identity.to_string()),
         ("shows", profile(rule)),
         ("grants", grants.join(", ")),
@@ -185,6 +186,15 @@ fn summary(rule: &Rule, dialects: &[Dialect]) -> Vec<(&'static str, String)> {
         ("lifetime", format!("{}{max_ttl}{credential}", lifetimes(rule, dialects))),
     ];
     settings.into_iter().filter(|(_, text)| !text.is_empty()).collect()
+}
+
+/// The project of the rule's tokens, and what it may be.
+fn project(rule: &Rule) -> String {
+    match &rule.project {
+        None => String::new(),
+        Some(project) if project.is_constant() => project.to_string(),
+        Some(project) => format!("{project} of {}", list(&rule.projects)),
+    }
 }
 
 /// The name, metadata and attributes of the rule's participants.

@@ -6,9 +6,12 @@ use roompass::http::Refusal;
 use roompass::inspect::{self, AgoraToken, Inspected};
 use roompass::keys::{AgoraKeys, SigningKeys};
 use roompass::mint::{self, MintError, Settings};
+use roompass::policy::one_project;
 use serde_json::{Map, Value, json};
 
-use super::{DecidedAsk, Outcome, print_refusal, print_skipped, refusal_as_json, skipped_as_json};
+use super::{
+    DecidedAsk, Outcome, print_project, print_refusal, print_skipped, refusal_as_json, skipped_as_json,
+};
 use crate::screen::Page;
 
 pub(super) fn outcome(decided: &[DecidedAsk], settings: &Settings, context: &Context) -> Outcome {
@@ -24,6 +27,14 @@ pub(super) fn outcome(decided: &[DecidedAsk], settings: &Settings, context: &Con
         }
         refusals.extend(minted.err());
     }
+    let passes = decided.iter().filter_map(|decided| decided.outcome.as_ref().ok());
+    if let Err(denial) = one_project(passes)
+        && refusals.is_empty()
+    {
+        let refusal = Refusal::from(denial);
+        print_refusal(&mut page, &refusal);
+        refusals.push(refusal);
+    }
     if !refusals.is_empty() && services.len() > 1 {
         page.line("request      refused: all parts of a request must be allowed");
     }
@@ -37,7 +48,8 @@ fn minted(decided: &[DecidedAsk], settings: &Settings, context: &Context) -> Res
     let passes = decided.iter().map(|decided| decided.outcome.clone());
     let passes = passes.collect::<Result<Vec<Pass>, _>>()?;
     let keys = AgoraKeys::new(NO_APP.to_owned(), NO_CERTIFICATE.to_owned());
-    let keys = SigningKeys::from(keys.expect("both are 32 hexadecimal digits"));
+    let keys =
+        SigningKeys::from(keys.expect("both are 32 hexadecimal digits")).for_project(one_project(&passes)?);
     let token = mint::token(&passes, Provider::Agora, &keys, settings, context)?;
     match inspect::read(token.expose()) {
         Ok(Inspected::Agora(token)) => Ok(token),
@@ -62,6 +74,7 @@ impl ServiceDecision<'_> {
             Err(denial) => print_refusal(page, &denial.clone().into()),
             Ok(pass) => {
                 page.line(format!("rule         {}", pass.rule));
+                print_project(page, pass);
                 if let Some(room) = pass.room() {
                     page.line(format!("channel      {}", room.room.as_str()));
                 }
@@ -91,6 +104,7 @@ impl ServiceDecision<'_> {
             Ok(pass) => {
                 members.extend([
                     ("rule".to_owned(), json!(pass.rule)),
+                    ("project".to_owned(), json!(pass.project.as_str())),
                     ("user".to_owned(), json!(pass.identity.as_str())),
                 ]);
                 if is_for_any_user(pass) {

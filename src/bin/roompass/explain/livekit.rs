@@ -5,7 +5,7 @@ use roompass::http::Refusal;
 use roompass::mint::{self, MintError, Settings};
 use serde_json::{Map, Value};
 
-use super::{DecidedAsk, Outcome, print_refusal, print_skipped, skipped_as_json};
+use super::{DecidedAsk, Outcome, print_project, print_refusal, print_skipped, skipped_as_json};
 use crate::screen::Page;
 
 pub(super) fn outcome(decided: Vec<DecidedAsk>, settings: &Settings, context: &Context) -> Outcome {
@@ -32,7 +32,9 @@ fn print_token(
     context: &Context,
 ) -> Result<(), Refusal> {
     page.line(format!("rule         {}", pass.rule));
+    print_project(page, pass);
     members.insert("rule".into(), pass.rule.clone().into());
+    members.insert("project".into(), pass.project.as_str().into());
     let claims = mint::livekit_claims(pass, API_KEY, &settings.limits, context.now)?;
     let room = pass.room().ok_or_else(|| MintError::Signing("a LiveKit token is for one room".into()))?;
     print_pass(page, pass, room);

@@ -257,6 +257,13 @@ fn skipped_as_json(decided: &DecidedAsk) -> Vec<(String, Value)> {
     members
 }
 
+/// The project, unless it is the default.
+fn print_project(page: &mut Page, pass: &Pass) {
+    if !pass.project.is_default() {
+        page.line(format!("project      {}", pass.project));
+    }
+}
+
 fn print_refusal(page: &mut Page, refusal: &Refusal) {
     page.line(format!("refused      {refusal}"));
     page.line(format!("code         {}", refusal.code()));

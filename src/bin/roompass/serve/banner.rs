@@ -6,7 +6,7 @@ use roompass::auth::Caller;
 use roompass::config::{Config, Dialect, Origin};
 use roompass::dialect::{PathMatching, Routes, Row};
 use roompass::domain::Provider;
-use roompass::keys::SigningKeys;
+use roompass::keys::{Projects, SigningKeys};
 use roompass::url;
 
 use crate::sample;
@@ -16,7 +16,7 @@ use crate::screen::Page;
 pub(super) struct Banner<'a> {
     pub(super) address: SocketAddr,
     pub(super) config: &'a Config,
-    pub(super) keys: &'a SigningKeys,
+    pub(super) keys: &'a Projects,
     pub(super) warnings: &'a [String],
     /// The caller that every request counts as, if there is one.
     pub(super) always: Option<&'a Caller>,
@@ -40,12 +40,18 @@ impl Banner<'_> {
             let names: Vec<_> = dialects.iter().map(|dialect| dialect.as_str()).collect();
             page.line(format!("  dialects: {} (docs/migrate.md lists their routes)", names.join(", ")));
         }
-        if let (Ok(livekit), Some(_)) = (self.keys.livekit(), &paths) {
-            let server = url::shown(livekit.server.as_str());
-            page.line(format!("  LiveKit server: {server}, API key: {}", livekit.api_key));
-        }
-        if let Ok(agora) = self.keys.agora() {
-            page.line(format!("  Agora app: {}", agora.app_id));
+        for keys in self.keys.iter() {
+            let of_project = match keys.project() {
+                project if project.is_default() => String::new(),
+                project => format!(", project {project}"),
+            };
+            if let (Ok(livekit), Some(_)) = (keys.livekit(), &paths) {
+                let server = url::shown(livekit.server.as_str());
+                page.line(format!("  LiveKit server: {server}, API key: {}{of_project}", livekit.api_key));
+            }
+            if let Ok(agora) = keys.agora() {
+                page.line(format!("  Agora app: {}{of_project}", agora.app_id));
+            }
         }
         page.line(format!("  allowed CORS origins: {}", in_words(&cors.origins)));
         for warning in self.warnings {
@@ -63,16 +69,25 @@ impl Banner<'_> {
         for warning in self.warnings {
             tracing::warn!("{warning}");
         }
-        let livekit = self.keys.livekit().ok();
+        let own = self.keys.of_default();
+        let livekit = own.livekit().ok();
         tracing::info!(
             address = %self.address,
             server = livekit.map(|keys| url::shown(keys.server.as_str())).as_deref(),
             key = livekit.map(|keys| keys.api_key.as_str()),
-            agora_app = self.keys.agora().ok().map(|keys| keys.app_id.as_str()),
+            agora_app = own.agora().ok().map(|keys| keys.app_id.as_str()),
+            projects = self.projects(),
             origins = in_words(&self.config.cors.origins),
             try_it = self.sample().ok(),
             "listening"
         );
+    }
+
+    /// The projects with a name.
+    fn projects(&self) -> Option<String> {
+        let projects = self.keys.iter().map(SigningKeys::project).filter(|project| !project.is_default());
+        let projects: Vec<_> = projects.map(ToString::to_string).collect();
+        (!projects.is_empty()).then(|| projects.join(", "))
     }
 
     fn url(&self) -> String {

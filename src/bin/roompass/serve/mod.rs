@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use roompass::auth::{Caller, CallerKeys, Callers};
 use roompass::config::{Config, ConfigError, caller_keys, variable};
 use roompass::http::Hosts;
-use roompass::keys::{Keys, SigningKeys};
+use roompass::keys::{Keys, Projects};
 use roompass::{http, log};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -106,7 +106,7 @@ pub(crate) fn run(options: &ServeOptions) -> Result<(), ServeError> {
     if needs_protection && is_exposed {
         return Err(ServeError::PrivateKeysExposed);
     }
-    let keys = development::keys(&environment)?;
+    let keys = development::keys(&environment, config.policy.rules())?;
     let caller_keys = caller_keys(&config, &keys)?;
     let warnings = warnings::all(&authentication, &environment, &config, &keys, &caller_keys);
     let hosts = if needs_protection { Hosts::ThisMachine } else { Hosts::Any };
@@ -133,7 +133,7 @@ async fn serve(
     options: &ServeOptions,
     authentication: Authentication,
     config: Config,
-    (keys, caller_keys): (SigningKeys, CallerKeys),
+    (keys, caller_keys): (Projects, CallerKeys),
     warnings: &[String],
     hosts: Hosts,
 ) -> Result<(), ServeError> {

@@ -3,7 +3,7 @@
 use roompass::auth::{Caller, CallerKeys};
 use roompass::config::{Config, Environment, KeySource, Origin, warnings};
 use roompass::domain::{Provider, ServerUrl};
-use roompass::keys::SigningKeys;
+use roompass::keys::{Projects, SigningKeys};
 use roompass::url;
 
 use super::Authentication;
@@ -13,7 +13,7 @@ pub(super) fn all(
     authentication: &Authentication,
     environment: &Environment,
     config: &Config,
-    keys: &SigningKeys,
+    keys: &Projects,
     caller_keys: &CallerKeys,
 ) -> Vec<String> {
     let serves_livekit = warnings::serves(config, Provider::LiveKit);
@@ -22,7 +22,7 @@ pub(super) fn all(
         .into_iter()
         .chain(unset_server(environment, keys).filter(|_| serves_livekit))
         .chain(unset_keys(environment).filter(|_| serves_livekit))
-        .chain(warnings::of_keys(keys))
+        .chain(keys.iter().filter_map(warnings::of_keys))
         .chain(warnings::of_config(config))
         .collect();
     if !matches!(authentication, Authentication::AlwaysAs(_)) {
@@ -37,7 +37,7 @@ pub(super) fn all(
     }
     // Development mode serves all dialects, and few of them are used.
     if !is_off || !serves_livekit {
-        all.extend(warnings::of_dialects(config, keys));
+        all.extend(warnings::of_projects(config, keys));
     }
     all
 }
@@ -47,7 +47,7 @@ fn development_mode(
     authentication: &Authentication,
     environment: &Environment,
     serves_livekit: bool,
-    keys: &SigningKeys,
+    keys: &Projects,
 ) -> Option<String> {
     let (open, remedy) = match authentication {
         Authentication::Configured => (None, ""),
@@ -57,16 +57,22 @@ fn development_mode(
             " To turn authentication on, add a [[caller]] (docs/authentication.md).",
         ),
     };
-    let gives_agora_tokens = *authentication == Authentication::Off && keys.agora().is_ok();
+    let has_agora = keys.iter().any(|keys| keys.agora().is_ok());
+    let gives_agora_tokens = *authentication == Authentication::Off && has_agora;
     let agora = gives_agora_tokens.then(|| "every client gets valid Agora tokens".to_owned());
-    let has_own = matches!(&environment.keys, KeySource::Given(keys) if keys.livekit().is_ok());
-    let signs_publicly = keys.is_development_pair() && (has_own || serves_livekit);
+    let signs_publicly =
+        keys.iter().any(SigningKeys::is_development_pair) && (has_own_pair(environment) || serves_livekit);
     let livekit =
         signs_publicly.then(|| "tokens are signed with LiveKit's public development key".to_owned());
     let why: Vec<_> = open.into_iter().chain(agora).chain(livekit).collect();
     (!why.is_empty()).then(|| {
         format!("development mode: {}. Do not expose it to the internet.{remedy}", why.join(", and "))
     })
+}
+
+/// Whether the environment has a key pair of LiveKit.
+fn has_own_pair(environment: &Environment) -> bool {
+    matches!(&environment.keys, KeySource::Given(keys) if keys.iter().any(|keys| keys.livekit().is_ok()))
 }
 
 fn every_request_is(caller: &Caller) -> String {
@@ -77,8 +83,7 @@ fn every_request_is(caller: &Caller) -> String {
 /// A warning that the development pair signs tokens for a server that is not on this machine.
 fn unset_keys(environment: &Environment) -> Option<String> {
     let server = environment.server.as_ref().filter(|server| !server.is_loopback())?;
-    let has_own = matches!(&environment.keys, KeySource::Given(keys) if keys.livekit().is_ok());
-    (!has_own).then(|| {
+    (!has_own_pair(environment)).then(|| {
         format!(
             "LIVEKIT_URL is {}, but LIVEKIT_API_KEY and LIVEKIT_API_SECRET are not set: tokens are signed with devkey, and \
              the server does not accept them unless it runs with --dev. Set both to a key pair of that server",
@@ -88,8 +93,9 @@ fn unset_keys(environment: &Environment) -> Option<String> {
 }
 
 /// A warning that clients are sent to the development server, although the keys are for another.
-fn unset_server(environment: &Environment, keys: &SigningKeys) -> Option<String> {
-    let is_unset = environment.server.is_none() && keys.livekit().is_ok() && !keys.is_development_pair();
+fn unset_server(environment: &Environment, keys: &Projects) -> Option<String> {
+    let own = keys.of_default();
+    let is_unset = environment.server.is_none() && own.livekit().is_ok() && !own.is_development_pair();
     is_unset.then(|| {
         format!(
             "LIVEKIT_URL is not set, so clients connect to {}: set it to the server that LIVEKIT_API_KEY is for",

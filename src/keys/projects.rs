@@ -1,0 +1,166 @@
+//! Projects: several sets of signing keys in one secret, each with its own server. The secret's own members are the project
+//! `default`; those of the others are in its member `projects`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::secret::{Deployment, SecretRules, SigningKeys};
+use crate::domain::{MalformedSecret, Project};
+
+/// The signing keys of each project.
+#[derive(Debug, Clone, Default)]
+pub struct Projects(BTreeMap<Project, Arc<SigningKeys>>);
+
+/// A project whose keys are invalid.
+#[derive(Debug, Clone)]
+pub struct MalformedProject {
+    /// The project. `None` if it could be any project with a name.
+    pub project: Option<Project>,
+    /// What is wrong.
+    pub mistake: MalformedSecret,
+}
+
+impl Projects {
+    /// A project's keys. Those of an unknown project have no provider.
+    #[must_use]
+    pub fn get(&self, project: &Project) -> Arc<SigningKeys> {
+        let keys = self.0.get(project).cloned();
+        keys.unwrap_or_else(|| Arc::new(SigningKeys::without_provider(project.clone())))
+    }
+
+    /// The keys of the project `default`.
+    #[must_use]
+    pub fn of_default(&self) -> Arc<SigningKeys> {
+        self.get(&Project::default())
+    }
+
+    /// The keys of every project, `default` among them, in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = &SigningKeys> {
+        self.0.values().map(Arc::as_ref)
+    }
+
+    /// Whether there are no keys.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds keys. They replace those of the same project.
+    pub fn insert(&mut self, keys: impl Into<Arc<SigningKeys>>) {
+        let keys = keys.into();
+        self.0.insert(keys.project().clone(), keys);
+    }
+
+    /// The secrets and public names of all keys, each with the path of its member. Only to compare them.
+    pub(crate) fn exposed(&self) -> Vec<(String, &str)> {
+        self.iter().flat_map(SigningKeys::exposed).collect()
+    }
+
+    /// Reads a secret's members: its own keys, and those in `projects`. Each project is valid or not on its own.
+    pub(super) fn read(members: &Map<String, Value>, rules: &SecretRules) -> (Self, Vec<MalformedProject>) {
+        let named = members.get(PROJECTS).filter(|value| !value.is_null());
+        let (mut projects, mut malformed) = match named {
+            Some(named) => Self::read_named(named, PROJECTS, rules.deployment),
+            None => Default::default(),
+        };
+        if SigningKeys::has_members(members) || (projects.is_empty() && malformed.is_empty()) {
+            match SigningKeys::read(members, Project::default(), rules) {
+                Ok(keys) => projects.insert(keys),
+                Err(mistake) => {
+                    malformed.insert(0, MalformedProject { project: Some(Project::default()), mistake });
+                }
+            }
+        }
+        (projects, malformed)
+    }
+
+    /// Reads the projects in a JSON object of names and keys. `place` is the object's name, for the mistakes.
+    pub(crate) fn read_named(
+        named: &Value,
+        place: &str,
+        deployment: Deployment,
+    ) -> (Self, Vec<MalformedProject>) {
+        let (mut projects, mut malformed) = (Self::default(), Vec::new());
+        let of_any = |problem: String| MalformedProject {
+            project: None,
+            mistake: MalformedSecret::new(place, problem),
+        };
+        let Value::Object(named) = named else {
+            let problem = format!("must be an object of project names and keys, such as {EXAMPLE}");
+            return (projects, vec![of_any(problem)]);
+        };
+        let rules = SecretRules { deployment, server: None, shared: Vec::new() };
+        for (name, members) in named {
+            let project = match Project::parse(name.as_str()) {
+                Err(invalid) => {
+                    malformed.push(of_any(format!("has a name that {invalid}")));
+                    continue;
+                }
+                Ok(project) if project.is_default() => {
+                    let problem =
+                        "has the name default, which is for the keys that are not in projects".to_owned();
+                    malformed.push(of_any(problem));
+                    continue;
+                }
+                Ok(project) => project,
+            };
+            let keys = match members {
+                Value::Object(members) => {
+                    SigningKeys::read(members, project.clone(), &rules).map_err(|mistake| {
+                        MalformedSecret::new(
+                            &format!("{place}.{project}.{}", mistake.member),
+                            mistake.problem,
+                        )
+                    })
+                }
+                _ => Err(MalformedSecret::new(
+                    &format!("{place}.{project}"),
+                    "must be an object with the project's keys",
+                )),
+            };
+            match keys {
+                Ok(keys) => projects.insert(keys),
+                Err(mistake) => malformed.push(MalformedProject { project: Some(project), mistake }),
+            }
+        }
+        (projects, malformed)
+    }
+}
+
+impl FromIterator<Arc<SigningKeys>> for Projects {
+    fn from_iter<I: IntoIterator<Item = Arc<SigningKeys>>>(all: I) -> Self {
+        let mut projects = Self::default();
+        all.into_iter().for_each(|keys| projects.insert(keys));
+        projects
+    }
+}
+
+impl IntoIterator for Projects {
+    type Item = Arc<SigningKeys>;
+    type IntoIter = std::collections::btree_map::IntoValues<Project, Arc<SigningKeys>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_values()
+    }
+}
+
+/// The project of these keys alone.
+impl From<SigningKeys> for Projects {
+    fn from(keys: SigningKeys) -> Self {
+        Self::from_iter([Arc::new(keys)])
+    }
+}
+
+impl MalformedProject {
+    /// Whether a project's keys may be meant.
+    pub(super) fn may_be(&self, project: &Project) -> bool {
+        self.project.as_ref().map_or(!project.is_default(), |own| own == project)
+    }
+}
+
+/// The secret's member with the projects.
+pub(crate) const PROJECTS: &str = "projects";
+const EXAMPLE: &str =
+    r#"{"eu": {"LIVEKIT_URL": "wss://…", "LIVEKIT_API_KEY": "…", "LIVEKIT_API_SECRET": "…"}}"#;
