@@ -29,6 +29,7 @@
 //! | `inspect` | decodes any token, for people; not in the Lambda function |
 //! | [`json`] | parses JSON, and refuses duplicate members |
 //! | [`log`] | the log, as text for people or as JSON |
+//! | [`reload`] | the policy that is read at run time |
 //! | `refreshing` | the one cache: fetches a value, refreshes it, keeps it while refreshing fails, and expires it |
 //! | `server_api` | calls LiveKit's server API with the operator's keys, for people; not in the Lambda function |
 //! | [`system`] | the system's time and randomness |
@@ -52,6 +53,7 @@ pub mod lambda;
 pub mod log;
 pub mod mint;
 mod refreshing;
+pub mod reload;
 #[cfg(feature = "local")]
 pub mod server_api;
 pub mod system;

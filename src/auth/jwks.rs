@@ -30,6 +30,7 @@ impl Default for KeySet {
     fn default() -> Self {
         Self(Refreshing::new(Schedule {
             name: "issuer key",
+            cached: "keys",
             refresh_after: REFRESH_AFTER,
             max_age: MAX_AGE,
             retry: RETRY..=RETRY,

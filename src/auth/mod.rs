@@ -71,10 +71,17 @@ impl Callers {
     /// Authenticates requests as the configuration says.
     #[must_use]
     pub fn new(configured: Vec<CallerConfig>) -> Self {
+        Self::following(None, configured)
+    }
+
+    /// Authenticates requests as a changed configuration says. The key sets of the previous one stay cached.
+    #[must_use]
+    pub fn following(previous: Option<&Self>, configured: Vec<CallerConfig>) -> Self {
         let headers = CredentialHeaders::of(&configured);
+        let known = previous.map(|previous| previous.configured.as_slice()).unwrap_or_default();
         let mut with_sets: Vec<(CallerConfig, Arc<KeySet>)> = Vec::new();
         for caller in configured {
-            let same = with_sets.iter().find(|(other, _)| share_key_set(other, &caller));
+            let same = with_sets.iter().chain(known).find(|(other, _)| share_key_set(other, &caller));
             let key_set = same.map_or_else(Arc::default, |(_, key_set)| key_set.clone());
             with_sets.push((caller, key_set));
         }

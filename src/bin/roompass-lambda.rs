@@ -1,13 +1,20 @@
-//! The Lambda function: starts the log, loads the configuration and the keys, and runs the router.
+//! The Lambda function: starts the log, loads the configuration, the policy and the keys, and runs the router.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use axum::Router;
 use lambda_http::{lambda_runtime, service_fn};
 use roompass::config::{
-    self, Config, ConfigError, Environment, KeySource, caller_keys, shared_secrets, variable, warnings,
+    Config, ConfigError, Environment, KeySource, PolicyPlace, Sources, caller_keys, shared_secrets, variable,
+    warnings,
 };
-use roompass::keys::{Deployment, Keys, ParameterStore, SecretRules, SecretsManager};
+use roompass::domain::Context;
+use roompass::http::Hosts;
+use roompass::keys::{Aws, Deployment, Keys, SecretRules, SecretStore};
+use roompass::reload::{self, PolicyFile, Reloading};
 use roompass::{http, lambda, log};
+use tokio::sync::OnceCell;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -16,8 +23,8 @@ async fn main() -> ExitCode {
         _ => log::Format::Json,
     };
     log::start(format, log::level(variable));
-    let (config, keys) = match configured().await {
-        Ok(configured) => configured,
+    let router = match configured().await {
+        Ok(router) => router,
         Err(error) => {
             for cause in error.lines() {
                 tracing::error!(cause, "invalid configuration");
@@ -25,27 +32,6 @@ async fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    if config.callers.is_empty() {
-        tracing::warn!(
-            "no caller is configured, so every request is refused: add a [[caller]] and a [[rule]] to roompass.toml, \
-             or give them in ROOMPASS_CONFIG"
-        );
-    }
-    // The init phase has a whole processor, so the keys are fetched now. After a failure, the next request tries again.
-    let context = roompass::system::context();
-    match keys.projects(&context).await {
-        Ok(projects) => {
-            let of_callers =
-                keys.callers(&context).await.map(|callers| warnings::of_callers(&config, &callers));
-            let warnings = warnings::of_config(&config)
-                .into_iter()
-                .chain(of_callers.unwrap_or_default())
-                .chain(warnings::of_projects(&config, &projects));
-            warnings.for_each(|warning| tracing::warn!("{warning}"));
-        }
-        Err(error) => tracing::error!(cause = %error, "signing keys unavailable"),
-    }
-    let router = http::router(config, keys, roompass::mint::token, roompass::system::context);
     match lambda_runtime::run(service_fn(|event| lambda::answer(router.clone(), event))).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -55,35 +41,109 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn configured() -> Result<(Config, Keys), ConfigError> {
+/// The router. The init phase has a whole processor, so the policy and the keys are fetched now. After a failure, the next
+/// request tries again.
+async fn configured() -> Result<Router, ConfigError> {
     let deployment =
         if std::env::var_os("AWS_SAM_LOCAL").is_some() { Deployment::Local } else { Deployment::Lambda };
     let environment = Environment::of_this_process(deployment)?;
-    let config = config::load(&environment)?;
-    let stored = |store| {
+    let sources = Sources::read(&environment)?;
+    let config = sources.config()?;
+    let aws = OnceCell::new();
+    let aws = async || aws.get_or_init(Aws::from_environment).await.clone();
+    let new_store: Option<NewStore> = match &environment.keys {
+        KeySource::Secret(id) => {
+            let secret = aws().await.secret(id.clone());
+            Some(Box::new(move || Box::new(secret.clone())))
+        }
+        KeySource::Parameter(name) => {
+            let parameter = aws().await.parameter(name.clone());
+            Some(Box::new(move || Box::new(parameter.clone())))
+        }
+        KeySource::Given(_) | KeySource::Unset => None,
+    };
+    let context = roompass::system::context();
+    let policy = match environment.policy.clone() {
+        None => None,
+        Some(place) => {
+            let store: Box<dyn SecretStore> = match &place {
+                PolicyPlace::Secret(id) => Box::new(aws().await.secret(id.clone())),
+                PolicyPlace::Parameter(name) => Box::new(aws().await.parameter(name.clone()).of_any_type()),
+                PolicyPlace::File(path) => Box::new(PolicyFile(path.clone())),
+            };
+            Some((place.to_string(), store))
+        }
+    };
+    let keys_of = move |config: &Config| keys(config, &environment, deployment, new_store.as_ref());
+    let Some((place, store)) = policy else {
+        let keys = keys_of(&config)?;
+        warn(&config, &keys, &context).await;
+        return Ok(http::router(config, keys, roompass::mint::token, roompass::system::context));
+    };
+    let parts = reload::Parts {
+        sources,
+        place,
+        keys: Box::new(keys_of),
+        always: None,
+        hosts: Hosts::Any,
+        mint: roompass::mint::token,
+        surroundings: roompass::system::context,
+    };
+    let reloading = Arc::new(Reloading::new(store, parts)?);
+    match reloading.load(&context).await {
+        Ok(config) => warn(&config, &reloading.keys(), &context).await,
+        Err(error) => tracing::error!(cause = %error, "policy unavailable"),
+    }
+    Ok(reloading.router())
+}
+
+/// Fetches the keys, and logs what is probably not intended.
+async fn warn(config: &Config, keys: &Keys, context: &Context) {
+    if config.callers.is_empty() {
+        tracing::warn!(
+            "no caller is configured, so every request is refused: add a [[caller]] and a [[rule]] to roompass.toml, \
+             or give them in ROOMPASS_CONFIG"
+        );
+    }
+    match keys.projects(context).await {
+        Ok(projects) => {
+            let of_callers =
+                keys.callers(context).await.map(|callers| warnings::of_callers(config, &callers));
+            let warnings = warnings::of_config(config)
+                .into_iter()
+                .chain(of_callers.unwrap_or_default())
+                .chain(warnings::of_projects(config, &projects));
+            warnings.for_each(|warning| tracing::warn!("{warning}"));
+        }
+        Err(error) => tracing::error!(cause = %error, "signing keys unavailable"),
+    }
+}
+
+/// Makes a client of the store that has the secret.
+type NewStore = Box<dyn Fn() -> Box<dyn SecretStore> + Send + Sync>;
+
+fn keys(
+    config: &Config,
+    environment: &Environment,
+    deployment: Deployment,
+    new_store: Option<&NewStore>,
+) -> Result<Keys, ConfigError> {
+    if let Some(new_store) = new_store {
         let rules =
-            SecretRules { deployment, server: environment.server.clone(), shared: shared_secrets(&config) };
-        Keys::stored_in(store, rules, config.keys)
-    };
-    let keys = match environment.keys {
+            SecretRules { deployment, server: environment.server.clone(), shared: shared_secrets(config) };
+        return Ok(Keys::stored_in(new_store(), rules, config.keys));
+    }
+    match &environment.keys {
         KeySource::Given(keys) if keys.of_default().livekit().is_ok() && environment.server.is_none() => {
-            return Err(unset("LIVEKIT_URL", "must be set together with LIVEKIT_API_KEY"));
+            Err(unset("LIVEKIT_URL", "must be set together with LIVEKIT_API_KEY"))
         }
-        KeySource::Given(keys) => {
-            let callers = caller_keys(&config, &keys)?;
-            Keys::given(keys, callers)
-        }
-        KeySource::Secret(id) => stored(Box::new(SecretsManager::from_environment(id).await)),
-        KeySource::Parameter(name) => stored(Box::new(ParameterStore::from_environment(name).await)),
-        KeySource::Unset => {
-            return Err(unset(
-                "ROOMPASS_SECRET_ID",
-                "must be the name or ARN of the secret in AWS Secrets Manager, or ROOMPASS_PARAMETER that of a parameter in \
-                 Parameter Store",
-            ));
-        }
-    };
-    Ok((config, keys))
+        KeySource::Given(keys) => Ok(Keys::given(keys.clone(), caller_keys(config, keys)?)),
+        _ => Err(unset(
+            "ROOMPASS_SECRET_ID",
+            "must be the name or ARN of the secret in AWS Secrets Manager, or ROOMPASS_PARAMETER that of a parameter in \
+             Parameter Store",
+        )),
+    }
 }
 
 fn unset(variable: &str, problem: &str) -> ConfigError {

@@ -1,5 +1,6 @@
 //! The environment variables. An empty variable counts as unset.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -25,6 +26,8 @@ pub struct Environment {
     pub server: Option<ServerUrl>,
     /// The source of the keys.
     pub keys: KeySource,
+    /// `ROOMPASS_POLICY`: where the policy is read at run time.
+    pub policy: Option<PolicyPlace>,
 }
 
 /// The source of the configuration.
@@ -38,6 +41,17 @@ pub enum ConfigSource {
     File(PathBuf),
     /// The file that the command line names.
     Argument(PathBuf),
+}
+
+/// Where the policy is read at run time: `secret:`, `ssm:` or `file:`, and a name or a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PolicyPlace {
+    /// The name or ARN of a secret in AWS Secrets Manager that has the policy's text.
+    Secret(String),
+    /// The name or ARN of a parameter in AWS Systems Manager Parameter Store.
+    Parameter(String),
+    /// The path of a file.
+    File(PathBuf),
 }
 
 /// The source of the keys.
@@ -107,6 +121,7 @@ impl Environment {
             cors_origins: variable(CORS_ORIGINS).map(|list| origins(&list)).transpose()?,
             server,
             keys,
+            policy: variable(POLICY).map(|text| PolicyPlace::parse(&text)).transpose()?,
         })
     }
 
@@ -116,6 +131,33 @@ impl Environment {
     /// If a variable is invalid, or not allowed in this deployment.
     pub fn of_this_process(deployment: Deployment) -> Result<Self, ConfigError> {
         Self::read(deployment, variable)
+    }
+}
+
+impl PolicyPlace {
+    fn parse(text: &str) -> Result<Self, ConfigError> {
+        let (kind, name) = text.split_once(':').unwrap_or_default();
+        match (kind, name) {
+            (_, "") => {}
+            ("secret", name) => return Ok(Self::Secret(name.to_owned())),
+            ("ssm", name) => return Ok(Self::Parameter(name.to_owned())),
+            ("file", path) => return Ok(Self::File(path.into())),
+            _ => {}
+        }
+        let problem = "must be secret: and the name of a secret, ssm: and the name of a parameter, or file: and a path, such as \
+                       ssm:/roompass/policy";
+        Err(invalid(POLICY, problem.to_owned()))
+    }
+}
+
+/// The place, as the variable has it. The path of a file is without `file:`, as other mistakes show it.
+impl fmt::Display for PolicyPlace {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Secret(name) => write!(formatter, "secret:{name}"),
+            Self::Parameter(name) => write!(formatter, "ssm:{name}"),
+            Self::File(path) => path.display().fmt(formatter),
+        }
     }
 }
 
@@ -183,6 +225,7 @@ const CORS_ORIGINS: &str = "ROOMPASS_CORS_ORIGINS";
 const SECRET_ID: &str = "ROOMPASS_SECRET_ID";
 const PARAMETER: &str = "ROOMPASS_PARAMETER";
 const PROJECTS: &str = "ROOMPASS_PROJECTS";
+const POLICY: &str = "ROOMPASS_POLICY";
 
 #[cfg(test)]
 mod tests {
@@ -335,6 +378,39 @@ mod tests {
             mistake("wss://a", "k", "short").starts_with("LIVEKIT_API_SECRET: must have 32 bytes or more")
         );
         assert!(mistake("ws://a", "k", &long).starts_with("LIVEKIT_URL: must begin with wss:// or https://"));
+    }
+
+    #[test]
+    fn the_policy_is_in_a_secret_a_parameter_or_a_file() {
+        let place = |text| environment(&[(POLICY, text)]).unwrap().policy;
+        assert_eq!(place(""), None);
+        for (text, expected, shown) in [
+            (
+                "secret:roompass-policy",
+                PolicyPlace::Secret("roompass-policy".into()),
+                "secret:roompass-policy",
+            ),
+            (
+                "secret:arn:aws:secretsmanager:eu-central-1:1:secret:p-abcdef",
+                PolicyPlace::Secret("arn:aws:secretsmanager:eu-central-1:1:secret:p-abcdef".into()),
+                "secret:arn:aws:secretsmanager:eu-central-1:1:secret:p-abcdef",
+            ),
+            (
+                "ssm:/roompass/policy",
+                PolicyPlace::Parameter("/roompass/policy".into()),
+                "ssm:/roompass/policy",
+            ),
+            ("file:conf/policy.toml", PolicyPlace::File("conf/policy.toml".into()), "conf/policy.toml"),
+        ] {
+            let found = place(text).unwrap();
+            assert_eq!((found.to_string().as_str(), &found), (shown, &expected));
+        }
+        for text in ["policy.toml", "secret:", "ssm:", "file:", ":x", "s3:bucket", "Secret:x", "[[rule]]"] {
+            assert_eq!(
+                mistake(&[(POLICY, text)]),
+                "ROOMPASS_POLICY: must be secret: and the name of a secret, ssm: and the name of a parameter, or file: and a path, such as ssm:/roompass/policy"
+            );
+        }
     }
 
     #[test]

@@ -2,39 +2,89 @@
 
 use std::path::Path;
 
-use super::{Config, ConfigError, ConfigSource, Environment};
+use super::{Config, ConfigError, ConfigSource, Environment, Origin};
 
-/// Loads the compiled-in configuration, or the one that replaces it. Settings of the environment replace those of the file.
-///
-/// # Errors
-/// If the file can't be read or has mistakes.
-pub fn load(environment: &Environment) -> Result<Config, ConfigError> {
-    load_by(environment, Config::parse)
+/// The texts of a configuration, read once. What one doesn't set is taken from the next. Settings of the environment replace
+/// those of all texts.
+#[derive(Debug, Clone)]
+pub struct Sources {
+    files: Vec<File>,
+    cors_origins: Option<Vec<Origin>>,
 }
 
-/// Loads a configuration without callers, and takes the callers and rules from another file: see
-/// [`Config::parse_with_callers_of`].
-///
-/// # Errors
-/// If the file can't be read, or the two files have mistakes.
-pub fn load_with_callers_of(environment: &Environment, other: (&str, &str)) -> Result<Config, ConfigError> {
-    load_by(environment, |text, file| Config::parse_with_callers_of((text, file), other))
+/// A text and its name.
+#[derive(Debug, Clone)]
+struct File {
+    text: String,
+    name: String,
 }
 
-fn load_by(
-    environment: &Environment,
-    parse: impl Fn(&str, &str) -> Result<Config, ConfigError>,
-) -> Result<Config, ConfigError> {
-    let mut config = match &environment.config {
-        ConfigSource::CompiledIn => parse(COMPILED_IN, "roompass.toml"),
-        ConfigSource::Inline(text) => parse(text, "ROOMPASS_CONFIG"),
-        ConfigSource::File(path) => parse(&read(path, "ROOMPASS_CONFIG: ")?, &path.display().to_string()),
-        ConfigSource::Argument(path) => parse(&read(path, "")?, &path.display().to_string()),
-    }?;
-    if let Some(origins) = &environment.cors_origins {
-        config.cors.origins.clone_from(origins);
+impl Sources {
+    /// Reads the compiled-in configuration, or the one that replaces it.
+    ///
+    /// # Errors
+    /// If the file can't be read.
+    pub fn read(environment: &Environment) -> Result<Self, ConfigError> {
+        let (text, name) = match &environment.config {
+            ConfigSource::CompiledIn => (COMPILED_IN.to_owned(), "roompass.toml".to_owned()),
+            ConfigSource::Inline(text) => (text.clone(), "ROOMPASS_CONFIG".to_owned()),
+            ConfigSource::File(path) => (read(path, "ROOMPASS_CONFIG: ")?, path.display().to_string()),
+            ConfigSource::Argument(path) => (read(path, "")?, path.display().to_string()),
+        };
+        Ok(Self { files: vec![File { text, name }], cors_origins: environment.cors_origins.clone() })
     }
-    Ok(config)
+
+    /// These texts, and another one for what none of them sets.
+    #[must_use]
+    pub fn or(mut self, text: &str, name: &str) -> Self {
+        self.files.push(File { text: text.to_owned(), name: name.to_owned() });
+        self
+    }
+
+    /// The configuration without a policy that is read at run time.
+    ///
+    /// # Errors
+    /// If a text has mistakes.
+    pub fn config(&self) -> Result<Config, ConfigError> {
+        let files = self.files();
+        let (first, others) =
+            (files.first().copied().unwrap_or_default(), files.get(1..).unwrap_or_default());
+        Config::parse_over(first, others).map(|config| self.override_origins(config))
+    }
+
+    /// The configuration with a policy that is read at run time, by this name.
+    ///
+    /// # Errors
+    /// If a text has mistakes, or the policy has no rules.
+    pub fn with_policy(&self, text: &str, name: &str) -> Result<Config, ConfigError> {
+        let config = Config::parse_policy((text, name), &self.files());
+        config.map(|config| self.override_origins(config))
+    }
+
+    /// These texts, with other allowed CORS origins.
+    #[must_use]
+    pub fn with_origins(self, origins: Vec<Origin>) -> Self {
+        Self { cors_origins: Some(origins), ..self }
+    }
+
+    fn files(&self) -> Vec<(&str, &str)> {
+        self.files.iter().map(|File { text, name }| (text.as_str(), name.as_str())).collect()
+    }
+
+    fn override_origins(&self, mut config: Config) -> Config {
+        if let Some(origins) = &self.cors_origins {
+            config.cors.origins.clone_from(origins);
+        }
+        config
+    }
+}
+
+/// Reads the file of a policy.
+///
+/// # Errors
+/// If the file can't be read.
+pub fn read_policy(path: &Path) -> Result<String, ConfigError> {
+    read(path, "ROOMPASS_POLICY: ")
 }
 
 fn read(path: &Path, named_by: &'static str) -> Result<String, ConfigError> {

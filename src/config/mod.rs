@@ -12,8 +12,10 @@ mod load;
 mod variables;
 pub mod warnings;
 
-pub use environment::{ConfigSource, Environment, KeySource, caller_keys, shared_secrets, variable};
-pub use load::{load, load_with_callers_of};
+pub use environment::{
+    ConfigSource, Environment, KeySource, PolicyPlace, caller_keys, shared_secrets, variable,
+};
+pub use load::{Sources, read_policy};
 pub use roompass_core::config::{
     AgoraSettings, BasePath, Config, ConfigError, Cors, Dialect, Http, KeyAges, Mistake, Mistakes, Origin,
     Sandbox,

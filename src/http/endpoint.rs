@@ -1,24 +1,22 @@
 //! The only path from a request to a token, for all dialects.
 
-use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::header::{ALLOW, CONTENT_TYPE};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::{Extensions, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::outcome::{Audit, ErrorFormat};
-use super::{Refusal, Stages, UnreadableEvent, body};
+use super::{PolicyUnavailable, Refusal, Stages, UnreadableEvent, body};
 use crate::auth::{AuthError, Caller};
 use crate::dialect::{BadRequest, Found, Granted, PathParameters, Received, Reply, Route, Row};
 use crate::domain::{Context, Project, Provider};
 use crate::keys::{KeysError, SigningKeys};
 use crate::policy;
+use crate::refreshing::alone_or_with;
 
 /// The handler of every request: tokens, pings, health checks and unknown routes.
 pub(super) async fn answer(
@@ -31,7 +29,7 @@ pub(super) async fn answer(
     }
     match stages.routes.find(request.method(), request.uri().path()) {
         Found::Token(row, route, path) => {
-            let mut audit = Audit::default();
+            let mut audit = Audit::by_policy(&stages.policy_version);
             let result = tokens((row, route, path), &stages, &context, request, &mut audit).await;
             let mut response = with_headers(row, result.into_response());
             response.extensions_mut().insert(Arc::new(audit));
@@ -41,7 +39,10 @@ pub(super) async fn answer(
             response
         }
         Found::Ping(row, reply) => with_headers(row, reply().into_response()),
-        Found::Health => health(&stages, &context).await.into_response(),
+        Found::Health => match must_have_policy(request.extensions()) {
+            Ok(()) => health(&stages, &context).await.into_response(),
+            Err(refusal) => refusal.into_response(),
+        },
         Found::OtherMethod(allowed) => {
             let mut response = Refusal::MethodNotAllowed.into_response();
             if let Ok(allowed) = HeaderValue::try_from(allowed) {
@@ -64,6 +65,7 @@ async fn tokens(
     audit: &mut Audit,
 ) -> Result<Response, Refusal> {
     let (head, body) = request.into_parts();
+    must_have_policy(&head.extensions)?;
     if route.method == Method::POST {
         body::must_be_json(&head.headers)?;
     }
@@ -100,7 +102,15 @@ async fn tokens(
     Ok((route.write)(&Granted { server, query, tokens: &tokens }).into_response())
 }
 
-/// Returns 200 and the version if any project has keys for at least one of the served dialects, otherwise 503.
+/// Before the policy is read, no request is decided.
+fn must_have_policy(extensions: &Extensions) -> Result<(), Refusal> {
+    match extensions.get() {
+        Some(PolicyUnavailable(cause)) => Err(Refusal::PolicyUnavailable(cause.clone())),
+        None => Ok(()),
+    }
+}
+
+/// Returns 200 and the versions if any project has keys for at least one of the served dialects, otherwise 503.
 async fn health(stages: &Stages, context: &Context) -> Result<Response, Refusal> {
     let projects = stages.keys.projects(context).await?;
     let providers = stages.dialects.iter().map(|dialect| Row::of(*dialect).provider);
@@ -110,7 +120,11 @@ async fn health(stages: &Stages, context: &Context) -> Result<Response, Refusal>
     {
         match keys.sign_for(provider) {
             Ok(()) => {
-                let body = serde_json::json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") });
+                let body = serde_json::json!({
+                    "status": "ok",
+                    "version": env!("CARGO_PKG_VERSION"),
+                    "policy_version": stages.policy_version,
+                });
                 return Ok(Reply::json(StatusCode::OK, &body).into_response());
             }
             Err(not_configured) => missing = missing.or(Some(not_configured)),
@@ -128,19 +142,15 @@ fn with_headers(row: &Row, mut response: Response) -> Response {
 
 impl Stages {
     /// Authenticates the caller. If that needs a fetch, such as an issuer's keys, stale signing keys are refreshed at
-    /// the same time: one after the other could exceed the client's timeout. Also returns that refresh's error, if it
-    /// failed.
+    /// the same time. Also returns that refresh's error, if it failed.
     async fn caller(
         &self,
         head: &Parts,
         context: &Context,
     ) -> Result<(Caller, Option<KeysError>), AuthError> {
-        let mut caller = pin!(self.callers.identify(head, &self.keys, context));
-        if let Poll::Ready(caller) = poll_fn(|task| Poll::Ready(caller.as_mut().poll(task))).await {
-            return Ok((caller?, None));
-        }
-        let (caller, keys) = tokio::join!(caller, self.keys.projects(context));
-        Ok((caller?, keys.err()))
+        let caller = self.callers.identify(head, &*self.keys, context);
+        let (caller, keys) = alone_or_with(caller, self.keys.projects(context)).await;
+        Ok((caller?, keys.and_then(Result::err)))
     }
 
     /// A project's signing keys. An error of this same request is returned again, without another attempt.

@@ -46,12 +46,17 @@ use roompass_core::config::{Config, Dialect};
 #[derive(Debug, Clone, Copy)]
 pub struct UnreadableEvent;
 
+/// A request extension: the policy that is read at run time was never read, and why.
+#[derive(Debug, Clone)]
+pub struct PolicyUnavailable(pub Arc<str>);
+
 /// What the endpoint needs for each stage of a request.
 pub(crate) struct Stages {
     routes: Routes,
-    callers: Callers,
+    callers: Arc<Callers>,
     policy: Policy,
-    keys: Keys,
+    policy_version: String,
+    keys: Arc<Keys>,
     mint: Mint,
     settings: Settings,
     sandboxes: Vec<String>,
@@ -72,30 +77,31 @@ pub fn path_matching(config: &Config) -> PathMatching {
 }
 
 /// The whole service: the same in Lambda, locally and in tests.
-pub fn router(config: Config, keys: Keys, mint: Mint, surroundings: Surroundings) -> Router {
+pub fn router(config: Config, keys: impl Into<Arc<Keys>>, mint: Mint, surroundings: Surroundings) -> Router {
     let callers = Callers::new(config.callers.clone());
     router_for(callers, Hosts::Any, config, keys, mint, surroundings)
 }
 
 /// The same service with other callers than the configured ones, and with a check of the `Host` header. For local use.
 pub fn router_for(
-    callers: Callers,
+    callers: impl Into<Arc<Callers>>,
     hosts: Hosts,
     config: Config,
-    keys: Keys,
+    keys: impl Into<Arc<Keys>>,
     mint: Mint,
     surroundings: Surroundings,
 ) -> Router {
     let credential_headers = CredentialHeaders::of(&config.callers);
     let matching = path_matching(&config);
-    let Config { http, cors, limits, dialects, sandbox, agora, policy, .. } = config;
+    let Config { version, http, cors, limits, dialects, sandbox, agora, policy, .. } = config;
     let routes = Routes::new(&dialects, http.base_path.as_str(), matching);
     let served: Vec<_> = routes.served().map(|(method, path)| format!("{method} {path}")).collect();
     let stages = Stages {
         routes,
-        callers,
+        callers: callers.into(),
         policy,
-        keys,
+        policy_version: version,
+        keys: keys.into(),
         mint,
         settings: Settings { limits, agora_version: agora.token_version },
         sandboxes: sandbox.ids,

@@ -25,6 +25,7 @@ use crate::policy::{Decision, Denial};
 /// request has two asks, each field has the values of both.
 #[derive(Debug, Default)]
 pub(super) struct Audit {
+    policy_version: String,
     caller: String,
     subject: String,
     api_key: String,
@@ -42,6 +43,10 @@ pub(super) struct Audit {
 }
 
 impl Audit {
+    pub(super) fn by_policy(version: &str) -> Self {
+        Self { policy_version: version.to_owned(), ..Self::default() }
+    }
+
     pub(super) fn record_caller(&mut self, caller: &Caller, api_key: Option<&str>) {
         api_key.unwrap_or_default().clone_into(&mut self.api_key);
         self.caller.clone_from(&caller.name);
@@ -121,7 +126,7 @@ pub(super) async fn finish(
     next: Next,
 ) -> Response {
     let started = Instant::now();
-    let context = surroundings();
+    let context = request.extensions_mut().remove().unwrap_or_else(surroundings);
     let id = request.extensions_mut().remove().unwrap_or_else(|| RequestId(readable(context.randomness)));
     request.extensions_mut().insert(context);
     let method = request.method().clone();
@@ -155,6 +160,7 @@ pub(super) async fn finish(
                 path,
                 code = refusal.as_ref().map(|refusal| refusal.code()),
                 cause = refusal.as_ref().map(ToString::to_string),
+                policy_version = audit.map(|audit| audit.policy_version.as_str()),
                 caller = audit.and_then(|audit| non_empty(&audit.caller)),
                 api_key = audit.and_then(|audit| non_empty(&audit.api_key)),
                 subject = refused.and_then(|audit| non_empty(&audit.subject)),

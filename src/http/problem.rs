@@ -75,6 +75,7 @@ kinds! {
     VERIFICATION_UNAVAILABLE =
         SERVICE_UNAVAILABLE, "verification_unavailable", "Identity provider unavailable";
     KEYS_UNAVAILABLE = SERVICE_UNAVAILABLE, "keys_unavailable", "Signing keys unavailable";
+    POLICY_UNAVAILABLE = SERVICE_UNAVAILABLE, "policy_unavailable", "Policy unavailable";
     LIVEKIT_NOT_CONFIGURED = SERVICE_UNAVAILABLE, "livekit_not_configured", "LiveKit not configured";
     AGORA_NOT_CONFIGURED = SERVICE_UNAVAILABLE, "agora_not_configured", "Agora not configured";
 }

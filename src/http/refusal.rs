@@ -53,6 +53,9 @@ pub enum Refusal {
     /// The policy denies the request.
     #[error(transparent)]
     Denied(#[from] Denial),
+    /// The policy that is read at run time was never read.
+    #[error("{0}")]
+    PolicyUnavailable(Arc<str>),
     /// The signing keys are unavailable.
     #[error(transparent)]
     Keys(#[from] KeysError),
@@ -113,6 +116,7 @@ impl Refusal {
             Self::Denied(Denial::PublishingNotAllowed { .. }) => &problem::PUBLISHING_NOT_ALLOWED,
             Self::Denied(Denial::LoginNotAllowed(_)) => &problem::LOGIN_NOT_ALLOWED,
             Self::Denied(Denial::SeveralProjects { .. }) => &problem::SEVERAL_PROJECTS,
+            Self::PolicyUnavailable(_) => &problem::POLICY_UNAVAILABLE,
             Self::Keys(_) => &problem::KEYS_UNAVAILABLE,
             Self::NotConfigured(NotConfigured { provider, .. })
             | Self::Mint(MintError::NotConfigured(NotConfigured { provider, .. })) => match provider {
@@ -166,6 +170,7 @@ impl Refusal {
             Self::Auth(AuthError::Unavailable(_)) => {
                 "The credential can't be verified at the moment. Try again later. The log has the cause.".into()
             }
+            Self::PolicyUnavailable(_) => "The policy can't be read at the moment. Try again later. The log has the cause.".into(),
             Self::Keys(_) => "Tokens can't be signed at the moment. Try again later. The log has the cause.".into(),
             Self::NotConfigured(NotConfigured { provider, project })
             | Self::Mint(MintError::NotConfigured(NotConfigured { provider, project })) => {
@@ -231,7 +236,8 @@ impl Refusal {
 
     /// The value of `Retry-After`, in seconds, for errors that a retry can fix.
     pub(super) fn retry_after(&self) -> Option<u16> {
-        matches!(self, Self::Keys(_) | Self::Auth(AuthError::Unavailable(_))).then_some(5)
+        matches!(self, Self::PolicyUnavailable(_) | Self::Keys(_) | Self::Auth(AuthError::Unavailable(_)))
+            .then_some(5)
     }
 
     /// The value of `WWW-Authenticate` (RFC 6750, section 3).

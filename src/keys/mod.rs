@@ -21,7 +21,7 @@ use secrecy::{ExposeSecret, SecretString};
 pub use agora::AgoraKeys;
 pub(crate) use agora::{APP_CERTIFICATE, APP_ID};
 #[cfg(feature = "lambda")]
-pub use aws::{ParameterStore, SecretsManager};
+pub use aws::{Aws, ParameterStore, SecretsManager};
 pub use livekit::LiveKitKeys;
 pub(crate) use livekit::{API_KEY, API_SECRET, URL};
 pub use members::SecretWarning;
@@ -131,6 +131,7 @@ impl Keys {
         let KeyAges { refresh_after, max_age, callers_max_age } = ages;
         let cache = Refreshing::new(Schedule {
             name: "signing key",
+            cached: "keys",
             refresh_after,
             max_age: max_age.max(callers_max_age),
             retry: RETRY,
@@ -139,6 +140,11 @@ impl Keys {
             timeout_without_value: TIMEOUT_WITHOUT_KEYS,
         });
         Self(KeyStorage::Store(Box::new(StoredKeys { store, rules, max_age, callers_max_age, cache })))
+    }
+
+    /// Whether they are fetched from a store and cached.
+    pub(crate) fn are_stored(&self) -> bool {
+        matches!(self.0, KeyStorage::Store(_))
     }
 
     /// A project's current signing keys. Those of an unknown project have no provider. Takes 1.2 seconds at most.

@@ -5,9 +5,12 @@
 //! value. Without a usable value, requests wait for one fetch and share its outcome. Failures aren't cached, but retries
 //! are spaced while a stale value is used.
 
+use std::future::poll_fn;
 use std::ops::RangeInclusive;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use crate::domain::{Context, Randomness};
@@ -16,6 +19,11 @@ use crate::domain::{Context, Randomness};
 pub(crate) trait Refresh: Default {
     /// Why a fetch failed, or part of the fetched value is invalid.
     type Error: std::error::Error + Clone + From<TimedOut>;
+
+    /// When this value is stale and when it has expired, if the value itself decides it.
+    fn ages(&self) -> Option<(Duration, Duration)> {
+        None
+    }
 
     /// Replaces the value with the fetched one. If part of that is invalid, the older part stays.
     ///
@@ -34,6 +42,8 @@ pub struct TimedOut;
 pub(crate) struct Schedule {
     /// The name of the value, for the log.
     pub(crate) name: &'static str,
+    /// What is cached, for the log.
+    pub(crate) cached: &'static str,
     /// The age at which the value is stale.
     pub(crate) refresh_after: Duration,
     /// The age at which the value has expired.
@@ -113,10 +123,11 @@ impl<T: Refresh> Refreshing<T> {
     /// If `pick` finds nothing, or there is no usable value.
     pub(crate) async fn get<R>(
         &self,
-        &Context { now, randomness }: &Context,
+        context: &Context,
         pick: impl Fn(&mut T) -> Option<R>,
         fetch: impl AsyncFnOnce() -> Result<T, T::Error>,
     ) -> Result<R, Missing<T::Error>> {
+        let now = context.now;
         let action = self.state().action(now, &self.schedule, &pick);
         let before = self.fetches_ended.load(Ordering::Acquire);
         let (lock, timeout) = match action {
@@ -130,13 +141,34 @@ impl<T: Refresh> Refreshing<T> {
         };
         // A request that waited for another's fetch shares its outcome.
         if self.fetches_ended.load(Ordering::Acquire) == before {
-            let fetched = tokio::time::timeout(timeout, fetch()).await;
-            let fetched = fetched.unwrap_or_else(|_| Err(TimedOut.into()));
-            self.state().record(fetched, now, randomness, &self.schedule);
-            self.fetches_ended.fetch_add(1, Ordering::Release);
+            self.fetch(context, timeout, fetch).await;
         }
         drop(lock);
         self.state().outcome(now, &self.schedule, &pick)
+    }
+
+    /// Fetches the value now, although it isn't stale.
+    #[cfg(feature = "local")]
+    pub(crate) async fn refresh(&self, context: &Context, fetch: impl AsyncFnOnce() -> Result<T, T::Error>) {
+        let _lock = self.fetching.lock().await;
+        self.fetch(context, self.schedule.timeout_without_value, fetch).await;
+    }
+
+    async fn fetch(
+        &self,
+        &Context { now, randomness }: &Context,
+        timeout: Duration,
+        fetch: impl AsyncFnOnce() -> Result<T, T::Error>,
+    ) {
+        let fetched = tokio::time::timeout(timeout, fetch()).await;
+        let fetched = fetched.unwrap_or_else(|_| Err(TimedOut.into()));
+        self.state().record(fetched, now, randomness, &self.schedule);
+        self.fetches_ended.fetch_add(1, Ordering::Release);
+    }
+
+    /// Reads the value, of any age.
+    pub(crate) fn peek<R>(&self, read: impl FnOnce(&T) -> R) -> R {
+        read(&self.state().value)
     }
 
     fn state(&self) -> MutexGuard<'_, State<T>> {
@@ -148,7 +180,8 @@ impl<T: Refresh> State<T> {
     fn action<R>(&mut self, now: u64, schedule: &Schedule, pick: &impl Fn(&mut T) -> Option<R>) -> Action<R> {
         self.tried = self.tried.filter(|(when, _)| !is_behind(now, *when));
         let since_try = self.tried.map(|(when, wait)| (now.saturating_sub(when), wait));
-        let is_fresh = self.age.as_mut().is_some_and(|age| age.is_fresh(now, schedule.refresh_after));
+        let (refresh_after, _) = self.ages(schedule);
+        let is_fresh = self.age.as_mut().is_some_and(|age| age.is_fresh(now, refresh_after));
         match self.picked(now, schedule, pick) {
             Some(item) if is_fresh && !self.is_partial => Action::Use(item),
             Some(item) if since_try.is_some_and(|(since, wait)| since < wait) => Action::Use(item),
@@ -156,6 +189,11 @@ impl<T: Refresh> State<T> {
             None if since_try.is_some_and(|(since, _)| since < schedule.retry_missing) => Action::Fail,
             None => Action::Fetch,
         }
+    }
+
+    /// When the value is stale, and when it has expired.
+    fn ages(&self, schedule: &Schedule) -> (Duration, Duration) {
+        self.value.ages().unwrap_or((schedule.refresh_after, schedule.max_age))
     }
 
     /// The item, or why there is none after the last fetch.
@@ -175,7 +213,8 @@ impl<T: Refresh> State<T> {
 
     /// The item, unless the value has expired.
     fn picked<R>(&mut self, now: u64, schedule: &Schedule, pick: &impl Fn(&mut T) -> Option<R>) -> Option<R> {
-        let has_expired = self.age.as_mut()?.has_expired(now, schedule.max_age);
+        let (_, max_age) = self.ages(schedule);
+        let has_expired = self.age.as_mut()?.has_expired(now, max_age);
         if has_expired { None } else { pick(&mut self.value) }
     }
 
@@ -187,7 +226,8 @@ impl<T: Refresh> State<T> {
         randomness: Randomness,
         schedule: &Schedule,
     ) {
-        let was_fresh = self.age.is_some_and(|mut age| age.is_fresh(now, schedule.refresh_after));
+        let (refresh_after, max_age) = self.ages(schedule);
+        let was_fresh = self.age.is_some_and(|mut age| age.is_fresh(now, refresh_after));
         let retry_in_seconds = random_in(&schedule.retry, randomness);
         let replaced = fetched.and_then(|fetched| {
             self.age = Some(Age::new(now));
@@ -202,14 +242,15 @@ impl<T: Refresh> State<T> {
             }
             Err(error) => {
                 if let Some(mut age) = self.age
-                    && !age.has_expired(now, schedule.max_age)
+                    && !age.has_expired(now, max_age)
                 {
                     tracing::warn!(
                         cause = %error,
                         age_seconds = age.seconds(now),
                         retry_in_seconds,
-                        "{} refresh failed; using cached keys",
-                        schedule.name
+                        "{} refresh failed; using cached {}",
+                        schedule.name,
+                        schedule.cached
                     );
                 }
                 self.tried = Some((now, retry_in_seconds));
@@ -265,6 +306,20 @@ fn random_in(range: &RangeInclusive<u64>, randomness: Randomness) -> u64 {
     randomness(&mut bytes);
     let (least, most) = (*range.start(), *range.end());
     least + u64::from(u16::from_be_bytes(bytes)) % (most - least + 1)
+}
+
+/// Runs one future. If it has to wait, the other one runs at the same time: one after the other could exceed the client's
+/// timeout.
+pub(crate) async fn alone_or_with<T, U>(
+    one: impl Future<Output = T>,
+    other: impl Future<Output = U>,
+) -> (T, Option<U>) {
+    let mut one = pin!(one);
+    if let Poll::Ready(result) = poll_fn(|task| Poll::Ready(one.as_mut().poll(task))).await {
+        return (result, None);
+    }
+    let (one, other) = tokio::join!(one, other);
+    (one, Some(other))
 }
 
 /// No request takes longer.

@@ -75,6 +75,7 @@ impl Cache {
     fn with(retry_missing: u64) -> Self {
         let schedule = Schedule {
             name: "test key",
+            cached: "keys",
             refresh_after: Duration::from_mins(5),
             max_age: Duration::from_hours(24),
             retry: 6..=15,

@@ -28,6 +28,7 @@ mod policies;
 mod projects;
 mod providers;
 mod reference;
+mod reload;
 mod secrets;
 mod security;
 mod serve;

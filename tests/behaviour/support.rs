@@ -178,9 +178,14 @@ impl Answer {
 
     /// The claims of the token in it, verified as a LiveKit server does.
     pub(crate) fn claims(&self) -> Value {
+        self.issued();
+        claims(self.json()["participant_token"].as_str().unwrap())
+    }
+
+    /// Asserts that this has a token.
+    pub(crate) fn issued(&self) {
         assert_eq!(self.status, StatusCode::CREATED, "{}", String::from_utf8_lossy(&self.body));
         assert_eq!(self.minted, 1);
-        claims(self.json()["participant_token"].as_str().unwrap())
     }
 
     /// Asserts that this is an error in the common shape, and that no token was signed.

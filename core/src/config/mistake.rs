@@ -97,6 +97,7 @@ impl fmt::Display for Mistakes {
 impl std::error::Error for Mistakes {}
 
 /// A file's text and its name.
+#[derive(Clone, Copy)]
 pub(super) struct Text<'a> {
     pub(super) text: &'a str,
     pub(super) file: &'a str,

@@ -1,7 +1,11 @@
 //! Development mode: without a configured caller, the command accepts every request, so that work can begin before there is
 //! a login. The function in Lambda refuses every request then.
 
-use roompass::config::{self, Config, ConfigError, Environment, KeySource, Origin};
+use std::path::PathBuf;
+
+use roompass::config::{
+    Config, ConfigError, Environment, KeySource, Origin, PolicyPlace, Sources, read_policy,
+};
 use roompass::domain::ServerUrl;
 use roompass::keys::{LiveKitKeys, Projects, SigningKeys};
 use roompass::policy::Rule;
@@ -21,15 +25,50 @@ pub(crate) enum PolicySource {
 /// # Errors
 /// If the file can't be read or has mistakes.
 pub(crate) fn load(environment: &Environment) -> Result<(Config, PolicySource), ConfigError> {
-    let configured = config::load(environment)?;
+    let Loaded { config, policy, .. } = load_sources(environment)?;
+    Ok((config, policy))
+}
+
+/// A configuration with the texts that it was loaded from.
+pub(crate) struct Loaded {
+    pub(crate) config: Config,
+    pub(crate) policy: PolicySource,
+    pub(crate) sources: Sources,
+    /// The file of the policy that is read at run time.
+    pub(crate) policy_file: Option<PathBuf>,
+}
+
+/// Loads the configuration, and keeps the texts that apply where a policy sets nothing.
+///
+/// # Errors
+/// If a file can't be read or has mistakes, or the policy is in a store of AWS.
+pub(crate) fn load_sources(environment: &Environment) -> Result<Loaded, ConfigError> {
+    let sources = Sources::read(environment)?;
+    let policy_file = match &environment.policy {
+        None => None,
+        Some(PolicyPlace::File(path)) => Some(path.clone()),
+        Some(PolicyPlace::Secret(_) | PolicyPlace::Parameter(_)) => {
+            let problem = "secret: and ssm: are for the function in Lambda: use file: and a path here";
+            return Err(ConfigError::Variable {
+                variable: "ROOMPASS_POLICY".to_owned(),
+                problem: problem.to_owned(),
+            });
+        }
+    };
+    let config_of = |sources: &Sources| match &policy_file {
+        None => sources.config(),
+        Some(path) => sources.with_policy(&read_policy(path)?, &path.display().to_string()),
+    };
+    let configured = config_of(&sources)?;
     if !configured.callers.is_empty() {
-        return Ok((configured, PolicySource::Configured));
+        return Ok(Loaded { config: configured, policy: PolicySource::Configured, sources, policy_file });
     }
-    let mut config = config::load_with_callers_of(environment, (FILE, "development.toml"))?;
+    let mut sources = sources.or(FILE, "development.toml");
     if configured.cors.origins.is_empty() && has_private_keys(&environment.keys) {
-        config.cors.origins = Origin::loopback();
+        sources = sources.with_origins(Origin::loopback());
     }
-    Ok((config, PolicySource::Development))
+    let config = config_of(&sources)?;
+    Ok(Loaded { config, policy: PolicySource::Development, sources, policy_file })
 }
 
 /// Whether any key is not LiveKit's public development key.
@@ -42,7 +81,7 @@ pub(crate) fn has_private_keys(keys: &KeySource) -> bool {
 ///
 /// # Errors
 /// If the keys are in a store of AWS.
-pub(crate) fn keys(environment: &Environment, rules: &[Rule]) -> Result<Projects, StoreOnLaptop> {
+pub(crate) fn keys(environment: &Environment, rules: &[Rule]) -> Result<Projects, ConfigError> {
     let server = || environment.server.clone().unwrap_or_else(ServerUrl::development);
     let development = || LiveKitKeys::development(server());
     match &environment.keys {
@@ -53,8 +92,8 @@ pub(crate) fn keys(environment: &Environment, rules: &[Rule]) -> Result<Projects
             }
             Ok(projects)
         }
-        KeySource::Secret(_) => Err(StoreOnLaptop("ROOMPASS_SECRET_ID")),
-        KeySource::Parameter(_) => Err(StoreOnLaptop("ROOMPASS_PARAMETER")),
+        KeySource::Secret(_) => Err(store_in_lambda("ROOMPASS_SECRET_ID")),
+        KeySource::Parameter(_) => Err(store_in_lambda("ROOMPASS_PARAMETER")),
         KeySource::Unset => {
             let mut projects = Projects::from(SigningKeys::from(development()));
             for project in rules.iter().flat_map(Rule::possible_projects) {
@@ -65,9 +104,11 @@ pub(crate) fn keys(environment: &Environment, rules: &[Rule]) -> Result<Projects
     }
 }
 
-/// The error for a variable that names a store of AWS.
-#[derive(Debug, thiserror::Error)]
-#[error("{0} is for the function in Lambda: set LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET here")]
-pub(crate) struct StoreOnLaptop(&'static str);
+fn store_in_lambda(variable: &str) -> ConfigError {
+    let problem =
+        "is for the function in Lambda: set LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET here"
+            .to_owned();
+    ConfigError::Variable { variable: variable.to_owned(), problem }
+}
 
 const FILE: &str = include_str!("development.toml");

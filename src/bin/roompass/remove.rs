@@ -10,7 +10,7 @@ use roompass::policy::RoomPattern;
 use roompass::server_api::{self, ServerApiError};
 use serde_json::Value;
 
-use crate::development::{self, StoreOnLaptop};
+use crate::development;
 use crate::screen::Page;
 
 #[derive(Args)]
@@ -21,7 +21,7 @@ pub(crate) struct RemoveOptions {
     /// The participant's identity
     #[arg(long, value_name = "IDENTITY")]
     identity: String,
-    /// The project whose keys are used, of ROOMPASS_PROJECTS; by default LIVEKIT_API_KEY and LIVEKIT_API_SECRET
+    /// A project in `ROOMPASS_PROJECTS`, whose keys and server are used
     #[arg(long, value_name = "PROJECT", value_parser = |name: &str| Project::parse(name))]
     project: Option<Project>,
 }
@@ -33,8 +33,6 @@ pub(crate) enum RemoveError {
     Config(#[from] ConfigError),
     #[error("{0}")]
     Invalid(#[from] InvalidField),
-    #[error(transparent)]
-    StoreOnLaptop(#[from] StoreOnLaptop),
     #[error(transparent)]
     NotConfigured(#[from] NotConfigured),
     #[error(transparent)]

@@ -20,7 +20,30 @@ pub use secrets_manager::SecretsManager;
 use super::StoreError;
 use crate::log::with_causes;
 
-/// The settings of a client: the region, credentials and endpoint of the AWS variables, and this service's timeouts.
+/// The region, credentials and endpoint of the AWS variables, and this service's timeouts.
+#[derive(Debug, Clone)]
+pub struct Aws(SdkConfig);
+
+impl Aws {
+    /// Reads the AWS variables.
+    pub async fn from_environment() -> Self {
+        Self(settings().await)
+    }
+
+    /// A secret in Secrets Manager, by its name or ARN.
+    #[must_use]
+    pub fn secret(&self, id: String) -> SecretsManager {
+        SecretsManager::new(&self.0, id)
+    }
+
+    /// A parameter in Parameter Store, by its name or ARN. With `:VERSION` or `:LABEL` after the name, that version is read
+    /// instead of the newest.
+    #[must_use]
+    pub fn parameter(&self, name: String) -> ParameterStore {
+        ParameterStore::new(&self.0, name)
+    }
+}
+
 async fn settings() -> SdkConfig {
     aws_config::defaults(BehaviorVersion::v2026_01_12())
         .timeout_config(

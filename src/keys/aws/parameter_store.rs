@@ -3,31 +3,38 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use aws_config::SdkConfig;
 use aws_sdk_ssm::types::ParameterType;
 use aws_sdk_ssm::{Client, config};
 
-use super::{FreshConnections, settings, store_error};
+use super::{FreshConnections, store_error};
 use crate::keys::{SecretStore, StoreError, StoredSecret};
 
-/// One parameter of the type `SecureString`.
+/// One parameter, of the type `SecureString` unless it isn't confidential.
+#[derive(Debug, Clone)]
 pub struct ParameterStore {
     client: Client,
     name: String,
+    must_be_encrypted: bool,
 }
 
 impl ParameterStore {
-    /// A client with the region, credentials and endpoint of the AWS variables. `name` is the parameter's name or ARN. With
-    /// `:VERSION` or `:LABEL` after the name, that version is read instead of the newest.
-    pub async fn from_environment(name: String) -> Self {
-        let config = config::Builder::from(&settings().await).interceptor(FreshConnections).build();
-        Self { client: Client::from_conf(config), name }
+    pub(super) fn new(settings: &SdkConfig, name: String) -> Self {
+        let config = config::Builder::from(settings).interceptor(FreshConnections).build();
+        Self { client: Client::from_conf(config), name, must_be_encrypted: true }
+    }
+
+    /// The same parameter, which may also have the type `String`, because it isn't confidential.
+    #[must_use]
+    pub fn of_any_type(self) -> Self {
+        Self { must_be_encrypted: false, ..self }
     }
 
     async fn get(&self) -> Result<StoredSecret, StoreError> {
         let response = self.client.get_parameter().name(&self.name).with_decryption(true).send().await;
         let parameter = response.map_err(|error| store_error(&error, &MISSING, &DENIED))?.parameter;
         let parameter = parameter.ok_or_else(|| StoreError::Missing("it has no value".into()))?;
-        if parameter.r#type != Some(ParameterType::SecureString) {
+        if self.must_be_encrypted && parameter.r#type != Some(ParameterType::SecureString) {
             return Err(StoreError::Unusable(NOT_ENCRYPTED));
         }
         let text = parameter.value.ok_or_else(|| StoreError::Missing("it has no value".into()))?;

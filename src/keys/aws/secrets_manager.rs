@@ -3,21 +3,22 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::{Client, config};
 
-use super::{FreshConnections, settings, store_error};
+use super::{FreshConnections, store_error};
 use crate::keys::{SecretStore, StoreError, StoredSecret};
 
 /// One secret in AWS Secrets Manager: its value with the stage `AWSCURRENT`.
+#[derive(Debug, Clone)]
 pub struct SecretsManager {
     client: Client,
     id: String,
 }
 
 impl SecretsManager {
-    /// A client with the region, credentials and endpoint of the AWS variables. `id` is the secret's name or ARN.
-    pub async fn from_environment(id: String) -> Self {
-        let config = config::Builder::from(&settings().await).interceptor(FreshConnections).build();
+    pub(super) fn new(settings: &SdkConfig, id: String) -> Self {
+        let config = config::Builder::from(settings).interceptor(FreshConnections).build();
         Self { client: Client::from_conf(config), id }
     }
 

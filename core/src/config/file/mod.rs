@@ -8,6 +8,7 @@ mod value;
 
 use std::ops::Range;
 
+use sha2::{Digest, Sha256};
 use toml::de::DeTable;
 
 use super::mistake::{ConfigError, Mistakes, Text};
@@ -20,6 +21,8 @@ use reader::{Reader, Tables};
 /// `roompass.toml`.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// The first 16 hexadecimal digits of the SHA-256 of the text of the first file.
+    pub version: String,
     /// `[http]`: the endpoint's base path.
     pub http: Http,
     /// `[cors]`: the web pages that may read responses.
@@ -46,67 +49,84 @@ impl Config {
     /// # Errors
     /// All mistakes that were found.
     pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
-        let text = Text { text, file };
-        let parts = Parts::read(&text)?;
-        parts.check(&text)?;
-        Ok(parts.into_config())
+        Parts::read(Text { text, file })?.into_config()
     }
 
-    /// Parses a file without callers, and takes the callers and rules from another file. The other file's dialects,
-    /// sandboxes and origins are used too, where the first file has none. Each file is its text and its name.
+    /// The version of a text.
+    #[must_use]
+    pub fn version_of(text: &str) -> String {
+        format!("{:.16x}", Sha256::digest(text))
+    }
+
+    /// Parses a file, and takes what it doesn't set from others, in this order. Each file is its text and its name.
     ///
     /// # Errors
-    /// All mistakes in the first file; if there are none, those in the other.
-    pub fn parse_with_callers_of(
-        (text, file): (&str, &str),
-        (other, other_file): (&str, &str),
+    /// All mistakes in the first file that has any; if each is valid on its own, those in all of them together.
+    pub fn parse_over((text, file): (&str, &str), others: &[(&str, &str)]) -> Result<Self, ConfigError> {
+        let mut parts = Parts::read(Text { text, file })?;
+        for (text, file) in others {
+            parts = parts.over(Parts::read(Text { text, file })?);
+        }
+        parts.into_config()
+    }
+
+    /// Parses a policy that is read at run time, over the files that the program was started with. An empty text would
+    /// silently be the policy of those files, so it must have a `[[rule]]` or a `[[deny]]`.
+    ///
+    /// # Errors
+    /// All mistakes that were found.
+    pub fn parse_policy(
+        policy @ (text, file): (&str, &str),
+        others: &[(&str, &str)],
     ) -> Result<Self, ConfigError> {
-        let (text, other) = (Text { text, file }, Text { text: other, file: other_file });
-        let mut parts = Parts::read(&text)?;
-        // A mistake that is found after this one is in the other file.
-        parts.check(&text)?;
-        let other_parts = Parts::read(&other)?;
-        parts.dialects = parts.dialects.or(other_parts.dialects);
-        if parts.sandbox.ids.is_empty() {
-            parts.sandbox = other_parts.sandbox;
+        let parts = Parts::read(Text { text, file })?;
+        if parts.rules.values.is_empty() && parts.denied.values.is_empty() {
+            let mut mistakes = Mistakes::default();
+            mistakes.push(
+                Text { text: "", file }.mistake(&(0..0), "the policy has neither a [[rule]] nor a [[deny]]"),
+            );
+            mistakes.into_result()?;
         }
-        if parts.cors.origins.is_empty() {
-            parts.cors.origins = other_parts.cors.origins;
-        }
-        (parts.callers, parts.denied, parts.rules) =
-            (other_parts.callers, other_parts.denied, other_parts.rules);
-        parts.check(&other)?;
-        Ok(parts.into_config())
+        Self::parse_over(policy, others)
     }
 }
 
-/// The parts of the file, each valid on its own.
-struct Parts {
-    http: Http,
+/// The parts of one or more files, each valid on its own.
+struct Parts<'a> {
+    version: String,
+    http: Option<Http>,
     cors: Cors,
-    keys: KeyAges,
-    limits: Limits,
-    dialects: Option<(Vec<Dialect>, Range<usize>)>,
+    keys: Option<KeyAges>,
+    limits: Option<Limits>,
+    dialects: Option<Placed<'a, Vec<Dialect>>>,
     sandbox: Sandbox,
-    agora: AgoraSettings,
-    callers: Tables<CallerConfig>,
-    denied: Tables<Deny>,
-    rules: Tables<Rule>,
+    agora: Option<AgoraSettings>,
+    callers: Tables<'a, CallerConfig>,
+    denied: Tables<'a, Deny>,
+    rules: Tables<'a, Rule>,
 }
 
-impl Parts {
-    fn read(text: &Text<'_>) -> Result<Self, ConfigError> {
+/// A value with its place.
+struct Placed<'a, T> {
+    value: T,
+    text: Text<'a>,
+    place: Range<usize>,
+}
+
+impl<'a> Parts<'a> {
+    fn read(text: Text<'a>) -> Result<Self, ConfigError> {
         let table = DeTable::parse(text.text).map_err(|error| text.not_toml(&error))?;
         let mut reader = Reader::new(text, table.into_inner());
-        let http = reader.value("http").unwrap_or_default();
+        let http = reader.value("http");
         let cors = reader.value("cors").unwrap_or_default();
-        let keys = reader.value("keys").unwrap_or_default();
-        let limits = reader.value("limits").unwrap_or_default();
+        let keys = reader.value("keys");
+        let limits = reader.value("limits");
         let place_of_dialects = reader.place("dialects");
         let dialects = reader.value("dialects").zip(place_of_dialects);
+        let dialects = dialects.map(|(value, place)| Placed { value, text, place });
         let sandbox = reader.value("sandbox").unwrap_or_default();
-        let agora = reader.value("agora").unwrap_or_default();
-        let written: Tables<WrittenCaller> = reader.list("caller");
+        let agora = reader.value("agora");
+        let written: Tables<'a, WrittenCaller> = reader.list("caller");
         let callers = written.filter_map(|caller, keys| {
             let caller = CallerConfig::try_from(caller);
             caller.map_err(|mistake| reader.mistake(keys.place(mistake.key), &mistake.problem)).ok()
@@ -114,42 +134,74 @@ impl Parts {
         let denied = reader.list("deny");
         let rules = reader.list("rule");
         reader.finish()?;
-        Ok(Self { http, cors, keys, limits, dialects, sandbox, agora, callers, denied, rules })
+        let version = Config::version_of(text.text);
+        Ok(Self { version, http, cors, keys, limits, dialects, sandbox, agora, callers, denied, rules })
+    }
+
+    /// These parts, with those of another file where these have none. An empty list counts as none.
+    fn over(self, other: Self) -> Self {
+        Self {
+            version: self.version,
+            http: self.http.or(other.http),
+            cors: self.cors.or(other.cors),
+            keys: self.keys.or(other.keys),
+            limits: self.limits.or(other.limits),
+            dialects: self.dialects.or(other.dialects),
+            sandbox: if self.sandbox.ids.is_empty() { other.sandbox } else { self.sandbox },
+            agora: self.agora.or(other.agora),
+            callers: self.callers.or(other.callers),
+            denied: self.denied.or(other.denied),
+            rules: self.rules.or(other.rules),
+        }
     }
 
     /// Checks that the parts are valid together.
-    fn check(&self, text: &Text<'_>) -> Result<(), ConfigError> {
+    fn check(&self) -> Result<(), ConfigError> {
         let mut mistakes = Mistakes::default();
-        if let Some((dialects, place)) = &self.dialects
-            && let Some(problem) = dialects::mistake(dialects, &self.sandbox)
+        if let Some(Placed { value, text, place }) = &self.dialects
+            && let Some(problem) = dialects::mistake(value, &self.sandbox)
         {
             mistakes.push(text.mistake(place, problem));
         }
         let callers = &self.callers.values;
         for (position, mistake) in caller::mistakes(callers) {
-            mistakes.push(text.mistake(&self.callers.keys[position].place(mistake.key), &mistake.problem));
+            mistakes.push(self.callers.mistake(position, mistake.key, &mistake.problem));
         }
         let serves_sandbox =
-            self.dialects.as_ref().is_some_and(|(dialects, _)| dialects.contains(&Dialect::Sandbox));
+            self.dialects.as_ref().is_some_and(|dialects| dialects.value.contains(&Dialect::Sandbox));
         let sandboxes = serves_sandbox.then_some(self.sandbox.ids.as_slice());
         // A mistake in the callers would cause another one in each of their rules.
         let of_rules = mistakes.is_empty().then(|| policy::mistakes(&self.rules.values, callers, sandboxes));
         for (position, mistake) in of_rules.into_iter().flatten() {
-            mistakes.push(text.mistake(&self.rules.keys[position].place(mistake.key), &mistake.problem));
+            mistakes.push(self.rules.mistake(position, mistake.key, &mistake.problem));
         }
-        let of_denied = policy::mistakes_in_denied(&self.denied.values, callers, sandboxes);
-        for (position, mistake) in of_denied {
-            mistakes.push(text.mistake(&self.denied.keys[position].place(mistake.key), &mistake.problem));
+        for (position, mistake) in policy::mistakes_in_denied(&self.denied.values, callers, sandboxes) {
+            mistakes.push(self.denied.mistake(position, mistake.key, &mistake.problem));
         }
         mistakes.into_result()
     }
 
-    /// The configuration, of parts that were checked.
-    fn into_config(self) -> Config {
-        let Self { http, cors, keys, limits, dialects, sandbox, agora, callers, denied, rules } = self;
-        let dialects = dialects.map_or_else(|| vec![Dialect::Standard], |(dialects, _)| dialects);
+    /// # Errors
+    /// If the parts are not valid together.
+    fn into_config(self) -> Result<Config, ConfigError> {
+        self.check()?;
+        let Self { version, http, cors, keys, limits, dialects, sandbox, agora, callers, denied, rules } =
+            self;
+        let dialects = dialects.map_or_else(|| vec![Dialect::Standard], |dialects| dialects.value);
+        let limits = limits.unwrap_or_default();
         let policy = Policy::new(denied.values, rules.values, &callers.values, limits.clone());
-        Config { http, cors, keys, limits, dialects, sandbox, agora, callers: callers.values, policy }
+        Ok(Config {
+            version,
+            http: http.unwrap_or_default(),
+            cors,
+            keys: keys.unwrap_or_default(),
+            limits,
+            dialects,
+            sandbox,
+            agora: agora.unwrap_or_default(),
+            callers: callers.values,
+            policy,
+        })
     }
 }
 

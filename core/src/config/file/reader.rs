@@ -6,14 +6,15 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::super::mistake::{ConfigError, Mistakes, Text};
+use super::super::mistake::{ConfigError, Mistake, Mistakes, Text};
 use super::value::{InvalidValue, from_toml, unknown_key};
 use crate::url;
 
-/// The tables of a list, and the places of each table's keys.
-pub(super) struct Tables<T> {
+/// The tables of a list, and the places of each table's keys in the file's text.
+pub(super) struct Tables<'a, T> {
+    text: Text<'a>,
     pub(super) values: Vec<T>,
-    pub(super) keys: Vec<KeyPlaces>,
+    keys: Vec<KeyPlaces>,
 }
 
 /// The places of a table and its keys.
@@ -23,18 +24,26 @@ pub(super) struct KeyPlaces {
     keys: Vec<(String, Range<usize>)>,
 }
 
-impl<T> Tables<T> {
-    /// Converts each value. A value without a result is removed, with its keys.
-    pub(super) fn filter_map<U>(self, mut convert: impl FnMut(T, &KeyPlaces) -> Option<U>) -> Tables<U> {
-        let tables = self.values.into_iter().zip(self.keys);
-        tables.filter_map(|(value, keys)| Some((convert(value, &keys)?, keys))).collect()
+impl<'a, T> Tables<'a, T> {
+    fn new(text: Text<'a>, tables: impl Iterator<Item = (T, KeyPlaces)>) -> Self {
+        let (values, keys) = tables.unzip();
+        Self { text, values, keys }
     }
-}
 
-impl<T> FromIterator<(T, KeyPlaces)> for Tables<T> {
-    fn from_iter<I: IntoIterator<Item = (T, KeyPlaces)>>(tables: I) -> Self {
-        let (values, keys) = tables.into_iter().unzip();
-        Self { values, keys }
+    /// These tables, or the others if there are none.
+    pub(super) fn or(self, others: Self) -> Self {
+        if self.values.is_empty() { others } else { self }
+    }
+
+    /// A mistake at a key of a table.
+    pub(super) fn mistake(&self, position: usize, key: &str, problem: &str) -> Mistake {
+        self.text.mistake(&self.keys[position].place(key), problem)
+    }
+
+    /// Converts each value. A value without a result is removed, with its keys.
+    pub(super) fn filter_map<U>(self, mut convert: impl FnMut(T, &KeyPlaces) -> Option<U>) -> Tables<'a, U> {
+        let tables = self.values.into_iter().zip(self.keys);
+        Tables::new(self.text, tables.filter_map(|(value, keys)| Some((convert(value, &keys)?, keys))))
     }
 }
 
@@ -57,14 +66,14 @@ impl KeyPlaces {
 
 /// Reads the file's parts, and collects the mistakes in them.
 pub(super) struct Reader<'a> {
-    text: &'a Text<'a>,
+    text: Text<'a>,
     table: DeTable<'a>,
     known: Vec<&'static str>,
     mistakes: Mistakes,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(text: &'a Text<'a>, table: DeTable<'a>) -> Self {
+    pub(super) fn new(text: Text<'a>, table: DeTable<'a>) -> Self {
         Self { text, table, known: Vec::new(), mistakes: Mistakes::default() }
     }
 
@@ -84,21 +93,22 @@ impl<'a> Reader<'a> {
     }
 
     /// The tables of a list, without the invalid ones.
-    pub(super) fn list<T: Deserialize<'a>>(&mut self, key: &'static str) -> Tables<T> {
-        let Some(value) = self.take(key) else { return Tables::from_iter([]) };
+    pub(super) fn list<T: Deserialize<'a>>(&mut self, key: &'static str) -> Tables<'a, T> {
+        let text = self.text;
+        let Some(value) = self.take(key) else { return Tables::new(text, std::iter::empty()) };
         let place = value.span();
         let DeValue::Array(tables) = value.into_inner() else {
             self.mistake(
                 place,
                 &format!("{key} must be a list of tables: write [[{key}]], with two brackets"),
             );
-            return Tables::from_iter([]);
+            return Tables::new(text, std::iter::empty());
         };
         let read = tables.into_iter().filter_map(|table| {
             let keys = KeyPlaces::of(&table);
             Some((self.read(table)?, keys))
         });
-        read.collect()
+        Tables::new(text, read)
     }
 
     fn take(&mut self, key: &'static str) -> Option<Spanned<DeValue<'a>>> {

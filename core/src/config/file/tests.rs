@@ -655,7 +655,7 @@ fn all_mistakes_across_parts_are_found_once_the_parts_are_readable() {
 fn callers_of_another_file_are_checked_with_the_settings_of_the_first() {
     let other =
         format!("{CALLER}[[rule]]\nname = 'r'\ncallers = ['a']\nrooms = ['*']\nwhen.sandbox_id = 'demo'\n");
-    let merged = |text: &str| Config::parse_with_callers_of((text, "x.toml"), (&other, "callers.toml"));
+    let merged = |text: &str| Config::parse_over((text, "x.toml"), &[(&other, "callers.toml")]);
     let config =
         merged("dialects = ['sandbox']\nsandbox.ids = ['demo']\nlimits.max_token_size = 2048").unwrap();
     assert_eq!(
@@ -668,6 +668,67 @@ fn callers_of_another_file_are_checked_with_the_settings_of_the_first() {
     assert!(mistake.starts_with(of_callers), "{mistake}");
     let of_file = merged("# The first line.\ndialects = ['agora', 'agora']").unwrap_err().to_string();
     assert!(of_file.starts_with("x.toml:2:12: dialects must not contain duplicates"), "{of_file}");
+}
+
+const RULE: &str = "[[rule]]\nname = 'r'\ncallers = ['a']\nrooms = ['*']\n";
+
+#[test]
+fn what_a_file_does_not_set_is_that_of_the_next_and_each_mistake_has_its_own_file() {
+    let base = format!(
+        "dialects = ['sandbox']\nsandbox.ids = ['demo']\ncors.origins = ['https://a']\nlimits.max_token_size = 2048\nkeys.refresh_after = '7s'\n{CALLER}[[deny]]\nidentity = 'x'\n{RULE}"
+    );
+    let over = |text: &str| Config::parse_over((text, "top.toml"), &[(&base, "base.toml")]);
+    let all_of_base = over("").unwrap();
+    assert_eq!(all_of_base.dialects, [Dialect::Sandbox]);
+    assert_eq!((all_of_base.sandbox.ids.len(), all_of_base.cors.origins.len()), (1, 1));
+    assert_eq!((all_of_base.limits.max_token_size, all_of_base.keys.refresh_after.as_secs()), (2_048, 7));
+    assert_eq!((all_of_base.policy.denied().len(), all_of_base.policy.rules().len()), (1, 1));
+
+    let other = RULE.replace("'r'", "'other'");
+    let own = format!(
+        "dialects = ['agora']\nsandbox.ids = ['b', 'c']\ncors.origins = ['https://b', 'https://c']\nlimits.max_token_size = 4096\nkeys.refresh_after = '9s'\n[[deny]]\nidentity = 'y'\n[[deny]]\nidentity = 'z'\n{other}"
+    );
+    let own = over(&own).unwrap();
+    assert_eq!(own.dialects, [Dialect::Agora]);
+    assert_eq!((own.sandbox.ids.len(), own.cors.origins.len()), (2, 2));
+    assert_eq!((own.limits.max_token_size, own.keys.refresh_after.as_secs()), (4_096, 9));
+    assert_eq!((own.policy.denied().len(), own.policy.rules()[0].name.as_str()), (2, "other"));
+    assert_eq!(over("cors.origins = []").unwrap().cors.origins.len(), 1, "an empty list counts as none");
+
+    for (text, mistake) in [
+        (
+            "\n[[rule]]\nname = 'other'\ncallers = ['b']\nrooms = ['*']",
+            "top.toml:4:1: rule \"other\" has the unknown caller",
+        ),
+        ("[[caller]]\nname = 'b'\nkind = 'anonymous'", "base.toml:13:1: rule \"r\" has the unknown caller"),
+        ("x = 1", "top.toml:1:1: unknown field `x`"),
+    ] {
+        let found = over(text).unwrap_err().to_string();
+        assert!(found.starts_with(mistake), "{text}: {found}");
+    }
+}
+
+#[test]
+fn the_version_is_the_hash_of_the_first_text() {
+    // printf '[http]\n' | sha256sum | cut -c1-16
+    assert_eq!(Config::parse("[http]\n", "x").unwrap().version, "7d9b9635411bac96");
+    assert_eq!(
+        Config::parse_over(("[http]\n", "x"), &[("[cors]", "y")]).unwrap().version,
+        "7d9b9635411bac96"
+    );
+    assert_ne!(Config::parse("[http]", "x").unwrap().version, "7d9b9635411bac96");
+}
+
+#[test]
+fn a_policy_has_a_rule_or_a_denied_request() {
+    let base = format!("{CALLER}{RULE}");
+    let policy = |text: &str| Config::parse_policy((text, "ssm:/p"), &[(&base, "base.toml")]);
+    for text in ["", "# nothing", "[cors]", CALLER] {
+        let found = policy(text).unwrap_err().to_string();
+        assert_eq!(found, "ssm:/p:1:1: the policy has neither a [[rule]] nor a [[deny]]", "{text}");
+    }
+    assert_eq!(policy("[[deny]]\nidentity = 'x'").unwrap().policy.rules()[0].name, "r");
+    assert_eq!(policy(&RULE.replace("'r'", "'s'")).unwrap().policy.rules()[0].name, "s");
 }
 
 #[test]

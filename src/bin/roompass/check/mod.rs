@@ -72,6 +72,7 @@ pub(crate) fn run(options: CheckOptions) -> Result<Checked, CheckError> {
         return Ok(Checked { page, code: 0 });
     };
     environment.config = ConfigSource::Argument(old);
+    environment.policy = None;
     let (old, _) = development::load(&environment)?;
     let changes = requests.differences(&old, &config, &mut page);
     Ok(Checked { page, code: if changes { CHANGES } else { 0 } })

@@ -3,22 +3,26 @@
 mod banner;
 mod warnings;
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use clap::{Args, ValueEnum};
-use roompass::auth::{Caller, CallerKeys, Callers};
+use roompass::auth::Caller;
 use roompass::config::{Config, ConfigError, caller_keys, variable};
 use roompass::http::Hosts;
-use roompass::keys::{Keys, Projects};
-use roompass::{http, log};
+use roompass::keys::Keys;
+use roompass::log;
+use roompass::reload::{Parts, PolicyFile, Reloading};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::caller_file::{self, InvalidCallerFile};
 use crate::config_option::ConfigOption;
-use crate::development::{self, PolicySource, StoreOnLaptop};
+use crate::development::{self, Loaded, PolicySource};
 use banner::Banner;
 
 #[derive(Args)]
@@ -52,8 +56,6 @@ enum LogFormat {
 pub(crate) enum ServeError {
     #[error("{0}")]
     Config(#[from] ConfigError),
-    #[error(transparent)]
-    StoreOnLaptop(#[from] StoreOnLaptop),
     #[error(
         "cannot listen on {address}: {reason}. Stop the program that uses it, or choose another address with --listen"
     )]
@@ -95,7 +97,7 @@ pub(crate) fn run(options: &ServeOptions) -> Result<(), ServeError> {
     };
     log::start(format, log::level(variable));
     let environment = options.config.environment()?;
-    let (config, policy) = development::load(&environment)?;
+    let Loaded { config, policy, sources, policy_file } = development::load_sources(&environment)?;
     let authentication = options.authentication(&config, policy)?;
     let is_exposed = !options.listen.ip().is_loopback();
     let needs_protection = match authentication {
@@ -107,11 +109,47 @@ pub(crate) fn run(options: &ServeOptions) -> Result<(), ServeError> {
         return Err(ServeError::PrivateKeysExposed);
     }
     let keys = development::keys(&environment, config.policy.rules())?;
-    let caller_keys = caller_keys(&config, &keys)?;
-    let warnings = warnings::all(&authentication, &environment, &config, &keys, &caller_keys);
-    let hosts = if needs_protection { Hosts::ThisMachine } else { Hosts::Any };
+    let warnings =
+        warnings::all(&authentication, &environment, &config, &keys, &caller_keys(&config, &keys)?);
+    let always = match authentication {
+        Authentication::AlwaysAs(caller) => Some(caller),
+        Authentication::Configured | Authentication::Off => None,
+    };
+    let parts = Parts {
+        sources,
+        place: policy_file.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
+        keys: Box::new(move |config| {
+            let keys = development::keys(&environment, config.policy.rules())?;
+            Ok(Keys::given(keys.clone(), caller_keys(config, &keys)?))
+        }),
+        always: always.clone(),
+        hosts: if needs_protection { Hosts::ThisMachine } else { Hosts::Any },
+        mint: roompass::mint::token,
+        surroundings: roompass::system::context,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(serve(options, authentication, config, (keys, caller_keys), &warnings, hosts))
+    runtime.block_on(async {
+        let listener = TcpListener::bind(options.listen)
+            .await
+            .map_err(|reason| ServeError::Listen { address: options.listen, reason })?;
+        let address = listener.local_addr()?;
+        let banner =
+            Banner { address, config: &config, keys: &keys, warnings: &warnings, always: always.as_ref() };
+        match options.log {
+            LogFormat::Text => banner.print(),
+            LogFormat::Json => banner.log(),
+        }
+        match policy_file {
+            None => serve(listener, parts.fixed(config)?).await,
+            Some(file) => {
+                let policy = Arc::new(Reloading::new(Box::new(PolicyFile(file.clone())), parts)?);
+                tokio::select! {
+                    served = serve(listener, policy.router()) => served,
+                    never = reload_when_changed(&file, &policy) => match never {},
+                }
+            }
+        }
+    })
 }
 
 impl ServeOptions {
@@ -129,31 +167,20 @@ impl ServeOptions {
     }
 }
 
-async fn serve(
-    options: &ServeOptions,
-    authentication: Authentication,
-    config: Config,
-    (keys, caller_keys): (Projects, CallerKeys),
-    warnings: &[String],
-    hosts: Hosts,
-) -> Result<(), ServeError> {
-    let listener = TcpListener::bind(options.listen)
-        .await
-        .map_err(|reason| ServeError::Listen { address: options.listen, reason })?;
-    let always = match authentication {
-        Authentication::AlwaysAs(caller) => Some(caller),
-        Authentication::Configured | Authentication::Off => None,
-    };
-    let address = listener.local_addr()?;
-    let banner = Banner { address, config: &config, keys: &keys, warnings, always: always.as_ref() };
-    match options.log {
-        LogFormat::Text => banner.print(),
-        LogFormat::Json => banner.log(),
+/// Reloads the policy when its file changes. The log has the outcome.
+async fn reload_when_changed(file: &Path, policy: &Reloading) -> Infallible {
+    let mut known = None;
+    loop {
+        let text = std::fs::read(file).ok();
+        if known.as_ref() != Some(&text) {
+            policy.reload(&roompass::system::context()).await;
+            known = Some(text);
+        }
+        tokio::time::sleep(POLL).await;
     }
-    let callers = always.map_or_else(|| Callers::new(config.callers.clone()), Callers::always);
-    let keys = Keys::given(keys, caller_keys);
-    let router =
-        http::router_for(callers, hosts, config, keys, roompass::mint::token, roompass::system::context);
+}
+
+async fn serve(listener: TcpListener, router: Router) -> Result<(), ServeError> {
     let (sender, receiver) = tokio::sync::watch::channel(());
     let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
         stop_signal().await;
@@ -166,6 +193,9 @@ async fn serve(
     tracing::info!("stopped");
     Ok(())
 }
+
+/// How often the file of the policy is read.
+const POLL: Duration = Duration::from_secs(1);
 
 /// Waits for Ctrl-C or SIGTERM.
 async fn stop_signal() {

@@ -1,0 +1,318 @@
+//! The policy that is read at run time. Its text is fetched like the keys, checked as a whole, and served from then on. A
+//! text that can't be read or has mistakes never replaces the policy that is served.
+
+use std::future::{Future, ready};
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use secrecy::ExposeSecret;
+use tower::ServiceExt;
+
+use crate::auth::{Caller, Callers, SharedSecret};
+use crate::config::{Config, ConfigError, KeyAges, Sources, shared_secrets, warnings};
+use crate::domain::Context;
+use crate::http::{Hosts, PolicyUnavailable, Surroundings, router_for};
+use crate::keys::{Keys, SecretStore, StoreError, StoredSecret};
+use crate::mint::Mint;
+use crate::refreshing::{Missing, Refresh, Refreshing, Schedule, TimedOut, alone_or_with};
+
+/// The service for the current policy.
+pub struct Reloading {
+    store: Box<dyn SecretStore>,
+    parts: Parts,
+    latest: Mutex<Latest>,
+    /// The service before a policy was read. It decides no request.
+    without_policy: Router,
+    cache: Refreshing<Current>,
+    /// The version of the last text with mistakes.
+    rejected: Mutex<Option<String>>,
+}
+
+/// What the services of all versions have in common.
+pub struct Parts {
+    /// The texts that apply where the policy sets nothing.
+    pub sources: Sources,
+    /// Where the policy is read, for its mistakes.
+    pub place: String,
+    /// Makes the keys for a configuration.
+    pub keys: Box<MakeKeys>,
+    /// The caller that every request counts as, if authentication is off.
+    pub always: Option<Caller>,
+    /// The accepted hosts.
+    pub hosts: Hosts,
+    /// Signs the tokens.
+    pub mint: Mint,
+    /// The time and the source of randomness of a request.
+    pub surroundings: Surroundings,
+}
+
+/// Makes the keys for a configuration.
+pub type MakeKeys = dyn Fn(&Config) -> Result<Keys, ConfigError> + Send + Sync;
+
+/// What the next version takes over from the latest one: cached keys, unless the next version needs others.
+struct Latest {
+    callers: Arc<Callers>,
+    keys: Arc<Keys>,
+    /// What the keys depend on.
+    needs: (Vec<SharedSecret>, KeyAges),
+}
+
+/// The service for one version of the policy.
+#[derive(Debug, Clone)]
+struct Service {
+    config: Arc<Config>,
+    router: Router,
+}
+
+/// The last valid policy.
+#[derive(Debug, Default)]
+struct Current(Option<Service>);
+
+/// A file with a policy.
+#[derive(Debug)]
+pub struct PolicyFile(pub PathBuf);
+
+/// Why there is no policy. The texts are for the log only.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum PolicyError {
+    /// The text can't be fetched.
+    #[error("the policy can't be read: {0}")]
+    Unreadable(String),
+    /// The text has mistakes. They are logged separately.
+    #[error("the policy {version} is invalid: {first}{}", more(*.others))]
+    Invalid {
+        /// The version of the text.
+        version: String,
+        /// The first mistake.
+        first: String,
+        /// How many other mistakes there are.
+        others: usize,
+    },
+}
+
+impl Reloading {
+    /// A service whose policy is fetched from a store when first needed, and refreshed as `refreshing` describes. Until
+    /// then, the ages of the sources' `[keys]` apply.
+    ///
+    /// # Errors
+    /// If the sources have mistakes, or there are no keys for them.
+    pub fn new(store: Box<dyn SecretStore>, parts: Parts) -> Result<Self, ConfigError> {
+        let config = parts.sources.config()?;
+        let ages = config.keys;
+        let latest = parts.first(&config)?;
+        let without_policy = parts.router(config, &latest);
+        let cache = Refreshing::new(Schedule {
+            name: "policy",
+            cached: "policy",
+            refresh_after: ages.refresh_after,
+            max_age: ages.max_age,
+            retry: 6..=15,
+            retry_missing: 0,
+            timeout: TIMEOUT,
+            timeout_without_value: TIMEOUT_WITHOUT_POLICY,
+        });
+        Ok(Self {
+            store,
+            parts,
+            latest: Mutex::new(latest),
+            without_policy,
+            cache,
+            rejected: Mutex::default(),
+        })
+    }
+
+    /// The router of the whole service. Each request is decided by one version of the policy.
+    pub fn router(self: &Arc<Self>) -> Router {
+        Router::new().fallback(answer).with_state(self.clone())
+    }
+
+    /// The keys of the latest version.
+    pub fn keys(&self) -> Arc<Keys> {
+        self.latest().keys.clone()
+    }
+
+    /// Reads the policy, if it was never read or is stale. Takes 1.2 seconds at most. Stale signing keys are refreshed at
+    /// the same time.
+    ///
+    /// # Errors
+    /// If no policy is cached, and it can't be fetched or has mistakes.
+    pub async fn load(&self, context: &Context) -> Result<Arc<Config>, PolicyError> {
+        self.current(context).await.map(|service| service.config)
+    }
+
+    /// Reads the policy now, and logs the outcome.
+    #[cfg(feature = "local")]
+    pub async fn reload(&self, context: &Context) {
+        self.cache.refresh(context, async || self.fetch().await).await;
+    }
+
+    async fn current(&self, context: &Context) -> Result<Service, PolicyError> {
+        let service = self.cache.get(context, |current| current.0.clone(), async || self.fetch().await);
+        let keys = self.keys();
+        let (service, _) = alone_or_with(service, keys.projects(context)).await;
+        service.map_err(|missing| match missing {
+            Missing::Failed(error) => error,
+            Missing::Absent => TimedOut.into(),
+        })
+    }
+
+    async fn fetch(&self) -> Result<Current, PolicyError> {
+        let stored = self.store.fetch().await?;
+        let text = stored.text.expose_secret();
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let version = Config::version_of(text);
+        let known = self.cache.peek(|current| current.0.clone());
+        if let Some(known) = known.filter(|known| known.config.version == version) {
+            return Ok(Current(Some(known)));
+        }
+        match self.service(text) {
+            Ok(service) => Ok(Current(Some(service))),
+            Err(error) => Err(self.invalid(version, &error)),
+        }
+    }
+
+    /// The service for a text.
+    fn service(&self, text: &str) -> Result<Service, ConfigError> {
+        let config = self.parts.sources.with_policy(text, &self.parts.place)?;
+        let needs = (shared_secrets(&config), config.keys);
+        let mut latest = self.latest();
+        let keys = if latest.needs == needs && latest.keys.are_stored() {
+            latest.keys.clone()
+        } else {
+            Arc::new((self.parts.keys)(&config)?)
+        };
+        let callers = Arc::new(self.parts.callers(&config, Some(&latest.callers)));
+        *latest = Latest { callers, keys, needs };
+        Ok(Service { router: self.parts.router(config.clone(), &latest), config: Arc::new(config) })
+    }
+
+    fn latest(&self) -> MutexGuard<'_, Latest> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Logs the mistakes of a text, each version once.
+    fn invalid(&self, version: String, error: &ConfigError) -> PolicyError {
+        let lines = error.lines();
+        let mut rejected = self.rejected.lock().unwrap_or_else(PoisonError::into_inner);
+        if rejected.as_ref() != Some(&version) {
+            for cause in &lines {
+                tracing::error!(cause, version, "invalid policy");
+            }
+            *rejected = Some(version.clone());
+        }
+        let first = lines.first().cloned().unwrap_or_default();
+        PolicyError::Invalid { version, first, others: lines.len().saturating_sub(1) }
+    }
+}
+
+impl Parts {
+    /// The service for a configuration that never changes.
+    ///
+    /// # Errors
+    /// If there are no keys for it.
+    pub fn fixed(&self, config: Config) -> Result<Router, ConfigError> {
+        let latest = self.first(&config)?;
+        Ok(self.router(config, &latest))
+    }
+
+    fn first(&self, config: &Config) -> Result<Latest, ConfigError> {
+        Ok(Latest {
+            callers: Arc::new(self.callers(config, None)),
+            keys: Arc::new((self.keys)(config)?),
+            needs: (shared_secrets(config), config.keys),
+        })
+    }
+
+    fn callers(&self, config: &Config, previous: Option<&Callers>) -> Callers {
+        match &self.always {
+            Some(caller) => Callers::always(caller.clone()),
+            None => Callers::following(previous, config.callers.clone()),
+        }
+    }
+
+    fn router(&self, config: Config, Latest { callers, keys, .. }: &Latest) -> Router {
+        router_for(callers.clone(), self.hosts, config, keys.clone(), self.mint, self.surroundings)
+    }
+}
+
+async fn answer(State(reloading): State<Arc<Reloading>>, mut request: Request) -> Response {
+    let context = (reloading.parts.surroundings)();
+    request.extensions_mut().insert(context);
+    let router = match reloading.current(&context).await {
+        Ok(service) => service.router,
+        Err(error) => {
+            request.extensions_mut().insert(PolicyUnavailable(Arc::from(error.to_string())));
+            reloading.without_policy.clone()
+        }
+    };
+    match router.oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}
+
+impl Refresh for Current {
+    type Error = PolicyError;
+
+    fn ages(&self) -> Option<(Duration, Duration)> {
+        let ages = self.0.as_ref()?.config.keys;
+        Some((ages.refresh_after, ages.max_age))
+    }
+
+    fn replace(&mut self, fetched: Self) -> Result<(), PolicyError> {
+        match (&self.0, &fetched.0) {
+            (None, Some(service)) => tracing::info!(version = service.config.version, "policy loaded"),
+            (Some(old), Some(new)) if old.config.version != new.config.version => {
+                let (version, previous) = (&new.config.version, &old.config.version);
+                tracing::info!(version, previous, "policy changed");
+                if let Some(warning) = warnings::of_config(&new.config) {
+                    tracing::warn!("{warning}");
+                }
+            }
+            _ => {}
+        }
+        *self = fetched;
+        Ok(())
+    }
+}
+
+impl SecretStore for PolicyFile {
+    fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<StoredSecret, StoreError>> + Send + '_>> {
+        let read = std::fs::read_to_string(&self.0);
+        let read = read.map(|text| text.as_str().into());
+        Box::pin(ready(
+            read.map_err(|error| StoreError::Unavailable(format!("{}: {error}", self.0.display()))),
+        ))
+    }
+}
+
+impl From<StoreError> for PolicyError {
+    fn from(error: StoreError) -> Self {
+        Self::Unreadable(match error {
+            StoreError::Missing(reason) => format!("not found: {reason}"),
+            StoreError::Denied(reason) => format!("access denied: {reason}"),
+            StoreError::Unusable(problem) => problem.to_owned(),
+            StoreError::Unavailable(reason) => reason,
+        })
+    }
+}
+
+impl From<TimedOut> for PolicyError {
+    fn from(error: TimedOut) -> Self {
+        Self::Unreadable(error.to_string())
+    }
+}
+
+fn more(others: usize) -> String {
+    if others == 0 { String::new() } else { format!(" (and {others} more)") }
+}
+
+/// For a refresh while a policy is cached.
+const TIMEOUT: Duration = Duration::from_secs(1);
+/// Without a cached policy.
+const TIMEOUT_WITHOUT_POLICY: Duration = Duration::from_millis(1_200);
