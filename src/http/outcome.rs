@@ -160,7 +160,6 @@ pub(super) async fn finish(
                 path,
                 code = refusal.as_ref().map(|refusal| refusal.code()),
                 cause = refusal.as_ref().map(ToString::to_string),
-                policy_version = audit.map(|audit| audit.policy_version.as_str()),
                 caller = audit.and_then(|audit| non_empty(&audit.caller)),
                 api_key = audit.and_then(|audit| non_empty(&audit.api_key)),
                 subject = refused.and_then(|audit| non_empty(&audit.subject)),
@@ -178,6 +177,7 @@ pub(super) async fn finish(
                 ttl_seconds = granted.map(|audit| audit.ttl_seconds),
                 token_sha256 = granted.map(|audit| audit.token_sha256.as_str()),
                 disallowed_origin = disallowed_origin.as_deref(),
+                policy_version = audit.map(|audit| audit.policy_version.as_str()),
                 duration_ms,
                 request_id = id.0.as_str(),
                 $message

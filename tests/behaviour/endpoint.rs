@@ -379,7 +379,11 @@ async fn health_is_the_version_when_keys_are_available() {
     let answer = send(&service(""), request(Method::GET, "/healthz", &[], "")).await;
     assert_eq!(answer.status, StatusCode::OK);
     assert_eq!(answer.header("content-type"), "application/json; charset=utf-8");
-    assert_eq!(answer.json(), json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}));
+    let version = roompass::config::Config::version_of("");
+    assert_eq!(
+        answer.json(),
+        json!({"status": "ok", "version": env!("CARGO_PKG_VERSION"), "policy_version": version})
+    );
 }
 
 #[tokio::test]

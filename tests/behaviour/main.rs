@@ -32,6 +32,7 @@ mod reload;
 mod secrets;
 mod security;
 mod serve;
+mod serve_policy;
 mod snapshots;
 mod structure;
 mod support;

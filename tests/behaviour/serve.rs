@@ -558,11 +558,11 @@ fn a_bad_key_is_one_clear_line_that_does_not_show_it() {
         ),
         (
             vec![("ROOMPASS_SECRET_ID", "canary")],
-            "roompass: ROOMPASS_SECRET_ID is for the function in Lambda: set LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET here",
+            "roompass: ROOMPASS_SECRET_ID: is for the function in Lambda: set LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET here",
         ),
         (
             vec![("ROOMPASS_PARAMETER", "canary")],
-            "roompass: ROOMPASS_PARAMETER is for the function in Lambda: set LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET here",
+            "roompass: ROOMPASS_PARAMETER: is for the function in Lambda: set LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET here",
         ),
         (
             vec![("LIVEKIT_KEYS", "a: canary\nb: canary")],

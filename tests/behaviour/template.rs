@@ -172,7 +172,7 @@ fn the_secrets_arn_is_whole_and_of_one_secret_or_empty() {
         "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:roompass-AbCd12",
         "arn:aws-us-gov:secretsmanager:us-gov-west-1:123456789012:secret:a-000000",
     ] {
-        assert!(accepts("SecretArn", arn), "{arn}");
+        assert!(accepts("SecretArn", arn) && accepts("PolicySecretArn", arn), "{arn}");
     }
     for arn in [
         " ",
@@ -193,7 +193,7 @@ fn the_secrets_arn_is_whole_and_of_one_secret_or_empty() {
         "arn:aws:secretsmanager:eu-central-1:123456789012:secret:roompass-AbCd12\n",
         "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
     ] {
-        assert!(!accepts("SecretArn", arn), "{arn:?}");
+        assert!(!accepts("SecretArn", arn) && !accepts("PolicySecretArn", arn), "{arn:?}");
     }
 }
 
@@ -229,7 +229,7 @@ fn the_secret_keys_arn_is_of_one_key_or_empty() {
 #[test]
 fn the_parameters_name_is_whole_and_of_one_parameter_or_empty() {
     for name in ["", "/roompass", "/roompass/keys", "/Prod_1/room.pass-2"] {
-        assert!(accepts("ParameterName", name), "{name}");
+        assert!(accepts("ParameterName", name) && accepts("PolicyParameterName", name), "{name}");
     }
     for name in [
         "roompass",
@@ -245,20 +245,24 @@ fn the_parameters_name_is_whole_and_of_one_parameter_or_empty() {
         "/${aws:username}",
         "arn:aws:ssm:eu-central-1:123456789012:parameter/roompass",
     ] {
-        assert!(!accepts("ParameterName", name), "{name:?}");
+        assert!(!accepts("ParameterName", name) && !accepts("PolicyParameterName", name), "{name:?}");
     }
 }
 
 #[test]
-fn the_function_may_read_one_secret_or_parameter_and_use_its_key_through_that_store_alone() {
+fn the_function_may_read_the_keys_and_the_policy_and_use_the_key_of_the_keys_through_that_store_alone() {
     let policies = block(TEMPLATE, "      Policies");
     let statements: Vec<_> = policies.split("Sid: ").skip(1).collect();
-    let parameter =
-        "!Sub arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter${ParameterName}";
+    let parameter = |name: &str| {
+        format!("!Sub arn:${{AWS::Partition}}:ssm:${{AWS::Region}}:${{AWS::AccountId}}:parameter${{{name}}}")
+    };
+    let (of_keys, of_policy) = (parameter("ParameterName"), parameter("PolicyParameterName"));
     let via = |store: &str| Some(format!("!Sub {store}.${{AWS::Region}}.${{AWS::URLSuffix}}"));
     let expected = [
         ("HasSecret", "secretsmanager:GetSecretValue", "!Ref SecretArn", None),
-        ("HasParameter", "ssm:GetParameter", parameter, None),
+        ("HasParameter", "ssm:GetParameter", &*of_keys, None),
+        ("HasPolicySecret", "secretsmanager:GetSecretValue", "!Ref PolicySecretArn", None),
+        ("HasPolicyParameter", "ssm:GetParameter", &*of_policy, None),
         ("HasSecretKey", "kms:Decrypt", "!Ref SecretKeyArn", via("secretsmanager")),
         ("HasParameterKey", "kms:Decrypt", "!Ref SecretKeyArn", via("ssm")),
     ];
