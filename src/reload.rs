@@ -171,7 +171,10 @@ impl Reloading {
             return Ok(Current(Some(known)));
         }
         match self.service(text) {
-            Ok(service) => Ok(Current(Some(service))),
+            Ok(service) => {
+                *self.rejected() = None;
+                Ok(Current(Some(service)))
+            }
             Err(error) => Err(self.invalid(version, &error)),
         }
     }
@@ -195,10 +198,14 @@ impl Reloading {
         self.latest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Logs the mistakes of a text, each version once.
+    fn rejected(&self) -> MutexGuard<'_, Option<String>> {
+        self.rejected.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Logs the mistakes of a text, once until another text is valid.
     fn invalid(&self, version: String, error: &ConfigError) -> PolicyError {
         let lines = error.lines();
-        let mut rejected = self.rejected.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rejected = self.rejected();
         if rejected.as_ref() != Some(&version) {
             for cause in &lines {
                 tracing::error!(cause, version, "invalid policy");

@@ -242,3 +242,31 @@ fn share_key_set(one: &CallerConfig, other: &CallerConfig) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use roompass_core::config::Config;
+
+    fn callers(algorithm: &str, issuer: &str) -> Vec<CallerConfig> {
+        let text = format!(
+            "[[caller]]\nname = 'app'\nkind = 'jwt'\nissuer = '{issuer}'\naudience = 'a'\nalgorithms = ['{algorithm}']\n"
+        );
+        Config::parse(&text, "x.toml").unwrap().callers
+    }
+
+    #[test]
+    fn a_changed_configuration_keeps_the_key_sets_of_the_same_issuers() {
+        let one = callers("RS256", "https://one.example");
+        let previous = Callers::new(one.clone());
+        let set = |callers: &Callers| callers.configured.first().map(|(_, set)| set.clone()).unwrap();
+        let renamed = one.into_iter().map(|caller| CallerConfig { name: "other".into(), ..caller }).collect();
+        let following = Callers::following(Some(&previous), renamed);
+        assert!(Arc::ptr_eq(&set(&previous), &set(&following)));
+        assert_eq!(following.configured[0].0.name, "other");
+        for changed in [callers("ES256", "https://one.example"), callers("RS256", "https://two.example")] {
+            let following = Callers::following(Some(&previous), changed);
+            assert!(!Arc::ptr_eq(&set(&previous), &set(&following)));
+        }
+    }
+}

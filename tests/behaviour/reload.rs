@@ -219,6 +219,21 @@ async fn what_can_not_be_read_or_is_wrong_never_replaces_the_policy_until_it_exp
 }
 
 #[tokio::test]
+async fn the_mistakes_of_a_text_are_logged_again_after_another_text_was_valid() {
+    let wrong = || Ok("[[rule]]".to_owned());
+    let (service, _) = service([Ok(policy("*")), wrong(), Ok(policy("open")), wrong()]);
+    let mistakes = async |second: u64| {
+        at(second);
+        let log = logged(async { ask(&service, "open").await.issued() }).await;
+        log.matches("ERROR invalid policy").count()
+    };
+    assert_eq!(mistakes(0).await, 0);
+    assert_eq!(mistakes(300).await, 1);
+    assert_eq!(mistakes(600).await, 0);
+    assert_eq!(mistakes(900).await, 1);
+}
+
+#[tokio::test]
 async fn before_a_policy_is_read_every_route_returns_503_and_each_request_tries_again() {
     let dialects: Vec<_> = TABLE.iter().map(|row| row.dialect.as_str()).collect();
     let config = format!("dialects = {dialects:?}\nsandbox.ids = [\"s\"]\n{}", policy("*"));
