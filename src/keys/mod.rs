@@ -4,10 +4,12 @@
 mod agora;
 #[cfg(feature = "lambda")]
 mod aws;
+mod deployment;
 mod livekit;
 mod members;
 mod projects;
 mod secret;
+mod signing;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -22,11 +24,13 @@ pub use agora::AgoraKeys;
 pub(crate) use agora::{APP_CERTIFICATE, APP_ID};
 #[cfg(feature = "lambda")]
 pub use aws::{Aws, ParameterStore, SecretsManager};
+pub use deployment::Deployment;
 pub use livekit::LiveKitKeys;
 pub(crate) use livekit::{API_KEY, API_SECRET, URL};
 pub use members::SecretWarning;
 pub use projects::{MalformedProject, Projects};
-pub use secret::{Deployment, NotConfigured, Secret, SecretRules, SigningKeys};
+pub use secret::{Secret, SecretRules};
+pub use signing::{NotConfigured, SigningKeys};
 
 use crate::auth::{CallerKeySource, CallerKeys, CallerKeysUnavailable};
 use crate::domain::{Context, MalformedSecret, Project};

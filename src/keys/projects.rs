@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::secret::{Deployment, SecretRules, SigningKeys};
-use crate::domain::{MalformedSecret, Project};
+use super::Deployment;
+use super::signing::SigningKeys;
+use crate::domain::{MalformedSecret, Project, ServerUrl};
 
 /// The signing keys of each project.
 #[derive(Debug, Clone, Default)]
@@ -54,19 +55,31 @@ impl Projects {
     }
 
     /// The secrets and public names of all keys, each with the path of its member. Only to compare them.
-    pub(crate) fn exposed(&self) -> Vec<(String, &str)> {
-        self.iter().flat_map(SigningKeys::exposed).collect()
+    pub(crate) fn exposed<'a>(&'a self) -> Vec<(String, &'a str)> {
+        let path = |project: &Project, member: &str| match project {
+            project if project.is_default() => member.to_owned(),
+            project => format!("{PROJECTS}.{project}.{member}"),
+        };
+        let of = |keys: &'a SigningKeys| {
+            keys.exposed().map(move |(member, value)| (path(keys.project(), member), value))
+        };
+        self.iter().flat_map(of).collect()
     }
 
-    /// Reads a secret's members: its own keys, and those in `projects`. Each project is valid or not on its own.
-    pub(super) fn read(members: &Map<String, Value>, rules: &SecretRules) -> (Self, Vec<MalformedProject>) {
+    /// Reads a secret's members: its own keys, and those in `projects`. Each project is valid or not on its own. `server`
+    /// replaces the server of `default`.
+    pub(super) fn read(
+        members: &Map<String, Value>,
+        server: Option<&ServerUrl>,
+        deployment: Deployment,
+    ) -> (Self, Vec<MalformedProject>) {
         let named = members.get(PROJECTS).filter(|value| !value.is_null());
         let (mut projects, mut malformed) = match named {
-            Some(named) => Self::read_named(named, PROJECTS, rules.deployment),
+            Some(named) => Self::read_named(named, PROJECTS, deployment),
             None => Default::default(),
         };
         if SigningKeys::has_members(members) || (projects.is_empty() && malformed.is_empty()) {
-            match SigningKeys::read(members, Project::default(), rules) {
+            match SigningKeys::read(members, Project::default(), server, deployment) {
                 Ok(keys) => projects.insert(keys),
                 Err(mistake) => {
                     malformed.insert(0, MalformedProject { project: Some(Project::default()), mistake });
@@ -91,7 +104,6 @@ impl Projects {
             let problem = format!("must be an object of project names and keys, such as {EXAMPLE}");
             return (projects, vec![of_any(problem)]);
         };
-        let rules = SecretRules { deployment, server: None, shared: Vec::new() };
         for (name, members) in named {
             let project = match Project::parse(name.as_str()) {
                 Err(invalid) => {
@@ -107,14 +119,13 @@ impl Projects {
                 Ok(project) => project,
             };
             let keys = match members {
-                Value::Object(members) => {
-                    SigningKeys::read(members, project.clone(), &rules).map_err(|mistake| {
+                Value::Object(members) => SigningKeys::read(members, project.clone(), None, deployment)
+                    .map_err(|mistake| {
                         MalformedSecret::new(
                             &format!("{place}.{project}.{}", mistake.member),
                             mistake.problem,
                         )
-                    })
-                }
+                    }),
                 _ => Err(MalformedSecret::new(
                     &format!("{place}.{project}"),
                     "must be an object with the project's keys",
