@@ -14,7 +14,7 @@ use secrecy::ExposeSecret;
 use tower::ServiceExt;
 
 use crate::auth::{Caller, Callers, SharedSecret};
-use crate::config::{Config, ConfigError, KeyAges, Sources, shared_secrets, warnings};
+use crate::config::{Config, ConfigError, KeyAges, Sources, read_policy, shared_secrets, warnings};
 use crate::domain::Context;
 use crate::http::{Hosts, PolicyUnavailable, Surroundings, router_for};
 use crate::keys::{Keys, SecretStore, StoreError, StoredSecret};
@@ -31,6 +31,8 @@ pub struct Reloading {
     cache: Refreshing<Current>,
     /// The version of the last text with mistakes.
     rejected: Mutex<Option<String>>,
+    /// The version whose warnings were logged.
+    warned: Mutex<Option<String>>,
 }
 
 /// What the services of all versions have in common.
@@ -49,6 +51,8 @@ pub struct Parts {
     pub mint: Mint,
     /// The time and the source of randomness of a request.
     pub surroundings: Surroundings,
+    /// The version whose warnings the program has shown.
+    pub shown: Option<String>,
 }
 
 /// Makes the keys for a configuration.
@@ -116,8 +120,10 @@ impl Reloading {
             timeout: TIMEOUT,
             timeout_without_value: TIMEOUT_WITHOUT_POLICY,
         });
+        let warned = Mutex::new(parts.shown.clone());
         Ok(Self {
             store,
+            warned,
             parts,
             latest: Mutex::new(latest),
             without_policy,
@@ -133,7 +139,7 @@ impl Reloading {
 
     /// The keys of the latest version.
     pub fn keys(&self) -> Arc<Keys> {
-        self.latest().keys.clone()
+        lock(&self.latest).keys.clone()
     }
 
     /// Reads the policy, if it was never read or is stale. Takes 1.2 seconds at most. Stale signing keys are refreshed at
@@ -141,30 +147,43 @@ impl Reloading {
     ///
     /// # Errors
     /// If no policy is cached, and it can't be fetched or has mistakes.
-    pub async fn load(&self, context: &Context) -> Result<Arc<Config>, PolicyError> {
-        self.current(context).await.map(|service| service.config)
+    pub async fn load(&self, context: &Context) -> Result<(), PolicyError> {
+        self.current(context).await.map(|_| ())
     }
 
     /// Reads the policy now, and logs the outcome.
     #[cfg(feature = "local")]
     pub async fn reload(&self, context: &Context) {
         self.cache.refresh(context, async || self.fetch().await).await;
+        if let Some(service) = self.cache.peek(|current| current.0.clone()) {
+            self.warn(&service.config, context).await;
+        }
     }
 
     async fn current(&self, context: &Context) -> Result<Service, PolicyError> {
         let service = self.cache.get(context, |current| current.0.clone(), async || self.fetch().await);
         let keys = self.keys();
         let (service, _) = alone_or_with(service, keys.projects(context)).await;
-        service.map_err(|missing| match missing {
+        let service = service.map_err(|missing| match missing {
             Missing::Failed(error) => error,
             Missing::Absent => TimedOut.into(),
-        })
+        })?;
+        self.warn(&service.config, context).await;
+        Ok(service)
+    }
+
+    /// Logs the warnings about a version once.
+    async fn warn(&self, config: &Config, context: &Context) {
+        let is_known = lock(&self.warned).as_ref() == Some(&config.version);
+        if !is_known {
+            *lock(&self.warned) = Some(config.version.clone());
+            log_warnings(config, &self.keys(), context).await;
+        }
     }
 
     async fn fetch(&self) -> Result<Current, PolicyError> {
         let stored = self.store.fetch().await?;
         let text = stored.text.expose_secret();
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let version = Config::version_of(text);
         let known = self.cache.peek(|current| current.0.clone());
         if let Some(known) = known.filter(|known| known.config.version == version) {
@@ -172,7 +191,7 @@ impl Reloading {
         }
         match self.service(text) {
             Ok(service) => {
-                *self.rejected() = None;
+                *lock(&self.rejected) = None;
                 Ok(Current(Some(service)))
             }
             Err(error) => Err(self.invalid(version, &error)),
@@ -183,7 +202,7 @@ impl Reloading {
     fn service(&self, text: &str) -> Result<Service, ConfigError> {
         let config = self.parts.sources.with_policy(text, &self.parts.place)?;
         let needs = (shared_secrets(&config), config.keys);
-        let mut latest = self.latest();
+        let mut latest = lock(&self.latest);
         let keys = if latest.needs == needs && latest.keys.are_stored() {
             latest.keys.clone()
         } else {
@@ -194,18 +213,10 @@ impl Reloading {
         Ok(Service { router: self.parts.router(config.clone(), &latest), config: Arc::new(config) })
     }
 
-    fn latest(&self) -> MutexGuard<'_, Latest> {
-        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn rejected(&self) -> MutexGuard<'_, Option<String>> {
-        self.rejected.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Logs the mistakes of a text, once until another text is valid.
     fn invalid(&self, version: String, error: &ConfigError) -> PolicyError {
         let lines = error.lines();
-        let mut rejected = self.rejected();
+        let mut rejected = lock(&self.rejected);
         if rejected.as_ref() != Some(&version) {
             for cause in &lines {
                 tracing::error!(cause, version, "invalid policy");
@@ -215,6 +226,32 @@ impl Reloading {
         let first = lines.first().cloned().unwrap_or_default();
         PolicyError::Invalid { version, first, others: lines.len().saturating_sub(1) }
     }
+}
+
+/// Fetches the keys, and logs what is probably not intended in a configuration.
+pub async fn log_warnings(config: &Config, keys: &Keys, context: &Context) {
+    if config.callers.is_empty() {
+        tracing::warn!(
+            "no caller is configured, so every request is refused: add a [[caller]] and a [[rule]] to roompass.toml, \
+             or give them in ROOMPASS_CONFIG or ROOMPASS_POLICY"
+        );
+    }
+    match keys.projects(context).await {
+        Ok(projects) => {
+            let of_callers =
+                keys.callers(context).await.map(|callers| warnings::of_callers(config, &callers));
+            let warnings = warnings::of_config(config)
+                .into_iter()
+                .chain(of_callers.unwrap_or_default())
+                .chain(warnings::of_projects(config, &projects));
+            warnings.for_each(|warning| tracing::warn!("{warning}"));
+        }
+        Err(error) => tracing::error!(cause = %error, "signing keys unavailable"),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Parts {
@@ -277,9 +314,6 @@ impl Refresh for Current {
             (Some(old), Some(new)) if old.config.version != new.config.version => {
                 let (version, previous) = (&new.config.version, &old.config.version);
                 tracing::info!(version, previous, "policy changed");
-                if let Some(warning) = warnings::of_config(&new.config) {
-                    tracing::warn!("{warning}");
-                }
             }
             _ => {}
         }
@@ -290,11 +324,8 @@ impl Refresh for Current {
 
 impl SecretStore for PolicyFile {
     fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<StoredSecret, StoreError>> + Send + '_>> {
-        let read = std::fs::read_to_string(&self.0);
-        let read = read.map(|text| text.as_str().into());
-        Box::pin(ready(
-            read.map_err(|error| StoreError::Unavailable(format!("{}: {error}", self.0.display()))),
-        ))
+        let read = read_policy(&self.0).map(|text| text.as_str().into());
+        Box::pin(ready(read.map_err(|error| StoreError::Unavailable(error.to_string()))))
     }
 }
 

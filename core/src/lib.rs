@@ -20,5 +20,5 @@ pub mod domain;
 pub mod escape;
 mod one_or_more;
 pub mod policy;
-mod suggestion;
+pub mod suggestion;
 pub mod url;

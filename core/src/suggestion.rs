@@ -2,23 +2,25 @@
 
 /// The known name that a written name most likely stands for: another spelling, a term of other systems, or at most two
 /// typing errors.
-pub(crate) fn suggestion<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+#[must_use]
+pub fn suggestion<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let known: Vec<_> = known.into_iter().collect();
     let same = |name: &&&str| plain(name) == plain(written);
     let written_plain = plain(written);
     let mut terms = TERMS.iter().filter(|(terms, _)| terms.contains(&written_plain.as_str()));
     let term = terms.find_map(|(_, name)| known.iter().find(|known| *known == name));
     let is_close = |name: &&&str| {
-        let errors = strsim::damerau_levenshtein(&written.to_lowercase(), name);
+        let errors = strsim::damerau_levenshtein(&written.to_lowercase(), &name.to_lowercase());
         errors <= 2 && errors * 3 <= name.len()
     };
-    let by_errors = |name: &&&str| strsim::damerau_levenshtein(&written.to_lowercase(), name);
+    let by_errors = |name: &&&str| strsim::damerau_levenshtein(&written.to_lowercase(), &name.to_lowercase());
     let closest = known.iter().filter(is_close).min_by_key(by_errors);
     known.iter().find(same).or(term).or(closest).copied()
 }
 
 /// `; did you mean …?`, or nothing.
-pub(crate) fn did_you_mean(suggestion: Option<&str>) -> String {
+#[must_use]
+pub fn did_you_mean(suggestion: Option<&str>) -> String {
     suggestion.map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
 }
 

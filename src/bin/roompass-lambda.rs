@@ -7,9 +7,7 @@ use axum::Router;
 use lambda_http::{lambda_runtime, service_fn};
 use roompass::config::{
     Config, ConfigError, Environment, KeySource, PolicyPlace, Sources, caller_keys, shared_secrets, variable,
-    warnings,
 };
-use roompass::domain::Context;
 use roompass::http::Hosts;
 use roompass::keys::{Aws, Deployment, Keys, SecretRules, SecretStore};
 use roompass::reload::{self, PolicyFile, Reloading};
@@ -77,7 +75,7 @@ async fn configured() -> Result<Router, ConfigError> {
     let keys_of = move |config: &Config| keys(config, &environment, deployment, new_store.as_ref());
     let Some((place, store)) = policy else {
         let keys = keys_of(&config)?;
-        warn(&config, &keys, &context).await;
+        reload::log_warnings(&config, &keys, &context).await;
         return Ok(http::router(config, keys, roompass::mint::token, roompass::system::context));
     };
     let parts = reload::Parts {
@@ -88,35 +86,13 @@ async fn configured() -> Result<Router, ConfigError> {
         hosts: Hosts::Any,
         mint: roompass::mint::token,
         surroundings: roompass::system::context,
+        shown: None,
     };
     let reloading = Arc::new(Reloading::new(store, parts)?);
-    match reloading.load(&context).await {
-        Ok(config) => warn(&config, &reloading.keys(), &context).await,
-        Err(error) => tracing::error!(cause = %error, "policy unavailable"),
+    if let Err(error) = reloading.load(&context).await {
+        tracing::error!(cause = %error, "policy unavailable");
     }
     Ok(reloading.router())
-}
-
-/// Fetches the keys, and logs what is probably not intended.
-async fn warn(config: &Config, keys: &Keys, context: &Context) {
-    if config.callers.is_empty() {
-        tracing::warn!(
-            "no caller is configured, so every request is refused: add a [[caller]] and a [[rule]] to roompass.toml, \
-             or give them in ROOMPASS_CONFIG"
-        );
-    }
-    match keys.projects(context).await {
-        Ok(projects) => {
-            let of_callers =
-                keys.callers(context).await.map(|callers| warnings::of_callers(config, &callers));
-            let warnings = warnings::of_config(config)
-                .into_iter()
-                .chain(of_callers.unwrap_or_default())
-                .chain(warnings::of_projects(config, &projects));
-            warnings.for_each(|warning| tracing::warn!("{warning}"));
-        }
-        Err(error) => tracing::error!(cause = %error, "signing keys unavailable"),
-    }
 }
 
 /// Makes a client of the store that has the secret.

@@ -144,9 +144,11 @@ impl PolicyPlace {
             ("file", path) => return Ok(Self::File(path.into())),
             _ => {}
         }
+        let is_path = !text.contains([':', '\n', '[']);
+        let suggestion = if is_path { format!("; did you mean file:{text}?") } else { String::new() };
         let problem = "must be secret: and the name of a secret, ssm: and the name of a parameter, or file: and a path, such as \
                        ssm:/roompass/policy";
-        Err(invalid(POLICY, problem.to_owned()))
+        Err(invalid(POLICY, format!("{problem}{suggestion}")))
     }
 }
 
@@ -174,6 +176,13 @@ fn non_empty(text: Option<String>) -> Option<String> {
 /// The projects in a JSON object.
 fn projects(text: &str, deployment: Deployment) -> Result<Projects, ConfigError> {
     let named = json::object(text.as_bytes()).map_err(|error| invalid(PROJECTS, error.to_string()))?;
+    if let (Some(Value::Object(_)), 1) = (named.get("projects"), named.len()) {
+        let problem = "must be the object of projects itself: remove the member projects around it";
+        return Err(invalid(PROJECTS, problem.to_owned()));
+    }
+    if named.is_empty() {
+        return Err(invalid(PROJECTS, "has no project".to_owned()));
+    }
     let (projects, malformed) = Projects::read_named(&Value::Object(named), PROJECTS, deployment);
     match malformed.into_iter().next() {
         Some(malformed) => Err(malformed.mistake.into()),
@@ -405,12 +414,12 @@ mod tests {
             let found = place(text).unwrap();
             assert_eq!((found.to_string().as_str(), &found), (shown, &expected));
         }
-        for text in ["policy.toml", "secret:", "ssm:", "file:", ":x", "s3:bucket", "Secret:x", "[[rule]]"] {
-            assert_eq!(
-                mistake(&[(POLICY, text)]),
-                "ROOMPASS_POLICY: must be secret: and the name of a secret, ssm: and the name of a parameter, or file: and a path, such as ssm:/roompass/policy"
-            );
+        let problem = "ROOMPASS_POLICY: must be secret: and the name of a secret, ssm: and the name of a parameter, or file: and a path, such as ssm:/roompass/policy";
+        for text in ["secret:", "ssm:", "file:", ":x", "s3:bucket", "Secret:x", "[[rule]]"] {
+            assert_eq!(mistake(&[(POLICY, text)]), problem);
         }
+        let expected = format!("{problem}; did you mean file:policy.toml?");
+        assert_eq!(mistake(&[(POLICY, "policy.toml")]), expected);
     }
 
     #[test]

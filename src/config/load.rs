@@ -1,5 +1,7 @@
 //! Loads the configuration that the environment selects.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use super::{Config, ConfigError, ConfigSource, Environment, Origin};
@@ -8,13 +10,13 @@ use super::{Config, ConfigError, ConfigSource, Environment, Origin};
 /// those of all texts.
 #[derive(Debug, Clone)]
 pub struct Sources {
-    files: Vec<File>,
+    files: Vec<Named>,
     cors_origins: Option<Vec<Origin>>,
 }
 
 /// A text and its name.
 #[derive(Debug, Clone)]
-struct File {
+struct Named {
     text: String,
     name: String,
 }
@@ -31,13 +33,13 @@ impl Sources {
             ConfigSource::File(path) => (read(path, "ROOMPASS_CONFIG: ")?, path.display().to_string()),
             ConfigSource::Argument(path) => (read(path, "")?, path.display().to_string()),
         };
-        Ok(Self { files: vec![File { text, name }], cors_origins: environment.cors_origins.clone() })
+        Ok(Self { files: vec![Named { text, name }], cors_origins: environment.cors_origins.clone() })
     }
 
     /// These texts, and another one for what none of them sets.
     #[must_use]
     pub fn or(mut self, text: &str, name: &str) -> Self {
-        self.files.push(File { text: text.to_owned(), name: name.to_owned() });
+        self.files.push(Named { text: text.to_owned(), name: name.to_owned() });
         self
     }
 
@@ -68,7 +70,7 @@ impl Sources {
     }
 
     fn files(&self) -> Vec<(&str, &str)> {
-        self.files.iter().map(|File { text, name }| (text.as_str(), name.as_str())).collect()
+        self.files.iter().map(|Named { text, name }| (text.as_str(), name.as_str())).collect()
     }
 
     fn override_origins(&self, mut config: Config) -> Config {
@@ -84,15 +86,36 @@ impl Sources {
 /// # Errors
 /// If the file can't be read.
 pub fn read_policy(path: &Path) -> Result<String, ConfigError> {
-    read(path, "ROOMPASS_POLICY: ")
+    let named_by = "ROOMPASS_POLICY: ";
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(MAX_POLICY + 1).read_to_end(&mut bytes));
+    let reason = match read {
+        Err(error) => error.to_string(),
+        Ok(_) if bytes.len() as u64 > MAX_POLICY => format!("it has more than {MAX_POLICY} bytes"),
+        Ok(_) => return text(bytes, path, named_by),
+    };
+    Err(ConfigError::Unreadable { named_by, path: path.to_owned(), reason })
 }
 
 fn read(path: &Path, named_by: &'static str) -> Result<String, ConfigError> {
-    std::fs::read_to_string(path).map_err(|error| {
-        let reason = error.to_string();
-        ConfigError::Unreadable { named_by, path: path.to_owned(), reason }
+    match std::fs::read(path) {
+        Ok(bytes) => text(bytes, path, named_by),
+        Err(error) => {
+            Err(ConfigError::Unreadable { named_by, path: path.to_owned(), reason: error.to_string() })
+        }
+    }
+}
+
+fn text(bytes: Vec<u8>, path: &Path, named_by: &'static str) -> Result<String, ConfigError> {
+    String::from_utf8(bytes).map_err(|_| ConfigError::Unreadable {
+        named_by,
+        path: path.to_owned(),
+        reason: "it is not UTF-8 text".to_owned(),
     })
 }
+
+/// The maximum size of a policy's file, in bytes: about 2,000 rules. A request waits while it is parsed.
+const MAX_POLICY: u64 = 262_144;
 
 /// `roompass.toml` as it was when the program was built.
 const COMPILED_IN: &str = include_str!("../../roompass.toml");

@@ -74,9 +74,14 @@ pub fn of_config(config: &Config) -> Option<String> {
 pub fn of_keys(keys: &SigningKeys) -> Option<String> {
     let livekit = keys.livekit().ok()?;
     (livekit.is_short() && !livekit.is_development_pair()).then(|| {
-        "LIVEKIT_API_SECRET is shorter than 32 bytes, so it can be guessed, and LiveKit's server logs an error: make new \
-         keys with `livekit-server generate-keys`"
-            .to_owned()
+        let of_project = match keys.project() {
+            project if project.is_default() => String::new(),
+            project => format!(" of project {project}"),
+        };
+        format!(
+            "LIVEKIT_API_SECRET{of_project} is shorter than 32 bytes, so it can be guessed, and LiveKit's server logs an \
+             error: make new keys with `livekit-server generate-keys`"
+        )
     })
 }
 

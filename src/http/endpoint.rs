@@ -29,7 +29,8 @@ pub(super) async fn answer(
     }
     match stages.routes.find(request.method(), request.uri().path()) {
         Found::Token(row, route, path) => {
-            let mut audit = Audit::by_policy(&stages.policy_version);
+            let has_policy = must_have_policy(request.extensions()).is_ok();
+            let mut audit = Audit::by_policy(has_policy.then_some(stages.policy_version.as_str()));
             let result = tokens((row, route, path), &stages, &context, request, &mut audit).await;
             let mut response = with_headers(row, result.into_response());
             response.extensions_mut().insert(Arc::new(audit));

@@ -43,8 +43,9 @@ pub(super) struct Audit {
 }
 
 impl Audit {
-    pub(super) fn by_policy(version: &str) -> Self {
-        Self { policy_version: version.to_owned(), ..Self::default() }
+    /// The fields of a request that this version of the policy decides.
+    pub(super) fn by_policy(version: Option<&str>) -> Self {
+        Self { policy_version: version.unwrap_or_default().to_owned(), ..Self::default() }
     }
 
     pub(super) fn record_caller(&mut self, caller: &Caller, api_key: Option<&str>) {
@@ -177,7 +178,7 @@ pub(super) async fn finish(
                 ttl_seconds = granted.map(|audit| audit.ttl_seconds),
                 token_sha256 = granted.map(|audit| audit.token_sha256.as_str()),
                 disallowed_origin = disallowed_origin.as_deref(),
-                policy_version = audit.map(|audit| audit.policy_version.as_str()),
+                policy_version = audit.and_then(|audit| non_empty(&audit.policy_version)),
                 duration_ms,
                 request_id = id.0.as_str(),
                 $message

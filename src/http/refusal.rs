@@ -153,7 +153,7 @@ impl Refusal {
             Self::Denied(Denial::Denied { .. }) => "This request is denied. The log has the cause under this request ID.".into(),
             Self::Denied(denial) if *kind != problem::INVALID_CREDENTIAL => denial.to_string(),
             Self::Auth(AuthError::NoCallers) => "Every request is refused. Add a [[caller]] and a [[rule]] to \
-                                                 roompass.toml, and deploy."
+                                                 roompass.toml, or to the policy that ROOMPASS_POLICY names."
                 .into(),
             Self::Auth(AuthError::NoCredential(headers)) => {
                 let custom = headers.custom().map(|name| format!("{name} with a token or key"));
@@ -178,8 +178,13 @@ impl Refusal {
                     Provider::LiveKit => "LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET",
                     Provider::Agora => "AGORA_APP_ID and AGORA_APP_CERTIFICATE",
                 };
-                let place = if project.is_default() { String::new() } else { format!("projects.{project} in ") };
-                format!("Add {members} to {place}the secret, or to the environment when running locally.")
+                if project.is_default() {
+                    return format!("Add {members} to the secret, or to the environment when running locally.");
+                }
+                format!(
+                    "Add {members} to projects.{project} in the secret, or to {project} in ROOMPASS_PROJECTS when running \
+                     locally."
+                )
             }
             Self::Mint(MintError::Signing(_)) | Self::Panicked => {
                 "The log has the cause under this request ID.".into()

@@ -22,7 +22,7 @@ impl LiveKitKeys {
     /// Checks an API key, its secret and their server.
     ///
     /// # Errors
-    /// If the key or the secret is empty or has white space around it, or both are equal. In Lambda also if the secret is
+    /// If the key or the secret is empty or has white space around it, or both are equal or swapped. In Lambda also if the secret is
     /// the development secret or too short, or clients would connect without TLS.
     pub fn new(
         server: ServerUrl,
@@ -43,6 +43,11 @@ impl LiveKitKeys {
                 API_SECRET,
                 format!("must not be the same as {API_KEY}, which is public"),
             ));
+        }
+        if api_secret.starts_with(BEGIN_OF_KEY) && !api_key.starts_with(BEGIN_OF_KEY) {
+            let problem =
+                format!("begins with {BEGIN_OF_KEY}, as keys do: it is probably swapped with {API_KEY}");
+            return Err(MalformedSecret::new(API_SECRET, problem));
         }
         let keys = Self { server, api_key, api_secret: api_secret.into() };
         match deployment {
@@ -97,6 +102,8 @@ impl LiveKitKeys {
 pub(crate) const URL: &str = ServerUrl::MEMBER;
 pub(crate) const API_KEY: &str = "LIVEKIT_API_KEY";
 pub(crate) const API_SECRET: &str = "LIVEKIT_API_SECRET";
+/// The beginning of the keys that LiveKit generates.
+const BEGIN_OF_KEY: &str = "API";
 
 #[cfg(test)]
 mod tests {
@@ -141,6 +148,17 @@ mod tests {
             );
             assert!(keys(server, key, secret, Deployment::Local).is_ok(), "{server} {key} {secret}");
         }
+    }
+
+    #[test]
+    fn a_swapped_key_and_secret_are_a_mistake_that_shows_neither() {
+        let problem = keys("wss://a", LONG, "APIkey", Deployment::Local).map(|_| ()).unwrap_err();
+        assert_eq!(
+            problem,
+            "LIVEKIT_API_SECRET begins with API, as keys do: it is probably swapped with LIVEKIT_API_KEY"
+        );
+        assert!(keys("wss://a", "APIkey", LONG, Deployment::Local).is_ok());
+        assert!(keys("wss://a", "APIkey", "APIsecret", Deployment::Local).is_ok());
     }
 
     #[test]

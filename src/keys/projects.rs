@@ -104,10 +104,16 @@ impl Projects {
             let problem = format!("must be an object of project names and keys, such as {EXAMPLE}");
             return (projects, vec![of_any(problem)]);
         };
+        if SigningKeys::has_members(named) {
+            let problem = format!(
+                "must have the keys of each project in an object with the project's name, such as {EXAMPLE}"
+            );
+            return (projects, vec![of_any(problem)]);
+        }
         for (name, members) in named {
             let project = match Project::parse(name.as_str()) {
                 Err(invalid) => {
-                    malformed.push(of_any(format!("has a name that {invalid}")));
+                    malformed.push(of_any(format!("has an invalid name: {invalid}")));
                     continue;
                 }
                 Ok(project) if project.is_default() => {
@@ -119,6 +125,10 @@ impl Projects {
                 Ok(project) => project,
             };
             let keys = match members {
+                Value::Object(members) if !SigningKeys::has_only_known(members) => {
+                    let problem = SigningKeys::unknown_member(members);
+                    Err(MalformedSecret::new(&format!("{place}.{project}"), problem))
+                }
                 Value::Object(members) => SigningKeys::read(members, project.clone(), None, deployment)
                     .map_err(|mistake| {
                         MalformedSecret::new(

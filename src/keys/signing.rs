@@ -8,6 +8,7 @@ use super::Deployment;
 use super::agora::{APP_CERTIFICATE, APP_ID, AgoraKeys};
 use super::livekit::{API_KEY, API_SECRET, LiveKitKeys, URL};
 use crate::domain::{MalformedSecret, Project, Provider, ServerUrl};
+use roompass_core::suggestion::{did_you_mean, suggestion};
 
 /// A project's signing keys, of one provider or both, always from one version of the secret.
 #[derive(Debug, Clone)]
@@ -75,6 +76,27 @@ impl SigningKeys {
     /// Whether an object has members with signing keys.
     pub(super) fn has_members(members: &Map<String, Value>) -> bool {
         has_any(members, &LIVEKIT) || has_any(members, &AGORA)
+    }
+
+    /// Whether all members are keys or the server.
+    pub(super) fn has_only_known(members: &Map<String, Value>) -> bool {
+        members.keys().all(|name| known_members().any(|known| known == name))
+    }
+
+    /// What is wrong with a project that has another member. A name may be a secret in the wrong place, so it isn't shown.
+    pub(super) fn unknown_member(members: &Map<String, Value>) -> String {
+        let mut unknown = members.iter().filter(|(name, _)| !known_members().any(|known| known == *name));
+        let (is_nested, likely) = unknown.next().map_or((false, None), |(name, value)| {
+            (value.is_object(), suggestion(&name.to_ascii_uppercase(), known_members()))
+        });
+        let hint = match likely {
+            _ if is_nested => {
+                "; it contains an object: put the project's keys directly into the project".to_owned()
+            }
+            likely => did_you_mean(likely),
+        };
+        let known: Vec<_> = known_members().collect();
+        format!("must have no other members than {}{hint}", known.join(", "))
     }
 
     /// Reads the members of a secret or of a project in it. `server` replaces the member `LIVEKIT_URL`.
@@ -199,6 +221,10 @@ fn string<'a>(members: &'a Map<String, Value>, member: &str) -> Result<&'a str, 
         Some(_) => Err(MalformedSecret::new(member, "must be a string")),
         None => Err(MalformedSecret::new(member, "is missing")),
     }
+}
+
+fn known_members() -> impl Iterator<Item = &'static str> {
+    LIVEKIT.into_iter().chain(AGORA)
 }
 
 fn has_any(members: &Map<String, Value>, names: &[&str]) -> bool {

@@ -237,6 +237,9 @@ impl<T: Refresh> State<T> {
         });
         match replaced {
             Ok(()) => {
+                if self.failure.is_some() {
+                    tracing::info!("{} refresh succeeded after a failure", schedule.name);
+                }
                 self.tried = was_fresh.then_some((now, retry_in_seconds));
                 self.failure = None;
             }

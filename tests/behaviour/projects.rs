@@ -200,6 +200,18 @@ async fn a_malformed_project_affects_no_other_and_the_cause_names_it() {
         (json!("canary"), "projects.us must be an object with the project's keys"),
         (json!({}), "projects.us.LIVEKIT_URL is missing"),
         (
+            json!({"LIVEKIT_URL": "wss://us.example", "LIVEKIT_API_KEY": "k", "LIVEKIT_SECRET": "canary"}),
+            "projects.us must have no other members than LIVEKIT_URL, LIVEKIT_API_KEY, LIVEKIT_API_SECRET, AGORA_APP_ID, AGORA_APP_CERTIFICATE",
+        ),
+        (
+            json!({"LIVEKIT_ULR": "wss://us.example", "LIVEKIT_API_KEY": "k", "LIVEKIT_API_SECRET": "canary".repeat(6)}),
+            "projects.us must have no other members than LIVEKIT_URL, LIVEKIT_API_KEY, LIVEKIT_API_SECRET, AGORA_APP_ID, AGORA_APP_CERTIFICATE; did you mean `LIVEKIT_URL`?",
+        ),
+        (
+            json!({"canary": {"LIVEKIT_API_KEY": "k"}}),
+            "projects.us must have no other members than LIVEKIT_URL, LIVEKIT_API_KEY, LIVEKIT_API_SECRET, AGORA_APP_ID, AGORA_APP_CERTIFICATE; it contains an object: put the project's keys directly into the project",
+        ),
+        (
             json!({"LIVEKIT_URL": "wss://us.example", "LIVEKIT_API_KEY": "k"}),
             "projects.us.LIVEKIT_API_SECRET is missing",
         ),
@@ -232,8 +244,8 @@ async fn a_malformed_project_affects_no_other_and_the_cause_names_it() {
 async fn names_that_are_no_projects_are_named_in_the_log_and_the_rest_of_the_secret_is_used() {
     let config = open_rules(&["default", "eu"]);
     for (name, cause) in [
-        ("e u", "projects has a name that must be a project's name"),
-        ("", "projects has a name that must be a project's name"),
+        ("e u", "projects has an invalid name: a project's name has 1 to 64 letters"),
+        ("", "projects has an invalid name: a project's name has 1 to 64 letters"),
         ("default", "projects has the name default, which is for the keys that are not in projects"),
     ] {
         let mut secret = secret_of(&["default", "eu"]);
@@ -301,7 +313,7 @@ async fn a_project_that_the_secret_lacks_is_named_in_the_response_and_the_projec
         let problem = ask(&service, "us:1").await.refused(503, "livekit_not_configured");
         assert_eq!(
             problem["detail"],
-            "Add LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET to projects.us in the secret, or to the environment when running locally."
+            "Add LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET to projects.us in the secret, or to us in ROOMPASS_PROJECTS when running locally."
         );
     });
     assert!(log.await.contains("LiveKit has no keys in project \\\"us\\\""));

@@ -92,6 +92,7 @@ fn service_by(
         hosts: Hosts::Any,
         mint: support::mint,
         surroundings,
+        shown: None,
     };
     Arc::new(Reloading::new(store, parts).unwrap()).router()
 }
@@ -168,8 +169,10 @@ async fn what_can_not_be_read_or_is_wrong_never_replaces_the_policy_until_it_exp
         ),
         (
             Ok(String::new()),
-            "is invalid: ssm:/policy:1:1: the policy has neither a [[rule]] nor a [[deny]]",
-            Some("ssm:/policy:1:1: the policy has neither a [[rule]] nor a [[deny]]"),
+            "is invalid: ssm:/policy:1:1: the policy has neither a [[rule]] nor a [[deny]]: to end all bans, write deny = []",
+            Some(
+                "ssm:/policy:1:1: the policy has neither a [[rule]] nor a [[deny]]: to end all bans, write deny = []",
+            ),
         ),
         (Ok("[[rule]\n".into()), "is invalid: ssm:/policy:1:8: ", Some("ssm:/policy:1:8: ")),
         (
@@ -363,9 +366,22 @@ async fn a_file_is_read_as_it_is() {
     ask(&service, "file").await.issued();
     std::fs::remove_file(&path).unwrap();
     at(300);
-    let log = logged(async {
-        ask(&service, "file").await.issued();
-    });
-    let log = log.await;
+    let ask_and_log = async || logged(async { ask(&service, "file").await.issued() }).await;
+    let log = ask_and_log().await;
     assert!(log.contains("the policy can't be read: ") && log.contains("No such file"), "{log}");
+    for (second, bytes, reason) in [
+        (330, vec![b'#'; 262_145], "it has more than 262144 bytes"),
+        (360, vec![0xff], "it is not UTF-8 text"),
+    ] {
+        std::fs::write(&path, bytes).unwrap();
+        at(second);
+        let log = ask_and_log().await;
+        assert!(log.contains(reason), "{log}");
+    }
+    let largest = policy("file") + &"#".repeat(262_144 - policy("file").len());
+    std::fs::write(&path, largest).unwrap();
+    at(390);
+    let log = ask_and_log().await;
+    assert!(log.contains("policy refresh succeeded after a failure"), "{log}");
+    std::fs::remove_file(&path).unwrap();
 }

@@ -95,8 +95,45 @@ fn a_policy_without_callers_never_turns_authentication_off() {
     assert!(serving.asked_as("localhost:PORT").0.contains("201"));
     folder.change("[[deny]]\nidentity = \"x\"\n");
     assert!(answer(&mut serving).contains("policy changed"));
+    assert!(serving.next_line().contains("no caller is configured, so every request is refused"));
     assert_eq!(serving.asked_as("localhost:PORT").1["code"], "no_callers_configured");
     assert_eq!(serving.end("TERM"), 0);
+    // The same after a restart.
+    let serving = Serving::start(folder.run(&["serve", "--listen", "127.0.0.1:0"]), "policy loaded");
+    assert_eq!(serving.asked_as("localhost:PORT").1["code"], "no_callers_configured");
+    assert_eq!(serving.end("TERM"), 0);
+}
+
+#[test]
+fn check_compares_with_an_older_policy_and_test_expects_a_project() {
+    let by = |room: &str| {
+        format!("[[rule]]\nname = \"r\"\ncallers = [\"app\"]\nrooms = [{room:?}]\nproject = \"eu\"\n")
+    };
+    let caller = "[[caller]]\nname = \"app\"\nkind = \"jwt\"\nissuer = \"https://a\"\naudience = \"a\"\nalgorithms = [\"RS256\"]\n";
+    let folder = Folder::new("older", caller, &by("new"));
+    fs::write(folder.0.join("old.toml"), by("*")).unwrap();
+    fs::create_dir(folder.0.join("claims")).unwrap();
+    fs::write(folder.0.join("claims/ada.json"), r#"{"iss": "https://a", "sub": "ada"}"#).unwrap();
+    let (old, claims) = (folder.path("old.toml"), folder.path("claims"));
+    let diff = ["check", "--against", &claims, "--rooms", "new,old", "--diff", &old];
+    let output = folder.run(&diff).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    assert_eq!(text.lines().count(), 2, "{text}");
+    assert!(text.contains("r: old in project eu") && text.contains("refused: room_not_allowed"), "{text}");
+
+    let expect = |project: &str| {
+        format!(
+            "[[expect]]\ncaller = \"app\"\nclaims.sub = \"ada\"\nrequest.room_name = \"new\"\nrule = \"r\"\nproject = {project:?}\n"
+        )
+    };
+    for (project, code) in [("eu", 0), ("us", 3)] {
+        fs::write(folder.0.join("tests.toml"), expect(project)).unwrap();
+        let output = folder.run(&["test", &folder.path("tests.toml")]).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{text}");
+        assert_eq!(text.contains("expected project \"us\", found \"eu\""), code == 3, "{text}");
+    }
 }
 
 #[test]
@@ -117,6 +154,8 @@ fn check_explain_and_serve_read_the_policy_and_show_its_mistakes() {
         let text = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success() && text.contains("policy.toml:5:1: unknown field `tl`"), "{text}");
     }
+    let checked = String::from_utf8(folder.run(&["check"]).output().unwrap().stdout).unwrap();
+    assert_eq!(checked, "", "a policy with mistakes");
     let in_aws = |place: &str| {
         let output = roompass(&["check"], &[("ROOMPASS_POLICY", place)]).output().unwrap();
         String::from_utf8(output.stderr).unwrap()

@@ -123,6 +123,12 @@ impl Text<'_> {
             message if message.contains("invalid basic string, expected `\"`") => {
                 "a string is not closed: add the missing \" at its end"
             }
+            message if message.starts_with("string values must be quoted") && self.is_line_end(error) => {
+                "the value is missing: write it after the ="
+            }
+            message if message.starts_with("key with no value") => {
+                "a key without a value: the file must be TOML, such as name = \"app\""
+            }
             message if message.starts_with("string values must be quoted") => {
                 "text must be in double quotes, such as \"app\""
             }
@@ -130,6 +136,12 @@ impl Text<'_> {
         };
         let mistake = self.mistake(&error.span().unwrap_or_default(), message);
         Mistakes(vec![Mistake { text: String::new(), ..mistake }]).into()
+    }
+
+    /// Whether nothing follows the place of an error in its line.
+    fn is_line_end(&self, error: &toml::de::Error) -> bool {
+        let rest = self.text.get(error.span().unwrap_or_default().start..).unwrap_or_default();
+        rest.lines().next().unwrap_or_default().trim().is_empty()
     }
 
     /// The line is shown up to `hidden_from`, or up to the value of a key `secret`.

@@ -13,7 +13,7 @@ pub struct Project(String);
 /// A text that isn't a project's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "must be a project's name: 1 to 64 letters (a to z, A to Z), digits, -, _ and ., with a letter or digit first"
+    "a project's name has 1 to 64 letters (a to z, A to Z), digits, -, _ and ., with a letter or digit first"
 )]
 pub struct InvalidProject;
 

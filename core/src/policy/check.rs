@@ -283,7 +283,7 @@ fn mistaken_project(rule: &Rule) -> Option<InvalidRule> {
         format!("has project = \"{project}\": {{random}} is not the name of a project")
     } else if project.is_constant() {
         match Project::parse(project.to_string()) {
-            Err(invalid) => format!("has project = \"{project}\", which {invalid}"),
+            Err(invalid) => format!("has project = \"{project}\", which is not valid: {invalid}"),
             Ok(name) if !projects.is_empty() && !projects.contains(&name) => {
                 format!("has project = \"{project}\", which projects does not list")
             }
@@ -294,7 +294,9 @@ fn mistaken_project(rule: &Rule) -> Option<InvalidRule> {
             "has project = \"{project}\": list the projects that it may be in projects, such as projects = [\"eu\"]"
         )
     } else {
-        return None;
+        let impossible = projects.iter().find(|name| !project.can_begin_and_end_as(name.as_str()))?;
+        let problem = format!("lists {impossible} in projects, which project = \"{project}\" never is");
+        return Some(InvalidRule::new("projects", problem));
     };
     Some(InvalidRule::new("project", problem))
 }

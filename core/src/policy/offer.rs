@@ -114,8 +114,9 @@ impl Rule {
                 if self.rooms.is_empty() {
                     return Ok(None);
                 }
+                let project = self.own_project(&filling)?;
                 let room = self.room_offer(ask, &filling)?;
-                let (project, identity) = (self.own_project(&filling)?, self.own_identity(&filling)?);
+                let identity = self.own_identity(&filling)?;
                 Ok(Some(Offered { project, identity, room: Some(room) }))
             }
             Ask::Login(ask) => {

@@ -151,6 +151,13 @@ impl Template {
         self.segments.iter().all(|segment| matches!(segment, Segment::Literal(_)))
     }
 
+    /// Whether a text has the literal text before the first placeholder and after the last one.
+    pub(super) fn can_begin_and_end_as(&self, text: &str) -> bool {
+        let begin = literal(self.segments.first()).unwrap_or_default();
+        let end = literal(self.segments.last()).unwrap_or_default();
+        text.len() > begin.len() + end.len() && text.starts_with(begin) && text.ends_with(end)
+    }
+
     pub(super) fn segments(&self) -> &[Segment] {
         &self.segments
     }

@@ -60,7 +60,8 @@ pub(crate) fn load_sources(environment: &Environment) -> Result<Loaded, ConfigEr
         Some(path) => sources.with_policy(&read_policy(path)?, &path.display().to_string()),
     };
     let configured = config_of(&sources)?;
-    if !configured.callers.is_empty() {
+    // A policy that is read at run time says who has access. If it names no caller, every request is refused.
+    if !configured.callers.is_empty() || policy_file.is_some() {
         return Ok(Loaded { config: configured, policy: PolicySource::Configured, sources, policy_file });
     }
     let mut sources = sources.or(FILE, "development.toml");

@@ -7,7 +7,7 @@ use clap::Args;
 use roompass::config::{Config, ConfigError};
 use roompass::domain::{Attributes, Pass, Ttl};
 use roompass::http::Refusal;
-use roompass::policy::Decision;
+use roompass::policy::{Decision, one_project};
 use roompass::url;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -78,6 +78,7 @@ struct Expect {
     /// `rule`: the rule that is expected to decide.
     rule: Option<String>,
     /// What the token is expected to have. Not compared unless set.
+    project: Option<String>,
     room: Option<String>,
     identity: Option<String>,
     participant_name: Option<String>,
@@ -127,6 +128,7 @@ impl Expect {
     fn differences(&self, config: &Config, name: &str) -> Result<Vec<String>, TestError> {
         let test = || name.to_owned();
         let of_token = [
+            self.project.is_some(),
             self.room.is_some(),
             self.identity.is_some(),
             self.participant_name.is_some(),
@@ -168,7 +170,9 @@ impl Expect {
             let Decision { outcome, .. } = config.policy.decide(&caller, ask, &context);
             outcome.map_err(Refusal::from)
         });
-        Ok(match decided.collect::<Result<Vec<_>, Refusal>>() {
+        let decided = decided.collect::<Result<Vec<_>, Refusal>>();
+        let decided = decided.and_then(|passes| Ok(one_project(&passes).map(|_| passes)?));
+        Ok(match decided {
             Ok(passes) => passes.iter().flat_map(|pass| self.differences_in(pass)).collect(),
             Err(refusal) => self.differences_in_refusal(&refusal),
         })
@@ -196,6 +200,7 @@ impl Expect {
             .collect();
         let texts = [
             ("rule", self.rule.clone(), Some(pass.rule.clone())),
+            ("project", self.project.clone(), Some(pass.project.to_string())),
             ("room", self.room.clone(), room.map(|room| room.room.as_str().to_owned())),
             ("identity", self.identity.clone(), Some(pass.identity.as_str().to_owned())),
             (

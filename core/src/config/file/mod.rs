@@ -71,7 +71,7 @@ impl Config {
     }
 
     /// Parses a policy that is read at run time, over the files that the program was started with. An empty text would
-    /// silently be the policy of those files, so it must have a `[[rule]]` or a `[[deny]]`.
+    /// silently be the policy of those files, so it must set `rule` or `deny`, which may be empty lists.
     ///
     /// # Errors
     /// All mistakes that were found.
@@ -80,11 +80,12 @@ impl Config {
         others: &[(&str, &str)],
     ) -> Result<Self, ConfigError> {
         let parts = Parts::read(Text { text, file })?;
-        if parts.rules.values.is_empty() && parts.denied.values.is_empty() {
+        if !parts.rules.is_set && !parts.denied.is_set {
             let mut mistakes = Mistakes::default();
-            mistakes.push(
-                Text { text: "", file }.mistake(&(0..0), "the policy has neither a [[rule]] nor a [[deny]]"),
-            );
+            mistakes.push(Text { text: "", file }.mistake(
+                &(0..0),
+                "the policy has neither a [[rule]] nor a [[deny]]: to end all bans, write deny = []",
+            ));
             mistakes.into_result()?;
         }
         Self::parse_over(policy, others)
@@ -138,7 +139,8 @@ impl<'a> Parts<'a> {
         Ok(Self { version, http, cors, keys, limits, dialects, sandbox, agora, callers, denied, rules })
     }
 
-    /// These parts, with those of another file where these have none. An empty list counts as none.
+    /// These parts, with those of another file where these are not set. An empty list of origins, headers or sandboxes counts
+    /// as not set.
     fn over(self, other: Self) -> Self {
         Self {
             version: self.version,

@@ -15,6 +15,8 @@ pub(super) struct Tables<'a, T> {
     text: Text<'a>,
     pub(super) values: Vec<T>,
     keys: Vec<KeyPlaces>,
+    /// Whether the file has the list. It may be empty.
+    pub(super) is_set: bool,
 }
 
 /// The places of a table and its keys.
@@ -27,12 +29,16 @@ pub(super) struct KeyPlaces {
 impl<'a, T> Tables<'a, T> {
     fn new(text: Text<'a>, tables: impl Iterator<Item = (T, KeyPlaces)>) -> Self {
         let (values, keys) = tables.unzip();
-        Self { text, values, keys }
+        Self { text, values, keys, is_set: true }
     }
 
-    /// These tables, or the others if there are none.
+    fn unset(text: Text<'a>) -> Self {
+        Self { is_set: false, ..Self::new(text, std::iter::empty()) }
+    }
+
+    /// These tables, or the others if the file doesn't have the list.
     pub(super) fn or(self, others: Self) -> Self {
-        if self.values.is_empty() { others } else { self }
+        if self.is_set { self } else { others }
     }
 
     /// A mistake at a key of a table.
@@ -43,7 +49,9 @@ impl<'a, T> Tables<'a, T> {
     /// Converts each value. A value without a result is removed, with its keys.
     pub(super) fn filter_map<U>(self, mut convert: impl FnMut(T, &KeyPlaces) -> Option<U>) -> Tables<'a, U> {
         let tables = self.values.into_iter().zip(self.keys);
-        Tables::new(self.text, tables.filter_map(|(value, keys)| Some((convert(value, &keys)?, keys))))
+        let is_set = self.is_set;
+        let tables = tables.filter_map(|(value, keys)| Some((convert(value, &keys)?, keys)));
+        Tables { is_set, ..Tables::new(self.text, tables) }
     }
 }
 
@@ -95,7 +103,7 @@ impl<'a> Reader<'a> {
     /// The tables of a list, without the invalid ones.
     pub(super) fn list<T: Deserialize<'a>>(&mut self, key: &'static str) -> Tables<'a, T> {
         let text = self.text;
-        let Some(value) = self.take(key) else { return Tables::new(text, std::iter::empty()) };
+        let Some(value) = self.take(key) else { return Tables::unset(text) };
         let place = value.span();
         let DeValue::Array(tables) = value.into_inner() else {
             self.mistake(

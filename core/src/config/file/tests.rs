@@ -159,7 +159,7 @@ fn no_mistake_shows_a_possible_secret() {
             "x.toml:1:1: this is JSON, and must be TOML",
         ),
         ("canary==".to_owned(), "x.toml:1:8: extra `=`"),
-        ("canary".to_owned(), "x.toml:1:7: key with no value, expected `=`"),
+        ("canary".to_owned(), "x.toml:1:7: a key without a value: the file must be TOML"),
     ] {
         let mistake = mistake(&text);
         assert!(mistake.contains(expected) && !mistake.contains("canary"), "{mistake}");
@@ -725,9 +725,20 @@ fn a_policy_has_a_rule_or_a_denied_request() {
     let policy = |text: &str| Config::parse_policy((text, "ssm:/p"), &[(&base, "base.toml")]);
     for text in ["", "# nothing", "[cors]", CALLER] {
         let found = policy(text).unwrap_err().to_string();
-        assert_eq!(found, "ssm:/p:1:1: the policy has neither a [[rule]] nor a [[deny]]", "{text}");
+        assert_eq!(
+            found,
+            "ssm:/p:1:1: the policy has neither a [[rule]] nor a [[deny]]: to end all bans, write deny = []",
+            "{text}"
+        );
     }
     assert_eq!(policy("[[deny]]\nidentity = 'x'").unwrap().policy.rules()[0].name, "r");
+    for text in ["deny = []", "deny = [] # no bans"] {
+        assert_eq!(policy(text).unwrap().policy.rules()[0].name, "r");
+    }
+    let banned = format!("{CALLER}{RULE}[[deny]]\nidentity = 'x'\n");
+    let without_bans = Config::parse_policy(("deny = []", "ssm:/p"), &[(&banned, "base.toml")]).unwrap();
+    assert_eq!((without_bans.policy.denied().len(), without_bans.policy.rules().len()), (0, 1));
+    assert_eq!(policy("rule = []").unwrap().policy.rules().len(), 0, "an empty list replaces the rules");
     assert_eq!(policy(&RULE.replace("'r'", "'s'")).unwrap().policy.rules()[0].name, "s");
 }
 

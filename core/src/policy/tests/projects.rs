@@ -126,7 +126,7 @@ fn a_rule_behind_one_for_fewer_projects_is_reachable() {
 
 #[test]
 fn a_project_that_could_be_any_is_a_mistake_with_what_would_be_right() {
-    let name = "which must be a project's name: 1 to 64 letters (a to z, A to Z), digits, -, _ and ., with a letter or digit first";
+    let name = "which is not valid: a project's name has 1 to 64 letters (a to z, A to Z), digits, -, _ and ., with a letter or digit first";
     for (settings, place, problem) in [
         ("project = 'e u'", "6:1", &*format!("has project = \"e u\", {name}")),
         ("project = '*'", "6:1", &*format!("has project = \"*\", {name}")),
@@ -156,6 +156,16 @@ fn a_project_that_could_be_any_is_a_mistake_with_what_would_be_right() {
             "6:1",
             "has projects, but no project: add project, such as project = \"{claims.region}\"",
         ),
+        (
+            "project = 'x-{claims.region}'\nprojects = ['x-eu', 'us']",
+            "7:1",
+            "lists us in projects, which project = \"x-{claims.region}\" never is",
+        ),
+        (
+            "project = '{claims.region}-1'\nprojects = ['eu-1', 'eu-2']",
+            "7:1",
+            "lists eu-2 in projects, which project = \"{claims.region}-1\" never is",
+        ),
         ("project = 'eu'\nprojects = ['eu', 'us', 'eu']", "7:1", "lists eu twice in projects"),
     ] {
         let found = Config::parse(&format!("{}\n{}", rule(settings), CALLER.trim_start()), "x.toml");
@@ -163,10 +173,20 @@ fn a_project_that_could_be_any_is_a_mistake_with_what_would_be_right() {
         assert!(found.starts_with(&format!("x.toml:{place}: rule \"r\" {problem}")), "{settings}: {found}");
     }
     let found = parsed(&rule("projects = ['eu', 'u s']\nproject = '{sub}'")).unwrap_err();
-    assert!(found.contains(": must be a project's name: 1 to 64 letters"), "{found}");
+    assert!(found.contains(": a project's name has 1 to 64 letters"), "{found}");
     let found =
         parsed(&rule("project = '{claims.region}'\nprojects = ['eu']").replace("\"app\"", "\"anyone\""));
     assert!(found.unwrap_err().contains("uses {claims.region}, which caller \"anyone\" never has"));
+}
+
+#[test]
+fn a_rule_of_another_project_is_skipped_for_that_reason_whatever_the_room() {
+    let rooms = rule("project = '{claims.region}'\nprojects = ['eu']").replace("[\"*\"]", "[\"lobby\"]");
+    let policy = parsed(&rooms).unwrap();
+    let decision = decide(&policy, &json!({"region": "us"}), RoomAsk::default());
+    assert_eq!(decision.skipped, [("r".to_owned(), Skipped::OtherProject("us".into()))]);
+    let decision = decide(&policy, &json!({"region": "eu"}), RoomAsk::default());
+    assert_eq!(decision.skipped, [("r".to_owned(), Skipped::NoRoom)]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use roompass::auth::{CallerConfig, CallerKind};
-use roompass::config::{Config, ConfigError, ConfigSource, Dialect};
+use roompass::config::{Config, ConfigError, ConfigSource, Dialect, PolicyPlace};
 use roompass::dialect::Row;
 use roompass::policy::{Rule, Template, ValueSource};
 use roompass::url;
@@ -63,7 +63,13 @@ pub(crate) fn run(options: CheckOptions) -> Result<Checked, CheckError> {
     }
     let (config, policy) = development::load(&environment)?;
     let Some(folder) = options.against else {
-        return Ok(Checked { page: summarised(&config, policy), code: 0 });
+        let mut page = Page::default();
+        if let Some(place) = &environment.policy {
+            page.line(format!("Policy {place}, version {}", config.version));
+            page.line("");
+        }
+        page.add(&summarised(&config, policy));
+        return Ok(Checked { page, code: 0 });
     };
     let requests = Requests::read(&folder, &options.rooms)?;
     let mut page = Page::default();
@@ -71,8 +77,11 @@ pub(crate) fn run(options: CheckOptions) -> Result<Checked, CheckError> {
         requests.table(&config, &mut page);
         return Ok(Checked { page, code: 0 });
     };
-    environment.config = ConfigSource::Argument(old);
-    environment.policy = None;
+    // The old file is of the same kind as the new one.
+    match &mut environment.policy {
+        Some(policy) => *policy = PolicyPlace::File(old),
+        None => environment.config = ConfigSource::Argument(old),
+    }
     let (old, _) = development::load(&environment)?;
     let changes = requests.differences(&old, &config, &mut page);
     Ok(Checked { page, code: if changes { CHANGES } else { 0 } })

@@ -16,6 +16,8 @@ use crate::screen::Page;
 pub(super) struct Banner<'a> {
     pub(super) address: SocketAddr,
     pub(super) config: &'a Config,
+    /// The file of the policy that is read at run time.
+    pub(super) policy: Option<&'a str>,
     pub(super) keys: &'a Projects,
     pub(super) warnings: &'a [String],
     /// The caller that every request counts as, if there is one.
@@ -39,6 +41,9 @@ impl Banner<'_> {
         if *dialects != [Dialect::Standard] {
             let names: Vec<_> = dialects.iter().map(|dialect| dialect.as_str()).collect();
             page.line(format!("  dialects: {} (docs/migrate.md lists their routes)", names.join(", ")));
+        }
+        if let Some(policy) = self.policy {
+            page.line(format!("  policy: {policy}, version {}", self.config.version));
         }
         for keys in self.keys.iter() {
             let of_project = match keys.project() {
@@ -77,6 +82,8 @@ impl Banner<'_> {
             key = livekit.map(|keys| keys.api_key.as_str()),
             agora_app = own.agora().ok().map(|keys| keys.app_id.as_str()),
             projects = self.projects(),
+            policy = self.policy,
+            policy_version = self.policy.map(|_| self.config.version.as_str()),
             origins = in_words(&self.config.cors.origins),
             try_it = self.sample().ok(),
             "listening"

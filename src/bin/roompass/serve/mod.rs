@@ -126,6 +126,7 @@ pub(crate) fn run(options: &ServeOptions) -> Result<(), ServeError> {
         hosts: if needs_protection { Hosts::ThisMachine } else { Hosts::Any },
         mint: roompass::mint::token,
         surroundings: roompass::system::context,
+        shown: Some(config.version.clone()),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -133,8 +134,15 @@ pub(crate) fn run(options: &ServeOptions) -> Result<(), ServeError> {
             .await
             .map_err(|reason| ServeError::Listen { address: options.listen, reason })?;
         let address = listener.local_addr()?;
-        let banner =
-            Banner { address, config: &config, keys: &keys, warnings: &warnings, always: always.as_ref() };
+        let place = policy_file.as_ref().map(|path| path.display().to_string());
+        let banner = Banner {
+            address,
+            config: &config,
+            policy: place.as_deref(),
+            keys: &keys,
+            warnings: &warnings,
+            always: always.as_ref(),
+        };
         match options.log {
             LogFormat::Text => banner.print(),
             LogFormat::Json => banner.log(),

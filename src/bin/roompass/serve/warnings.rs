@@ -22,6 +22,7 @@ pub(super) fn all(
         .into_iter()
         .chain(unset_server(environment, keys).filter(|_| serves_livekit))
         .chain(unset_keys(environment).filter(|_| serves_livekit))
+        .chain(unused_server(environment, keys))
         .chain(keys.iter().filter_map(warnings::of_keys))
         .chain(warnings::of_config(config))
         .collect();
@@ -89,6 +90,15 @@ fn unset_keys(environment: &Environment) -> Option<String> {
              the server does not accept them unless it runs with --dev. Set both to a key pair of that server",
             url::shown(server.as_str())
         )
+    })
+}
+
+/// A warning that `LIVEKIT_URL` has no effect, because only other projects have keys.
+fn unused_server(environment: &Environment, keys: &Projects) -> Option<String> {
+    (environment.server.is_some() && keys.of_default().livekit().is_err()).then(|| {
+        "LIVEKIT_URL has no effect: it is for the project default, which has no keys of LiveKit. Set the server of each \
+         project in ROOMPASS_PROJECTS"
+            .to_owned()
     })
 }
 
