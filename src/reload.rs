@@ -16,8 +16,8 @@ use tower::ServiceExt;
 use crate::auth::{Caller, Callers, SharedSecret};
 use crate::config::{Config, ConfigError, KeyAges, Sources, read_policy, shared_secrets, warnings};
 use crate::domain::Context;
-use crate::http::{Hosts, PolicyUnavailable, Surroundings, router_for};
-use crate::keys::{Keys, SecretStore, StoreError, StoredSecret};
+use crate::http::{Hosts, KeysFailed, PolicyUnavailable, Surroundings, router_for};
+use crate::keys::{Keys, KeysError, SecretStore, StoreError, StoredSecret};
 use crate::mint::Mint;
 use crate::refreshing::{Missing, Refresh, Refreshing, Schedule, TimedOut, alone_or_with};
 
@@ -29,8 +29,8 @@ pub struct Reloading {
     /// The service before a policy was read. It decides no request.
     without_policy: Router,
     cache: Refreshing<Current>,
-    /// The version of the last text with mistakes.
-    rejected: Mutex<Option<String>>,
+    /// The last text with mistakes: its version and the error.
+    rejected: Mutex<Option<(String, PolicyError)>>,
     /// The version whose warnings were logged.
     warned: Mutex<Option<String>>,
 }
@@ -148,7 +148,11 @@ impl Reloading {
     /// # Errors
     /// If no policy is cached, and it can't be fetched or has mistakes.
     pub async fn load(&self, context: &Context) -> Result<(), PolicyError> {
-        self.current(context).await.map(|_| ())
+        let (_, keys_error) = self.current(context).await?;
+        if let Some(error) = keys_error {
+            tracing::error!(cause = %error, "signing keys unavailable");
+        }
+        Ok(())
     }
 
     /// Reads the policy now, and logs the outcome.
@@ -160,16 +164,21 @@ impl Reloading {
         }
     }
 
-    async fn current(&self, context: &Context) -> Result<Service, PolicyError> {
+    /// The service for the current policy, and why the signing keys can't be refreshed, if they were tried.
+    async fn current(&self, context: &Context) -> Result<(Service, Option<KeysError>), PolicyError> {
         let service = self.cache.get(context, |current| current.0.clone(), async || self.fetch().await);
         let keys = self.keys();
-        let (service, _) = alone_or_with(service, keys.projects(context)).await;
+        let (service, refreshed) = alone_or_with(service, keys.projects(context)).await;
+        let keys_error = refreshed.and_then(Result::err);
         let service = service.map_err(|missing| match missing {
             Missing::Failed(error) => error,
             Missing::Absent => TimedOut.into(),
         })?;
-        self.warn(&service.config, context).await;
-        Ok(service)
+        // Keys that can't be fetched are not tried again for the warnings.
+        if keys_error.is_none() {
+            self.warn(&service.config, context).await;
+        }
+        Ok((service, keys_error))
     }
 
     /// Logs the warnings about a version once.
@@ -189,6 +198,9 @@ impl Reloading {
         if let Some(known) = known.filter(|known| known.config.version == version) {
             return Ok(Current(Some(known)));
         }
+        if let Some((_, error)) = lock(&self.rejected).as_ref().filter(|(rejected, _)| *rejected == version) {
+            return Err(error.clone());
+        }
         match self.service(text) {
             Ok(service) => {
                 *lock(&self.rejected) = None;
@@ -203,28 +215,28 @@ impl Reloading {
         let config = self.parts.sources.with_policy(text, &self.parts.place)?;
         let needs = (shared_secrets(&config), config.keys);
         let mut latest = lock(&self.latest);
-        let keys = if latest.needs == needs && latest.keys.are_stored() {
-            latest.keys.clone()
-        } else {
-            Arc::new((self.parts.keys)(&config)?)
+        // Keys from the environment may depend on the rules.
+        let keys = match latest.keys.following(needs.0.clone(), needs.1) {
+            Some(_) if latest.needs == needs => latest.keys.clone(),
+            Some(keys) => Arc::new(keys),
+            None => Arc::new((self.parts.keys)(&config)?),
         };
         let callers = Arc::new(self.parts.callers(&config, Some(&latest.callers)));
         *latest = Latest { callers, keys, needs };
         Ok(Service { router: self.parts.router(config.clone(), &latest), config: Arc::new(config) })
     }
 
-    /// Logs the mistakes of a text, once until another text is valid.
+    /// Logs the mistakes of a text, and remembers them until another text is valid.
     fn invalid(&self, version: String, error: &ConfigError) -> PolicyError {
         let lines = error.lines();
-        let mut rejected = lock(&self.rejected);
-        if rejected.as_ref() != Some(&version) {
-            for cause in &lines {
-                tracing::error!(cause, version, "invalid policy");
-            }
-            *rejected = Some(version.clone());
+        for cause in lines.iter().take(MAX_MISTAKES) {
+            tracing::error!(cause, version, "invalid policy");
         }
         let first = lines.first().cloned().unwrap_or_default();
-        PolicyError::Invalid { version, first, others: lines.len().saturating_sub(1) }
+        let error =
+            PolicyError::Invalid { version: version.clone(), first, others: lines.len().saturating_sub(1) };
+        *lock(&self.rejected) = Some((version, error.clone()));
+        error
     }
 }
 
@@ -288,7 +300,12 @@ async fn answer(State(reloading): State<Arc<Reloading>>, mut request: Request) -
     let context = (reloading.parts.surroundings)();
     request.extensions_mut().insert(context);
     let router = match reloading.current(&context).await {
-        Ok(service) => service.router,
+        Ok((service, keys_error)) => {
+            if let Some(error) = keys_error {
+                request.extensions_mut().insert(KeysFailed(error));
+            }
+            service.router
+        }
         Err(error) => {
             request.extensions_mut().insert(PolicyUnavailable(Arc::from(error.to_string())));
             reloading.without_policy.clone()
@@ -350,6 +367,8 @@ fn more(others: usize) -> String {
     if others == 0 { String::new() } else { format!(" (and {others} more)") }
 }
 
+/// How many mistakes of a text are logged.
+const MAX_MISTAKES: usize = 20;
 /// For a refresh while a policy is cached.
 const TIMEOUT: Duration = Duration::from_secs(1);
 /// Without a cached policy.

@@ -128,7 +128,9 @@ impl SharedSecret {
         let mistake = |problem: String| Err(MalformedSecret::new(&self.name, problem));
         let Value::String(secret) = value else { return mistake("must be a string".into()) };
         let is_same_as = |name: &str| members.get(name).and_then(Value::as_str) == Some(secret);
-        if let Some((signing, _)) = signing.iter().find(|(_, value)| value == secret) {
+        // HMAC pads a key with zeros, so that keys with and without them are the same.
+        let plain = |text: &str| text.trim_end_matches('\0').trim().to_owned();
+        if let Some((signing, _)) = signing.iter().find(|(_, value)| plain(value) == plain(secret)) {
             return mistake(format!("must not be the same as {signing}: use a separate secret"));
         }
         let is_of_another = |other: &&Self| !other.issuer.overlap(&self.issuer) && is_same_as(&other.name);

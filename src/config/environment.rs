@@ -166,7 +166,8 @@ impl fmt::Display for PolicyPlace {
 /// An environment variable of this process.
 #[must_use]
 pub fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
+    // A path that is not UTF-8 must not count as unset.
+    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }
 
 fn non_empty(text: Option<String>) -> Option<String> {

@@ -88,7 +88,11 @@ impl Sources {
 pub fn read_policy(path: &Path) -> Result<String, ConfigError> {
     let named_by = "ROOMPASS_POLICY: ";
     let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(MAX_POLICY + 1).read_to_end(&mut bytes));
+    let open = || {
+        let is_file = std::fs::metadata(path)?.is_file();
+        if is_file { File::open(path) } else { Err(std::io::Error::other("it is not a file")) }
+    };
+    let read = open().and_then(|file| file.take(MAX_POLICY + 1).read_to_end(&mut bytes));
     let reason = match read {
         Err(error) => error.to_string(),
         Ok(_) if bytes.len() as u64 > MAX_POLICY => format!("it has more than {MAX_POLICY} bytes"),

@@ -10,7 +10,7 @@ use axum::http::{Extensions, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::outcome::{Audit, ErrorFormat};
-use super::{PolicyUnavailable, Refusal, Stages, UnreadableEvent, body};
+use super::{KeysFailed, PolicyUnavailable, Refusal, Stages, UnreadableEvent, body};
 use crate::auth::{AuthError, Caller};
 use crate::dialect::{BadRequest, Found, Granted, PathParameters, Received, Reply, Route, Row};
 use crate::domain::{Context, Project, Provider};
@@ -27,7 +27,14 @@ pub(super) async fn answer(
     if request.extensions().get::<UnreadableEvent>().is_some() {
         return Refusal::from(BadRequest::Event).into_response();
     }
-    match stages.routes.find(request.method(), request.uri().path()) {
+    let found = stages.routes.find(request.method(), request.uri().path());
+    // The policy may serve other routes.
+    if !matches!(found, Found::Token(..) | Found::Ping(..))
+        && let Err(refusal) = must_have_policy(request.extensions())
+    {
+        return refusal.into_response();
+    }
+    match found {
         Found::Token(row, route, path) => {
             let has_policy = must_have_policy(request.extensions()).is_ok();
             let mut audit = Audit::by_policy(has_policy.then_some(stages.policy_version.as_str()));
@@ -40,10 +47,7 @@ pub(super) async fn answer(
             response
         }
         Found::Ping(row, reply) => with_headers(row, reply().into_response()),
-        Found::Health => match must_have_policy(request.extensions()) {
-            Ok(()) => health(&stages, &context).await.into_response(),
-            Err(refusal) => refusal.into_response(),
-        },
+        Found::Health => health(&stages, &context).await.into_response(),
         Found::OtherMethod(allowed) => {
             let mut response = Refusal::MethodNotAllowed.into_response();
             if let Ok(allowed) = HeaderValue::try_from(allowed) {
@@ -70,7 +74,8 @@ async fn tokens(
     if route.method == Method::POST {
         body::must_be_json(&head.headers)?;
     }
-    let (caller, keys_error) = stages.caller(&head, context).await?;
+    let failed = head.extensions.get().map(|KeysFailed(error)| error.clone());
+    let (caller, keys_error) = stages.caller(&head, failed, context).await?;
     audit.record_caller(&caller, stages.callers.api_key_name(&caller));
     if !path.are_utf8() {
         return Err(BadRequest::Path.into());
@@ -111,13 +116,14 @@ fn must_have_policy(extensions: &Extensions) -> Result<(), Refusal> {
     }
 }
 
-/// Returns 200 and the versions if any project has keys for at least one of the served dialects, otherwise 503.
+/// Returns 200 and the versions if a project of the rules has keys for at least one of the served dialects, otherwise 503.
 async fn health(stages: &Stages, context: &Context) -> Result<Response, Refusal> {
     let projects = stages.keys.projects(context).await?;
     let providers = stages.dialects.iter().map(|dialect| Row::of(*dialect).provider);
     let mut missing = None;
+    let keys = stages.projects.iter().map(|project| projects.get(project));
     for (keys, provider) in
-        projects.iter().flat_map(|keys| providers.clone().map(move |provider| (keys, provider)))
+        keys.flat_map(|keys| providers.clone().map(move |provider| (keys.clone(), provider)))
     {
         match keys.sign_for(provider) {
             Ok(()) => {
@@ -147,9 +153,13 @@ impl Stages {
     async fn caller(
         &self,
         head: &Parts,
+        failed: Option<KeysError>,
         context: &Context,
     ) -> Result<(Caller, Option<KeysError>), AuthError> {
         let caller = self.callers.identify(head, &*self.keys, context);
+        if failed.is_some() {
+            return Ok((caller.await?, failed));
+        }
         let (caller, keys) = alone_or_with(caller, self.keys.projects(context)).await;
         Ok((caller?, keys.and_then(Result::err)))
     }

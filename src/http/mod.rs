@@ -36,8 +36,8 @@ pub use request_id::RequestId;
 
 use crate::auth::{CallerKind, Callers, CredentialHeaders};
 use crate::dialect::{PathMatching, Routes};
-use crate::domain::Context;
-use crate::keys::Keys;
+use crate::domain::{Context, Project};
+use crate::keys::{Keys, KeysError};
 use crate::mint::{Mint, Settings};
 use crate::policy::Policy;
 use roompass_core::config::{Config, Dialect};
@@ -50,12 +50,18 @@ pub struct UnreadableEvent;
 #[derive(Debug, Clone)]
 pub struct PolicyUnavailable(pub Arc<str>);
 
+/// A request extension: the signing keys can't be refreshed for this request, and why. They are not tried again.
+#[derive(Debug, Clone)]
+pub struct KeysFailed(pub KeysError);
+
 /// What the endpoint needs for each stage of a request.
 pub(crate) struct Stages {
     routes: Routes,
     callers: Arc<Callers>,
     policy: Policy,
     policy_version: String,
+    /// The projects whose keys may sign tokens.
+    projects: Vec<Project>,
     keys: Arc<Keys>,
     mint: Mint,
     settings: Settings,
@@ -99,6 +105,7 @@ pub fn router_for(
     let stages = Stages {
         routes,
         callers: callers.into(),
+        projects: policy.projects(),
         policy,
         policy_version: version,
         keys: keys.into(),

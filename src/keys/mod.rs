@@ -28,13 +28,13 @@ pub use deployment::Deployment;
 pub use livekit::LiveKitKeys;
 pub(crate) use livekit::{API_KEY, API_SECRET, URL};
 pub use members::SecretWarning;
-pub use projects::{MalformedProject, Projects};
+pub use projects::{Affected, MalformedProject, Projects};
 pub use secret::{Secret, SecretRules};
 pub use signing::{NotConfigured, SigningKeys};
 
-use crate::auth::{CallerKeySource, CallerKeys, CallerKeysUnavailable};
+use crate::auth::{CallerKeySource, CallerKeys, CallerKeysUnavailable, SharedSecret};
 use crate::domain::{Context, MalformedSecret, Project};
-use crate::refreshing::{Age, Missing, Refresh, Refreshing, Schedule, TimedOut};
+use crate::refreshing::{Age, Missing, Refresh, Refreshing, Schedule, Snapshot, TimedOut};
 use roompass_core::config::KeyAges;
 
 /// A store that has the secret.
@@ -97,7 +97,7 @@ enum KeyStorage {
 }
 
 struct StoredKeys {
-    store: Box<dyn SecretStore>,
+    store: Arc<dyn SecretStore>,
     rules: SecretRules,
     max_age: Duration,
     callers_max_age: Duration,
@@ -105,7 +105,7 @@ struct StoredKeys {
 }
 
 /// The last valid keys. A project's keys are always from one version of the secret, and so are the callers' keys.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct CachedKeys {
     projects: BTreeMap<Project, Cached<SigningKeys>>,
     callers: Option<Cached<CallerKeys>>,
@@ -132,8 +132,30 @@ impl Keys {
     /// Keys from a store.
     #[must_use]
     pub fn stored_in(store: Box<dyn SecretStore>, rules: SecretRules, ages: KeyAges) -> Self {
+        Self::of_store(store.into(), rules, ages, None)
+    }
+
+    /// Keys from the same store, for callers with other shared secrets and for other ages. Signing keys stay cached. The
+    /// callers' keys are fetched again if there are other shared secrets. `None` if these keys are not from a store.
+    #[must_use]
+    pub fn following(&self, shared: Vec<SharedSecret>, ages: KeyAges) -> Option<Self> {
+        let KeyStorage::Store(stored) = &self.0 else { return None };
+        let mut cached = stored.cache.snapshot();
+        if stored.rules.shared != shared {
+            cached.value_mut().callers = None;
+        }
+        let rules = SecretRules { shared, ..stored.rules.clone() };
+        Some(Self::of_store(stored.store.clone(), rules, ages, Some(cached)))
+    }
+
+    fn of_store(
+        store: Arc<dyn SecretStore>,
+        rules: SecretRules,
+        ages: KeyAges,
+        cached: Option<Snapshot<CachedKeys>>,
+    ) -> Self {
         let KeyAges { refresh_after, max_age, callers_max_age } = ages;
-        let cache = Refreshing::new(Schedule {
+        let schedule = Schedule {
             name: "signing key",
             cached: "keys",
             refresh_after,
@@ -142,13 +164,12 @@ impl Keys {
             retry_missing: 0,
             timeout: TIMEOUT,
             timeout_without_value: TIMEOUT_WITHOUT_KEYS,
-        });
+        };
+        let cache = match cached {
+            Some(cached) => Refreshing::from_snapshot(schedule, cached),
+            None => Refreshing::new(schedule),
+        };
         Self(KeyStorage::Store(Box::new(StoredKeys { store, rules, max_age, callers_max_age, cache })))
-    }
-
-    /// Whether they are fetched from a store and cached.
-    pub(crate) fn are_stored(&self) -> bool {
-        matches!(self.0, KeyStorage::Store(_))
     }
 
     /// A project's current signing keys. Those of an unknown project have no provider. Takes 1.2 seconds at most.
@@ -285,6 +306,12 @@ impl KeysError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Store(StoreError::Unavailable(_)))
+    }
+}
+
+impl<T> Clone for Cached<T> {
+    fn clone(&self) -> Self {
+        Self { value: self.value.clone(), age: self.age }
     }
 }
 

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::Deployment;
+use super::agora::APP_ID;
+use super::livekit::API_KEY;
 use super::signing::SigningKeys;
 use crate::domain::{MalformedSecret, Project, ServerUrl};
 
@@ -14,13 +16,24 @@ use crate::domain::{MalformedSecret, Project, ServerUrl};
 #[derive(Debug, Clone, Default)]
 pub struct Projects(BTreeMap<Project, Arc<SigningKeys>>);
 
-/// A project whose keys are invalid.
+/// A mistake in a project's keys.
 #[derive(Debug, Clone)]
 pub struct MalformedProject {
-    /// The project. `None` if it could be any project with a name.
-    pub project: Option<Project>,
+    /// The projects that it affects.
+    pub affects: Affected,
     /// What is wrong.
     pub mistake: MalformedSecret,
+}
+
+/// The projects that a mistake affects. Their last valid keys stay in use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Affected {
+    /// One project.
+    One(Project),
+    /// Every project with a name.
+    Named,
+    /// None: an entry without a valid name.
+    None,
 }
 
 impl Projects {
@@ -56,10 +69,6 @@ impl Projects {
 
     /// The secrets and public names of all keys, each with the path of its member. Only to compare them.
     pub(crate) fn exposed<'a>(&'a self) -> Vec<(String, &'a str)> {
-        let path = |project: &Project, member: &str| match project {
-            project if project.is_default() => member.to_owned(),
-            project => format!("{PROJECTS}.{project}.{member}"),
-        };
         let of = |keys: &'a SigningKeys| {
             keys.exposed().map(move |(member, value)| (path(keys.project(), member), value))
         };
@@ -82,11 +91,34 @@ impl Projects {
             match SigningKeys::read(members, Project::default(), server, deployment) {
                 Ok(keys) => projects.insert(keys),
                 Err(mistake) => {
-                    malformed.insert(0, MalformedProject { project: Some(Project::default()), mistake });
+                    malformed
+                        .insert(0, MalformedProject { affects: Affected::One(Project::default()), mistake });
                 }
             }
         }
+        malformed.extend(projects.remove_exposed());
         (projects, malformed)
+    }
+
+    /// Removes each project whose public key or app ID is a secret of a project, because its tokens would show that secret.
+    fn remove_exposed(&mut self) -> Vec<MalformedProject> {
+        let all = self.exposed();
+        let is_public = |path: &str| PUBLIC.iter().any(|member| path.ends_with(member));
+        let exposed: Vec<_> = self
+            .iter()
+            .filter_map(|keys| {
+                let mut own = keys.exposed().filter(|(member, _)| PUBLIC.contains(member));
+                own.find_map(|(member, name)| {
+                    let (secret, _) = all.iter().find(|(path, value)| !is_public(path) && *value == name)?;
+                    let problem =
+                        format!("must not be the same as {secret}: it is public, and would show that secret");
+                    let mistake = MalformedSecret::new(&path(keys.project(), member), problem);
+                    Some(MalformedProject { affects: Affected::One(keys.project().clone()), mistake })
+                })
+            })
+            .collect();
+        self.0.retain(|project, _| !exposed.iter().any(|malformed| malformed.may_be(project)));
+        exposed
     }
 
     /// Reads the projects in a JSON object of names and keys. `place` is the object's name, for the mistakes.
@@ -96,30 +128,30 @@ impl Projects {
         deployment: Deployment,
     ) -> (Self, Vec<MalformedProject>) {
         let (mut projects, mut malformed) = (Self::default(), Vec::new());
-        let of_any = |problem: String| MalformedProject {
-            project: None,
+        let mistake_of = |affects: Affected, problem: String| MalformedProject {
+            affects,
             mistake: MalformedSecret::new(place, problem),
         };
         let Value::Object(named) = named else {
             let problem = format!("must be an object of project names and keys, such as {EXAMPLE}");
-            return (projects, vec![of_any(problem)]);
+            return (projects, vec![mistake_of(Affected::Named, problem)]);
         };
         if SigningKeys::has_members(named) {
             let problem = format!(
                 "must have the keys of each project in an object with the project's name, such as {EXAMPLE}"
             );
-            return (projects, vec![of_any(problem)]);
+            return (projects, vec![mistake_of(Affected::Named, problem)]);
         }
         for (name, members) in named {
             let project = match Project::parse(name.as_str()) {
                 Err(invalid) => {
-                    malformed.push(of_any(format!("has an invalid name: {invalid}")));
+                    malformed.push(mistake_of(Affected::None, format!("has an invalid name: {invalid}")));
                     continue;
                 }
                 Ok(project) if project.is_default() => {
                     let problem =
                         "has the name default, which is for the keys that are not in projects".to_owned();
-                    malformed.push(of_any(problem));
+                    malformed.push(mistake_of(Affected::None, problem));
                     continue;
                 }
                 Ok(project) => project,
@@ -143,7 +175,7 @@ impl Projects {
             };
             match keys {
                 Ok(keys) => projects.insert(keys),
-                Err(mistake) => malformed.push(MalformedProject { project: Some(project), mistake }),
+                Err(mistake) => malformed.push(MalformedProject { affects: Affected::One(project), mistake }),
             }
         }
         (projects, malformed)
@@ -177,10 +209,21 @@ impl From<SigningKeys> for Projects {
 impl MalformedProject {
     /// Whether a project's keys may be meant.
     pub(super) fn may_be(&self, project: &Project) -> bool {
-        self.project.as_ref().map_or(!project.is_default(), |own| own == project)
+        match &self.affects {
+            Affected::One(own) => own == project,
+            Affected::Named => !project.is_default(),
+            Affected::None => false,
+        }
     }
 }
 
+/// The path of a project's member in the secret.
+fn path(project: &Project, member: &str) -> String {
+    if project.is_default() { member.to_owned() } else { format!("{PROJECTS}.{project}.{member}") }
+}
+
+/// The members that are in every token.
+const PUBLIC: [&str; 2] = [API_KEY, APP_ID];
 /// The secret's member with the projects.
 pub(crate) const PROJECTS: &str = "projects";
 const EXAMPLE: &str =

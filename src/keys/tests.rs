@@ -355,7 +355,7 @@ async fn projects_that_can_not_be_read_keep_their_last_valid_keys() {
         let keys = &NEW[..NEW.len() - 1];
         Response::Secret(format!("{keys}, \"projects\": {projects}}}").leak())
     };
-    for malformed in ["5", "[]", "\"eu\"", r#"{"e u": {}}"#] {
+    for malformed in ["5", "[]", "\"eu\""] {
         let store = Store::of([with_projects("v1", &["eu", "us"], &[]), broken(malformed)]);
         let keys = store.keys();
         assert_eq!(of_project(&keys, "eu", 0).await, Ok("v1".into()));
@@ -363,6 +363,81 @@ async fn projects_that_can_not_be_read_keep_their_last_valid_keys() {
         assert_eq!(of_project(&keys, "eu", 300).await, Ok("v1".into()), "{malformed}");
         assert_eq!(store.fetches(), 2);
     }
+}
+
+#[tokio::test]
+async fn an_entry_without_a_valid_name_keeps_no_removed_project_and_causes_no_fetch() {
+    for name in ["e u", "", "default"] {
+        let invalid = format!("{}, \"projects\": {{\"{name}\": {{}}}}}}", &NEW[..NEW.len() - 1]);
+        let store = Store::of([
+            with_projects("v1", &["eu", "us"], &[]),
+            Response::Secret(invalid.clone().leak()),
+            Response::Secret(invalid.leak()),
+        ]);
+        let keys = store.keys();
+        assert_eq!(of_project(&keys, "us", 0).await, Ok("v1".into()));
+        let lacking = Err("LiveKit has no keys in project \"us\"".to_owned());
+        assert_eq!(of_project(&keys, "us", 300).await, lacking, "{name:?}");
+        assert_eq!(of_project(&keys, "us", 301).await, lacking, "{name:?}");
+        assert_eq!(store.fetches(), 2);
+        assert_eq!(at(&keys, 306).await, Ok("new".into()));
+        assert_eq!(store.fetches(), 3, "the mistake is retried");
+    }
+}
+
+#[tokio::test]
+async fn a_public_name_that_is_a_secret_of_any_project_is_a_mistake() {
+    let secret = "cccccccccccccccccccccccccccccccc";
+    let pair = |key: &str, secret: &str| serde_json::json!({"LIVEKIT_URL": "wss://a.example", "LIVEKIT_API_KEY": key, "LIVEKIT_API_SECRET": secret});
+    let long = |name: &str| format!("{name} secret of thirty-two bytes or more");
+    let mut all = pair("own", secret);
+    all["projects"] = serde_json::json!({
+        "asia": pair(secret, &long("asia")), "eu": pair("eu", &long("eu")),
+        "us": {"AGORA_APP_ID": secret, "AGORA_APP_CERTIFICATE": "0123456789abcdef0123456789abcdef"},
+    });
+    let keys = Store::of((0..3).map(|_| Response::Secret(all.to_string().leak())).collect::<Vec<_>>()).keys();
+    for name in ["default", "eu"] {
+        assert!(
+            keys.signing(&Project::parse(name).unwrap(), &moment(0)).await.unwrap().livekit().is_ok(),
+            "{name}"
+        );
+    }
+    for (name, path) in [("asia", "projects.asia.LIVEKIT_API_KEY"), ("us", "projects.us.AGORA_APP_ID")] {
+        let error = keys.signing(&Project::parse(name).unwrap(), &moment(0)).await.unwrap_err().to_string();
+        let mistake = format!(
+            "{path} must not be the same as LIVEKIT_API_SECRET: it is public, and would show that secret"
+        );
+        assert!(error.contains(&mistake) && !error.contains("cccc"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn keys_for_a_changed_policy_keep_the_cached_signing_keys_with_their_age() {
+    let (old, key) = with_an_api_key(OLD);
+    let store = Store::of([Response::Secret(old.leak()), Response::Down, Response::Down, Response::Down]);
+    let keys = store.keys();
+    assert_eq!(is_known(&keys, key, 0).await, Ok(true));
+    let ages = KeyAges { max_age: Duration::from_mins(10), ..KeyAges::default() };
+    let same = keys.following(Vec::new(), ages).unwrap();
+    assert_eq!((at(&same, 299).await, is_known(&same, key, 299).await), (Ok("old".into()), Ok(true)));
+    assert_eq!(at(&same, 599).await, Ok("old".into()));
+    assert_eq!(at(&same, 600).await, down(), "by the new max_age, since the keys were fetched");
+    let name = SharedSecret {
+        name: "LOGIN".into(),
+        issuer: crate::auth::IssuerNames::new("https://a".into(), Vec::new()),
+    };
+    let other = keys.following(vec![name], ages).unwrap();
+    assert_eq!(at(&other, 200).await, Ok("old".into()));
+    assert_eq!(is_known(&other, key, 200).await, Err(down().unwrap_err()), "callers' keys are fetched again");
+    assert_eq!(at(&other, 200).await, Ok("old".into()));
+    assert!(
+        Keys::given(
+            SigningKeys::from(LiveKitKeys::development(ServerUrl::development())),
+            CallerKeys::default()
+        )
+        .following(Vec::new(), ages)
+        .is_none()
+    );
 }
 
 #[tokio::test]

@@ -79,7 +79,7 @@ pub(crate) struct Refreshing<T: Refresh> {
     state: Mutex<State<T>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct State<T: Refresh> {
     value: T,
     age: Option<Age>,
@@ -111,7 +111,28 @@ enum Action<R> {
     Fail,
 }
 
+/// A copy of a cached value with its age.
+pub(crate) struct Snapshot<T: Refresh>(State<T>);
+
+impl<T: Refresh> Snapshot<T> {
+    pub(crate) fn value_mut(&mut self) -> &mut T {
+        &mut self.0.value
+    }
+}
+
 impl<T: Refresh> Refreshing<T> {
+    /// A cache that begins with another one's value.
+    pub(crate) fn from_snapshot(schedule: Schedule, Snapshot(state): Snapshot<T>) -> Self {
+        Self { state: Mutex::new(state), ..Self::new(schedule) }
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot<T>
+    where
+        T: Clone,
+    {
+        Snapshot(self.state().clone())
+    }
+
     pub(crate) fn new(schedule: Schedule) -> Self {
         let (fetching, fetches_ended) = (tokio::sync::Mutex::default(), AtomicU64::default());
         Self { schedule, fetching, fetches_ended, state: Mutex::default() }

@@ -307,6 +307,16 @@ async fn a_secret_without_own_keys_has_no_project_default() {
 }
 
 #[tokio::test]
+async fn the_health_check_is_for_the_projects_of_the_rules() {
+    let secret = secret_of(&["default", "us"]);
+    for (projects, status) in [(&["eu"][..], 503), (&["eu", "us"], 200), (&["default"], 200), (&[], 200)] {
+        let health =
+            send(&service(&open_rules(projects), &secret), request(Method::GET, "/healthz", &[], "")).await;
+        assert_eq!(health.status, status, "{projects:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_project_that_the_secret_lacks_is_named_in_the_response_and_the_project_of_a_token_in_the_log() {
     let service = service(&open_rules(&["default", "eu", "us"]), &secret_of(&["default", "eu"]));
     let log = logged(async {

@@ -242,7 +242,7 @@ async fn before_a_policy_is_read_every_route_returns_503_and_each_request_tries_
     let config = format!("dialects = {dialects:?}\nsandbox.ids = [\"s\"]\n{}", policy("*"));
     let paths: Vec<_> =
         TABLE.iter().flat_map(|row| row.routes).map(|route| (&route.method, route.path)).collect();
-    let responses = vec![down(); paths.len() + 1].into_iter().chain([Ok(policy("*"))]);
+    let responses = vec![down(); paths.len() + 3].into_iter().chain([Ok(policy("*"))]);
     let (service, left) =
         service_of(&config, responses, |config| keys_with(config, &support::agora_secret()));
     for (method, path) in paths {
@@ -252,6 +252,9 @@ async fn before_a_policy_is_read_every_route_returns_503_and_each_request_tries_
         assert_eq!((answer.status.as_u16(), answer.minted), (503, 0), "{path}");
         assert_eq!(answer.header("x-error-code"), "policy_unavailable", "{path}");
         assert_eq!(answer.header("retry-after"), "5");
+    }
+    for path in ["/", "/elsewhere/getToken"] {
+        send(&service, request(Method::POST, path, &[], "{}")).await.refused(503, "policy_unavailable");
     }
     let problem = health(&service).await.refused(503, "policy_unavailable");
     assert_eq!(
@@ -358,6 +361,47 @@ async fn callers_of_a_changed_policy_are_authenticated_and_those_of_the_old_one_
 }
 
 #[tokio::test]
+async fn while_the_secret_store_is_down_a_change_of_keys_in_the_policy_loses_no_cached_keys() {
+    let fetched = Arc::new(Mutex::new(false));
+    let keys = move |config: &Config| {
+        let fetched = fetched.clone();
+        keys_stored_in(config, move || {
+            if std::mem::replace(&mut *fetched.lock().unwrap(), true) {
+                return Err(StoreError::Unavailable("down".into()));
+            }
+            let stored = json!({
+                "LIVEKIT_URL": "wss://a.example", "LIVEKIT_API_KEY": support::API_KEY, "LIVEKIT_API_SECRET": support::API_SECRET,
+            });
+            Ok(StoredSecret::from(stored.to_string().as_str()))
+        })
+    };
+    let ages = |ages: &str| format!("[keys]\n{ages}\n{}", policy("*"));
+    let (service, _) =
+        service_of("", [Ok(policy("*")), Ok(ages("max_age = '1h'")), Ok(ages("max_age = '2h'"))], keys);
+    for second in [0, 300, 600] {
+        at(second);
+        ask(&service, "any").await.issued();
+    }
+}
+
+#[tokio::test]
+async fn a_text_with_mistakes_is_read_once_until_it_changes() {
+    let wrong = format!("{}x = 1\n{}", policy("*"), "y = 1\n".repeat(30).replace("y", "yy"));
+    let many: String = (0..30).map(|at| format!("x{at} = 1\n")).collect();
+    let (service, _) =
+        service([Ok(policy("*")), Ok(many.clone() + &policy("open")), Ok(many + &policy("open")), Ok(wrong)]);
+    let mistakes = async |second: u64| {
+        at(second);
+        let log = logged(async { ask(&service, "any").await.issued() }).await;
+        log.matches("ERROR invalid policy").count()
+    };
+    assert_eq!(mistakes(0).await, 0);
+    assert_eq!(mistakes(300).await, 20, "at most");
+    assert_eq!(mistakes(306).await, 0);
+    assert!(mistakes(312).await > 0);
+}
+
+#[tokio::test]
 async fn a_file_is_read_as_it_is() {
     let path = std::env::temp_dir().join(format!("roompass-policy-{}.toml", std::process::id()));
     std::fs::write(&path, format!("\u{feff}{}", policy("file"))).unwrap();
@@ -378,6 +422,12 @@ async fn a_file_is_read_as_it_is() {
         let log = ask_and_log().await;
         assert!(log.contains(reason), "{log}");
     }
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    at(375);
+    let log = ask_and_log().await;
+    assert!(log.contains("it is not a file"), "{log}");
+    std::fs::remove_dir(&path).unwrap();
     let largest = policy("file") + &"#".repeat(262_144 - policy("file").len());
     std::fs::write(&path, largest).unwrap();
     at(390);

@@ -18,16 +18,6 @@ pub struct Cors {
     pub headers: Vec<Header>,
 }
 
-impl Cors {
-    /// These lists, each with that of another file if it's empty.
-    pub(super) fn or(self, other: Self) -> Self {
-        Self {
-            origins: if self.origins.is_empty() { other.origins } else { self.origins },
-            headers: if self.headers.is_empty() { other.headers } else { self.headers },
-        }
-    }
-}
-
 /// An origin, or a pattern for several.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]

@@ -115,6 +115,23 @@ impl Text<'_> {
         self.at(key.start, message, Some(key.end).filter(|_| !is_header))
     }
 
+    /// A mistake at a value that may be a secret.
+    pub(super) fn mistake_at_hidden(&self, value: &Range<usize>, message: &str) -> Mistake {
+        self.at(value.start, message, Some(value.start))
+    }
+
+    /// Whether it is JSON, which may be a secret in the wrong place. A JSON list may be valid TOML too.
+    pub(super) fn is_json(&self) -> bool {
+        let text = self.text.trim_start_matches('\u{feff}').trim_start();
+        text.starts_with(['[', '{', '"']) && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+    }
+
+    /// The mistake of a text that is JSON.
+    pub(super) fn json_mistake(&self) -> ConfigError {
+        let mistake = self.mistake(&(0..0), "this is JSON, and must be TOML");
+        Mistakes(vec![Mistake { text: String::new(), ..mistake }]).into()
+    }
+
     /// A mistake in the syntax. The text may be the secret itself, in the wrong place, so no line is shown.
     pub(super) fn not_toml(&self, error: &toml::de::Error) -> ConfigError {
         let is_json = self.text.trim_start().starts_with('{');
@@ -151,7 +168,10 @@ impl Text<'_> {
         let line = self.text[start..].lines().next().unwrap_or_default().trim_end();
         let hidden_from = hidden_from.map(|from| from.saturating_sub(start));
         let shown = match hidden_from.into_iter().chain(end_of_key_secret(line)).min() {
-            Some(end) => format!("{} = …", line.get(..end).unwrap_or_default()),
+            Some(end) => {
+                let key = line.get(..end).unwrap_or_default().trim_end().trim_end_matches('=').trim_end();
+                format!("{key} = …")
+            }
             // An API key in the wrong place.
             None => line.find("rpk_").map_or_else(|| line.to_owned(), |key| format!("{}…", &line[..key])),
         };
@@ -165,11 +185,16 @@ impl Text<'_> {
     }
 }
 
-/// Where the key `secret` ends, if the line has it. Its value may be the secret itself.
+/// Where a key ends whose value may be a secret, if the line has one.
 fn end_of_key_secret(line: &str) -> Option<usize> {
-    let ends = line.match_indices("secret").map(|(start, key)| start + key.len());
-    ends.into_iter().find(|end| line[*end..].trim_start_matches(['"', '\'', ' ', '\t']).starts_with('='))
+    let ends =
+        KEYS_OF_SECRETS.iter().flat_map(|key| line.match_indices(key).map(|(start, key)| start + key.len()));
+    let is_key =
+        |end: &usize| line[*end..].trim_start_matches(['"', '\'', ' ', '\t']).starts_with(['=', ':']);
+    ends.filter(is_key).min()
 }
+
+const KEYS_OF_SECRETS: [&str; 4] = ["secret", "SECRET", "API_KEY", "CERTIFICATE"];
 
 fn quoted(line: &str) -> String {
     if line.is_empty() { String::new() } else { format!(" (in `{line}`)") }

@@ -87,6 +87,15 @@ impl Policy {
         &self.rules
     }
 
+    /// The projects whose keys may sign tokens, each once; `default` if there are no rules.
+    #[must_use]
+    pub fn projects(&self) -> Vec<Project> {
+        let mut projects: Vec<_> = self.rules.iter().flat_map(Rule::possible_projects).collect();
+        projects.sort();
+        projects.dedup();
+        if projects.is_empty() { vec![Project::default()] } else { projects }
+    }
+
     /// Decides one ask: the first rule that matches decides, unless an entry of `[[deny]]` is for the request, or for what
     /// the rule gives.
     #[must_use]

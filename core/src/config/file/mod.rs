@@ -63,11 +63,8 @@ impl Config {
     /// # Errors
     /// All mistakes in the first file that has any; if each is valid on its own, those in all of them together.
     pub fn parse_over((text, file): (&str, &str), others: &[(&str, &str)]) -> Result<Self, ConfigError> {
-        let mut parts = Parts::read(Text { text, file })?;
-        for (text, file) in others {
-            parts = parts.over(Parts::read(Text { text, file })?);
-        }
-        parts.into_config()
+        let parts = Parts::read(Text { text, file })?.with_empty_lists_unset();
+        parts.over_all(others)?.into_config()
     }
 
     /// Parses a policy that is read at run time, over the files that the program was started with. An empty text would
@@ -75,10 +72,7 @@ impl Config {
     ///
     /// # Errors
     /// All mistakes that were found.
-    pub fn parse_policy(
-        policy @ (text, file): (&str, &str),
-        others: &[(&str, &str)],
-    ) -> Result<Self, ConfigError> {
+    pub fn parse_policy((text, file): (&str, &str), others: &[(&str, &str)]) -> Result<Self, ConfigError> {
         let parts = Parts::read(Text { text, file })?;
         if !parts.rules.is_set && !parts.denied.is_set {
             let mut mistakes = Mistakes::default();
@@ -88,7 +82,7 @@ impl Config {
             ));
             mistakes.into_result()?;
         }
-        Self::parse_over(policy, others)
+        parts.over_all(others)?.into_config()
     }
 }
 
@@ -97,6 +91,8 @@ struct Parts<'a> {
     version: String,
     http: Option<Http>,
     cors: Cors,
+    /// Which lists of `[cors]` and `[sandbox]` the file has. They may be empty.
+    sets: SetLists,
     keys: Option<KeyAges>,
     limits: Option<Limits>,
     dialects: Option<Placed<'a, Vec<Dialect>>>,
@@ -105,6 +101,13 @@ struct Parts<'a> {
     callers: Tables<'a, CallerConfig>,
     denied: Tables<'a, Deny>,
     rules: Tables<'a, Rule>,
+}
+
+/// The lists that are taken from another file if this one doesn't have them.
+struct SetLists {
+    origins: bool,
+    headers: bool,
+    sandboxes: bool,
 }
 
 /// A value with its place.
@@ -116,8 +119,16 @@ struct Placed<'a, T> {
 
 impl<'a> Parts<'a> {
     fn read(text: Text<'a>) -> Result<Self, ConfigError> {
+        if text.is_json() {
+            return Err(text.json_mistake());
+        }
         let table = DeTable::parse(text.text).map_err(|error| text.not_toml(&error))?;
         let mut reader = Reader::new(text, table.into_inner());
+        let sets = SetLists {
+            origins: reader.has("cors", "origins"),
+            headers: reader.has("cors", "headers"),
+            sandboxes: reader.has("sandbox", "ids"),
+        };
         let http = reader.value("http");
         let cors = reader.value("cors").unwrap_or_default();
         let keys = reader.value("keys");
@@ -136,20 +147,44 @@ impl<'a> Parts<'a> {
         let rules = reader.list("rule");
         reader.finish()?;
         let version = Config::version_of(text.text);
-        Ok(Self { version, http, cors, keys, limits, dialects, sandbox, agora, callers, denied, rules })
+        Ok(Self { version, http, cors, sets, keys, limits, dialects, sandbox, agora, callers, denied, rules })
     }
 
-    /// These parts, with those of another file where these are not set. An empty list of origins, headers or sandboxes counts
-    /// as not set.
+    /// Empty lists in `[cors]` and `[sandbox]` count as not set.
+    fn with_empty_lists_unset(self) -> Self {
+        let sets = SetLists {
+            origins: !self.cors.origins.is_empty(),
+            headers: !self.cors.headers.is_empty(),
+            sandboxes: !self.sandbox.ids.is_empty(),
+        };
+        Self { sets, ..self }
+    }
+
+    /// These parts, with those of other files where these are not set.
+    fn over_all(self, others: &[(&'a str, &'a str)]) -> Result<Self, ConfigError> {
+        others.iter().try_fold(self, |parts, (text, file)| {
+            Ok(parts.over(Parts::read(Text { text, file })?.with_empty_lists_unset()))
+        })
+    }
+
+    /// These parts, with those of another file where these are not set.
     fn over(self, other: Self) -> Self {
         Self {
             version: self.version,
             http: self.http.or(other.http),
-            cors: self.cors.or(other.cors),
+            cors: Cors {
+                origins: if self.sets.origins { self.cors.origins } else { other.cors.origins },
+                headers: if self.sets.headers { self.cors.headers } else { other.cors.headers },
+            },
+            sandbox: if self.sets.sandboxes { self.sandbox } else { other.sandbox },
+            sets: SetLists {
+                origins: self.sets.origins || other.sets.origins,
+                headers: self.sets.headers || other.sets.headers,
+                sandboxes: self.sets.sandboxes || other.sets.sandboxes,
+            },
             keys: self.keys.or(other.keys),
             limits: self.limits.or(other.limits),
             dialects: self.dialects.or(other.dialects),
-            sandbox: if self.sandbox.ids.is_empty() { other.sandbox } else { self.sandbox },
             agora: self.agora.or(other.agora),
             callers: self.callers.or(other.callers),
             denied: self.denied.or(other.denied),
@@ -187,8 +222,20 @@ impl<'a> Parts<'a> {
     /// If the parts are not valid together.
     fn into_config(self) -> Result<Config, ConfigError> {
         self.check()?;
-        let Self { version, http, cors, keys, limits, dialects, sandbox, agora, callers, denied, rules } =
-            self;
+        let Self {
+            version,
+            http,
+            cors,
+            sets: _,
+            keys,
+            limits,
+            dialects,
+            sandbox,
+            agora,
+            callers,
+            denied,
+            rules,
+        } = self;
         let dialects = dialects.map_or_else(|| vec![Dialect::Standard], |dialects| dialects.value);
         let limits = limits.unwrap_or_default();
         let policy = Policy::new(denied.values, rules.values, &callers.values, limits.clone());

@@ -89,6 +89,12 @@ impl<'a> Reader<'a> {
         self.mistakes.push(self.text.mistake(&place, problem));
     }
 
+    /// Whether a table of the file has a key.
+    pub(super) fn has(&self, table: &str, key: &str) -> bool {
+        let table = self.table.get(table).and_then(|value| value.get_ref().as_table());
+        table.is_some_and(|table| table.contains_key(key))
+    }
+
     /// The place of a key's value, if the file has the key.
     pub(super) fn place(&self, key: &str) -> Option<Range<usize>> {
         self.table.get(key).map(Spanned::span)
@@ -152,10 +158,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn invalid(&mut self, InvalidValue { message, place, hides_value, .. }: InvalidValue) {
+    fn invalid(&mut self, InvalidValue { message, place, hides_value, is_hidden, .. }: InvalidValue) {
         let (message, place) = (url::shown_in(&message), place.unwrap_or_default());
         self.mistakes.push(if hides_value {
             self.text.mistake_without_value(&place, &message)
+        } else if is_hidden {
+            self.text.mistake_at_hidden(&place, &message)
         } else {
             self.text.mistake(&place, &message)
         });

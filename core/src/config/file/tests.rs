@@ -158,6 +158,30 @@ fn no_mistake_shows_a_possible_secret() {
             "{\n  \"LIVEKIT_API_SECRET\": \"canary==\"\n}".to_owned(),
             "x.toml:1:1: this is JSON, and must be TOML",
         ),
+        ("[\"canary\"]".to_owned(), "x.toml:1:1: this is JSON, and must be TOML"),
+        (
+            "keys = 'API: canary'".to_owned(),
+            "x.toml:1:8: invalid type: string, expected a table (in `keys = …`)",
+        ),
+        ("x = 'API_KEY: canary'".to_owned(), "unknown field `x`"),
+        (
+            format!(
+                "{CALLER}[[rule]]\nname = 'r'\ncallers = ['a']\nrooms = []\nprojects = {{eu = {{LIVEKIT_API_SECRET = 'canary'}}}}"
+            ),
+            "(in `projects",
+        ),
+        (
+            format!(
+                "{CALLER}[[rule]]\nname = 'r'\ncallers = ['a']\nrooms = []\nprojects.eu.LIVEKIT_API_SECRET = 'canary'"
+            ),
+            "invalid type: table, expected a list",
+        ),
+        (
+            format!(
+                "{CALLER}[[rule]]\nname = 'r'\ncallers = ['a']\nrooms = []\nproject = {{LIVEKIT_API_SECRET = 'canary'}}"
+            ),
+            "(in `project",
+        ),
         ("canary==".to_owned(), "x.toml:1:8: extra `=`"),
         ("canary".to_owned(), "x.toml:1:7: a key without a value: the file must be TOML"),
     ] {
@@ -693,7 +717,18 @@ fn what_a_file_does_not_set_is_that_of_the_next_and_each_mistake_has_its_own_fil
     assert_eq!((own.sandbox.ids.len(), own.cors.origins.len()), (2, 2));
     assert_eq!((own.limits.max_token_size, own.keys.refresh_after.as_secs()), (4_096, 9));
     assert_eq!((own.policy.denied().len(), own.policy.rules()[0].name.as_str()), (2, "other"));
-    assert_eq!(over("cors.origins = []").unwrap().cors.origins.len(), 1, "an empty list counts as none");
+    assert_eq!(over("cors.origins = []").unwrap().cors.origins.len(), 1, "an empty list counts as not set");
+    let policy =
+        |text: &str| Config::parse_policy((&format!("{text}\ndeny = []"), "p.toml"), &[(&base, "base.toml")]);
+    assert_eq!(
+        policy("cors.origins = []").unwrap().cors.origins.len(),
+        0,
+        "in a policy an empty list is set"
+    );
+    assert_eq!(policy("cors.headers = []").unwrap().cors.origins.len(), 1);
+    assert_eq!(policy("sandbox = {}").unwrap().sandbox.ids.len(), 1);
+    let without_sandbox = policy("dialects = ['standard']\nsandbox.ids = []\nrule = []").unwrap();
+    assert_eq!((without_sandbox.sandbox.ids.len(), without_sandbox.policy.rules().len()), (0, 0));
 
     for (text, mistake) in [
         (

@@ -33,6 +33,8 @@ pub(super) struct InvalidValue {
     pub(super) place: Option<Range<usize>>,
     /// Whether the place is a key whose value may be a secret.
     pub(super) hides_value: bool,
+    /// Whether the place is a value that may be a secret.
+    pub(super) is_hidden: bool,
     /// The key that the table lacks, if that is the mistake.
     pub(super) missing: Option<&'static str>,
 }
@@ -58,7 +60,13 @@ impl std::error::Error for InvalidValue {}
 
 impl Error for InvalidValue {
     fn custom<T: Display>(message: T) -> Self {
-        Self { message: message.to_string(), place: None, hides_value: false, missing: None }
+        Self {
+            message: message.to_string(),
+            place: None,
+            hides_value: false,
+            is_hidden: false,
+            missing: None,
+        }
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
@@ -111,6 +119,7 @@ impl TomlValue<'_> {
     fn wrong_type(&self, expected: &str) -> InvalidValue {
         let number;
         let found = match self.0.get_ref() {
+            DeValue::String(_) if expected == TABLE => Unexpected::Other("string"),
             DeValue::String(text) => Unexpected::Str(text),
             DeValue::Boolean(value) => Unexpected::Bool(*value),
             DeValue::Integer(integer) => {
@@ -125,13 +134,17 @@ impl TomlValue<'_> {
             DeValue::Array(_) => Unexpected::Seq,
             DeValue::Table(_) => Unexpected::Map,
         };
-        InvalidValue::invalid_type(found, &expected)
+        // A value in place of a table may be a secret in the wrong place.
+        let is_hidden = expected == TABLE || matches!(self.0.get_ref(), DeValue::Table(_));
+        InvalidValue { is_hidden, ..InvalidValue::invalid_type(found, &expected) }
     }
 }
 
+const TABLE: &str = "a table";
+
 /// Methods for the types that have no `expecting` text of their own.
 macro_rules! of_one_type {
-    ($($method:ident($($argument:ident: $type:ty),*): $variant:ident, $expected:literal;)*) => {$(
+    ($($method:ident($($argument:ident: $type:ty),*): $variant:ident, $expected:expr;)*) => {$(
         fn $method<V: Visitor<'de>>(self, $($argument: $type,)* visitor: V) -> Result<V::Value, InvalidValue> {
             match self.0.get_ref() {
                 DeValue::$variant(_) => self.deserialize_any(visitor),
@@ -172,8 +185,8 @@ impl<'de> Deserializer<'de> for TomlValue<'de> {
         deserialize_bool(): Boolean, "true or false";
         deserialize_string(): String, "a string, such as \"…\"";
         deserialize_seq(): Array, "a list, such as [\"…\"]";
-        deserialize_map(): Table, "a table";
-        deserialize_struct(_name: &'static str, _fields: &'static [&'static str]): Table, "a table";
+        deserialize_map(): Table, TABLE;
+        deserialize_struct(_name: &'static str, _fields: &'static [&'static str]): Table, TABLE;
     }
 
     fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, InvalidValue> {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use axum::Router;
 use clap::{Args, ValueEnum};
 use roompass::auth::Caller;
-use roompass::config::{Config, ConfigError, caller_keys, variable};
+use roompass::config::{Config, ConfigError, caller_keys, read_policy, variable};
 use roompass::http::Hosts;
 use roompass::keys::Keys;
 use roompass::log;
@@ -177,14 +177,18 @@ impl ServeOptions {
 
 /// Reloads the policy when its file changes. The log has the outcome.
 async fn reload_when_changed(file: &Path, policy: &Reloading) -> Infallible {
-    let mut known = None;
+    policy.reload(&roompass::system::context()).await;
+    let mut known = read_policy(file).ok();
+    let mut last = known.clone();
     loop {
-        let text = std::fs::read(file).ok();
-        if known.as_ref() != Some(&text) {
-            policy.reload(&roompass::system::context()).await;
-            known = Some(text);
-        }
         tokio::time::sleep(POLL).await;
+        let text = read_policy(file).ok();
+        // A file that is just being written has another text the next time.
+        if text == last && text != known {
+            policy.reload(&roompass::system::context()).await;
+            known = text.clone();
+        }
+        last = text;
     }
 }
 
@@ -203,7 +207,7 @@ async fn serve(listener: TcpListener, router: Router) -> Result<(), ServeError> 
 }
 
 /// How often the file of the policy is read.
-const POLL: Duration = Duration::from_secs(1);
+const POLL: Duration = Duration::from_millis(500);
 
 /// Waits for Ctrl-C or SIGTERM.
 async fn stop_signal() {
