@@ -222,10 +222,12 @@ describe('the log', () => {
           path: '/getToken',
           caller: 'anyone',
           rule: 'open',
+          project: 'default',
           room: 'standup',
           identity: 'ada',
           ttl_seconds: 600,
           token_sha256: createHash('sha256').update(token).digest('hex').slice(0, 16),
+          policy_version: createHash('sha256').update(OPEN).digest('hex').slice(0, 16),
           request_id: id,
         });
         assert.deepEqual(JSON.parse(grants), {});

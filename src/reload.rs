@@ -16,7 +16,7 @@ use tower::ServiceExt;
 use crate::auth::{Caller, Callers, SharedSecret};
 use crate::config::{Config, ConfigError, KeyAges, Sources, read_policy, shared_secrets, warnings};
 use crate::domain::Context;
-use crate::http::{Hosts, KeysFailed, PolicyUnavailable, Surroundings, router_for};
+use crate::http::{Hosts, KeysFailed, PolicyUnavailable, Surroundings, router_of};
 use crate::keys::{Keys, KeysError, SecretStore, StoreError, StoredSecret};
 use crate::mint::Mint;
 use crate::refreshing::{Missing, Refresh, Refreshing, Schedule, TimedOut, alone_or_with};
@@ -267,13 +267,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Parts {
-    /// The service for a configuration that never changes.
+    /// The service for a configuration that never changes, and its keys.
     ///
     /// # Errors
     /// If there are no keys for it.
-    pub fn fixed(&self, config: Config) -> Result<Router, ConfigError> {
+    pub fn fixed(&self, config: Config) -> Result<(Router, Arc<Keys>), ConfigError> {
         let latest = self.first(&config)?;
-        Ok(self.router(config, &latest))
+        Ok((self.router(config, &latest), latest.keys))
     }
 
     fn first(&self, config: &Config) -> Result<Latest, ConfigError> {
@@ -292,7 +292,7 @@ impl Parts {
     }
 
     fn router(&self, config: Config, Latest { callers, keys, .. }: &Latest) -> Router {
-        router_for(callers.clone(), self.hosts, config, keys.clone(), self.mint, self.surroundings)
+        router_of((callers.clone(), keys.clone()), self.hosts, config, self.mint, self.surroundings)
     }
 }
 

@@ -10,8 +10,8 @@ use roompass::config::{
 };
 use roompass::http::Hosts;
 use roompass::keys::{Aws, Deployment, Keys, SecretRules, SecretStore};
-use roompass::reload::{self, PolicyFile, Reloading};
-use roompass::{http, lambda, log};
+use roompass::reload::{self, Parts, PolicyFile, Reloading};
+use roompass::{lambda, log};
 use tokio::sync::OnceCell;
 
 #[tokio::main(flavor = "current_thread")]
@@ -73,20 +73,21 @@ async fn configured() -> Result<Router, ConfigError> {
         }
     };
     let keys_of = move |config: &Config| keys(config, &environment, deployment, new_store.as_ref());
-    let Some((place, store)) = policy else {
-        let keys = keys_of(&config)?;
-        reload::log_warnings(&config, &keys, &context).await;
-        return Ok(http::router(config, keys, roompass::mint::token, roompass::system::context));
-    };
-    let parts = reload::Parts {
+    let (place, store) = policy.unzip();
+    let parts = Parts {
         sources,
-        place,
+        place: place.unwrap_or_default(),
         keys: Box::new(keys_of),
         always: None,
         hosts: Hosts::Any,
         mint: roompass::mint::token,
         surroundings: roompass::system::context,
         shown: None,
+    };
+    let Some(store) = store else {
+        let (router, keys) = parts.fixed(config.clone())?;
+        reload::log_warnings(&config, &keys, &context).await;
+        return Ok(router);
     };
     let reloading = Arc::new(Reloading::new(store, parts)?);
     if let Err(error) = reloading.load(&context).await {

@@ -83,17 +83,28 @@ pub fn path_matching(config: &Config) -> PathMatching {
 }
 
 /// The whole service: the same in Lambda, locally and in tests.
-pub fn router(config: Config, keys: impl Into<Arc<Keys>>, mint: Mint, surroundings: Surroundings) -> Router {
+pub fn router(config: Config, keys: Keys, mint: Mint, surroundings: Surroundings) -> Router {
     let callers = Callers::new(config.callers.clone());
     router_for(callers, Hosts::Any, config, keys, mint, surroundings)
 }
 
 /// The same service with other callers than the configured ones, and with a check of the `Host` header. For local use.
 pub fn router_for(
-    callers: impl Into<Arc<Callers>>,
+    callers: Callers,
     hosts: Hosts,
     config: Config,
-    keys: impl Into<Arc<Keys>>,
+    keys: Keys,
+    mint: Mint,
+    surroundings: Surroundings,
+) -> Router {
+    router_of((callers.into(), keys.into()), hosts, config, mint, surroundings)
+}
+
+/// The same service with callers and keys that another service has too.
+pub(crate) fn router_of(
+    (callers, keys): (Arc<Callers>, Arc<Keys>),
+    hosts: Hosts,
+    config: Config,
     mint: Mint,
     surroundings: Surroundings,
 ) -> Router {
@@ -104,11 +115,11 @@ pub fn router_for(
     let served: Vec<_> = routes.served().map(|(method, path)| format!("{method} {path}")).collect();
     let stages = Stages {
         routes,
-        callers: callers.into(),
+        callers,
         projects: policy.projects(),
         policy,
         policy_version: version,
-        keys: keys.into(),
+        keys,
         mint,
         settings: Settings { limits, agora_version: agora.token_version },
         sandboxes: sandbox.ids,

@@ -148,7 +148,7 @@ pub(crate) fn run(options: &ServeOptions) -> Result<(), ServeError> {
             LogFormat::Json => banner.log(),
         }
         match policy_file {
-            None => serve(listener, parts.fixed(config)?).await,
+            None => serve(listener, parts.fixed(config)?.0).await,
             Some(file) => {
                 let policy = Arc::new(Reloading::new(Box::new(PolicyFile(file.clone())), parts)?);
                 tokio::select! {
