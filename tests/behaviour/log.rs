@@ -86,14 +86,8 @@ async fn a_refusals_log_line_has_the_caller_the_room_and_why_each_rule_was_skipp
         let caller =
             Caller { subject: Some(subject.into()), claims: claims(team), ..Caller::anonymous("app") };
         let config = Config::parse(config, "test.toml").unwrap();
-        let service = router_for(
-            Callers::always(caller).into(),
-            Hosts::Any,
-            config,
-            keys().into(),
-            mint,
-            roompass::system::context,
-        );
+        let service =
+            router_for(Callers::always(caller), Hosts::Any, config, keys(), mint, roompass::system::context);
         let line = logged(async {
             post(&service, json!({"room_name": "blue:x"})).await.refused(403, "room_not_allowed");
         });
