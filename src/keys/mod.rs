@@ -104,6 +104,22 @@ struct StoredKeys {
     cache: Refreshing<CachedKeys>,
 }
 
+/// The keys that a request needs.
+#[derive(Clone, Copy)]
+enum Wanted<'a> {
+    Signing(&'a Project),
+    Projects,
+    Callers,
+}
+
+/// The keys that were wanted.
+#[derive(Default)]
+struct Found {
+    signing: Option<Arc<SigningKeys>>,
+    projects: Option<Projects>,
+    callers: Option<Arc<CallerKeys>>,
+}
+
 /// The last valid keys. A project's keys are always from one version of the secret, and so are the callers' keys.
 #[derive(Debug, Default, Clone)]
 struct CachedKeys {
@@ -180,7 +196,7 @@ impl Keys {
         match &self.0 {
             KeyStorage::Fixed(projects, _) => Ok(projects.get(project)),
             KeyStorage::Store(stored) => {
-                stored.get(context, |cached| cached.signing(project, context.now, stored.max_age)).await
+                stored.get(context, Wanted::Signing(project)).await?.signing.ok_or_else(|| TimedOut.into())
             }
         }
     }
@@ -193,7 +209,7 @@ impl Keys {
         match &self.0 {
             KeyStorage::Fixed(projects, _) => Ok(projects.clone()),
             KeyStorage::Store(stored) => {
-                stored.get(context, |cached| cached.projects(context.now, stored.max_age)).await
+                stored.get(context, Wanted::Projects).await?.projects.ok_or_else(|| TimedOut.into())
             }
         }
     }
@@ -206,23 +222,30 @@ impl Keys {
         match &self.0 {
             KeyStorage::Fixed(_, callers) => Ok(callers.clone()),
             KeyStorage::Store(stored) => {
-                let max_age = stored.callers_max_age;
-                stored
-                    .get(context, |cached| cached.callers.as_mut()?.unless_expired(context.now, max_age))
-                    .await
+                stored.get(context, Wanted::Callers).await?.callers.ok_or_else(|| TimedOut.into())
             }
         }
     }
 }
 
 impl StoredKeys {
-    async fn get<T>(
-        &self,
-        context: &Context,
-        pick: impl Fn(&mut CachedKeys) -> Option<T>,
-    ) -> Result<T, KeysError> {
-        let keys = self.cache.get(context, pick, async || self.fetch(context.now).await).await;
-        keys.map_err(|missing| match missing {
+    /// Not generic, because its code is large.
+    async fn get(&self, context: &Context, wanted: Wanted<'_>) -> Result<Found, KeysError> {
+        let (now, max_age) = (context.now, self.max_age);
+        let pick = |cached: &mut CachedKeys| match wanted {
+            Wanted::Signing(project) => cached
+                .signing(project, now, max_age)
+                .map(|keys| Found { signing: Some(keys), ..Found::default() }),
+            Wanted::Projects => {
+                cached.projects(now, max_age).map(|keys| Found { projects: Some(keys), ..Found::default() })
+            }
+            Wanted::Callers => {
+                let keys = cached.callers.as_mut()?.unless_expired(now, self.callers_max_age)?;
+                Some(Found { callers: Some(keys), ..Found::default() })
+            }
+        };
+        let found = self.cache.get(context, pick, async || self.fetch(now).await).await;
+        found.map_err(|missing| match missing {
             Missing::Failed(error) => error,
             Missing::Absent => TimedOut.into(),
         })
