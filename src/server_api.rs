@@ -8,7 +8,7 @@ use axum::http::{Request, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use serde_json::{Value, json};
 
-use crate::domain::{Identity, RoomName};
+use crate::domain::{Identity, RoomName, ServerUrl};
 use crate::keys::LiveKitKeys;
 use crate::log::with_causes;
 use crate::mint::{self, MintError};
@@ -66,15 +66,7 @@ pub async fn remove_participant(
         .header(AUTHORIZATION, format!("Bearer {}", token.expose()))
         .body(Body::from(body.to_string()))
         .map_err(|error| unreachable(error.to_string()))?;
-    let client = web_client::client()?;
-    let call = async {
-        let response = client.request(request).await.map_err(|error| unreachable(with_causes(&error)))?;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), MAX_SIZE).collect().await;
-        Ok::<_, ServerApiError>((status, body.map(|body| body.to_bytes().to_vec()).unwrap_or_default()))
-    };
-    let answered = tokio::time::timeout(TIMEOUT, call).await;
-    let (status, body) = answered.map_err(|_| unreachable("no response within 10 seconds".to_owned()))??;
+    let (status, body) = call(request, &shown).await?;
     let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
     if status.is_success() {
         let reason = "a response that is not of LiveKit's server API".to_owned();
@@ -94,6 +86,58 @@ pub async fn remove_participant(
         status,
         reason: format!("{} {}", text("code"), text("msg")),
     })
+}
+
+/// Asks a server whether it accepts a token for joining, without joining.
+///
+/// # Errors
+/// If the server is unreachable or doesn't accept the token.
+pub async fn validate(server: &ServerUrl, token: &str) -> Result<(), ServerApiError> {
+    let shown = url::shown(&server.http_url()).into_owned();
+    let encoded: String =
+        percent_encoding::utf8_percent_encode(token, percent_encoding::NON_ALPHANUMERIC).collect();
+    let request = Request::get(format!("{}/rtc/validate?access_token={encoded}", server.http_url()))
+        .body(Body::empty());
+    let request = request
+        .map_err(|error| ServerApiError::Unreachable { server: shown.clone(), reason: error.to_string() })?;
+    let (status, body) = call(request, &shown).await?;
+    if status.is_success() {
+        return Ok(());
+    }
+    let text: String = String::from_utf8_lossy(&body).trim().chars().take(300).collect();
+    Err(ServerApiError::Refused { server: shown, status, reason: text.replace(token, "…") })
+}
+
+/// The text of a URL's response.
+///
+/// # Errors
+/// If the URL is unreachable, or the response is not a success.
+pub async fn get(url: &str) -> Result<String, ServerApiError> {
+    let shown = url::shown(url).into_owned();
+    let request = Request::get(url).body(Body::empty());
+    let request = request
+        .map_err(|error| ServerApiError::Unreachable { server: shown.clone(), reason: error.to_string() })?;
+    let (status, body) = call(request, &shown).await?;
+    let text = String::from_utf8_lossy(&body).trim().to_owned();
+    if status.is_success() {
+        Ok(text)
+    } else {
+        Err(ServerApiError::Refused { server: shown, status, reason: text })
+    }
+}
+
+/// The status and the body of a response.
+async fn call(request: Request<Body>, server: &str) -> Result<(StatusCode, Vec<u8>), ServerApiError> {
+    let unreachable = |reason: String| ServerApiError::Unreachable { server: server.to_owned(), reason };
+    let client = web_client::client()?;
+    let call = async {
+        let response = client.request(request).await.map_err(|error| unreachable(with_causes(&error)))?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), MAX_SIZE).collect().await;
+        Ok::<_, ServerApiError>((status, body.map(|body| body.to_bytes().to_vec()).unwrap_or_default()))
+    };
+    let answered = tokio::time::timeout(TIMEOUT, call).await;
+    answered.map_err(|_| unreachable("no response within 10 seconds".to_owned()))?
 }
 
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -43,6 +43,22 @@ impl Sources {
         self
     }
 
+    /// These texts, with another one in place of the first.
+    #[must_use]
+    pub fn replaced(&self, text: &str) -> Self {
+        let mut sources = self.clone();
+        if let Some(first) = sources.files.first_mut() {
+            text.clone_into(&mut first.text);
+        }
+        sources
+    }
+
+    /// The first text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.files.first().map_or("", |first| &first.text)
+    }
+
     /// The configuration without a policy that is read at run time.
     ///
     /// # Errors

@@ -55,6 +55,9 @@ pub(super) async fn answer(
             }
             response
         }
+        Found::Nothing if request.uri().path() == "/" && request.method() == Method::GET => {
+            about(&stages).into_response()
+        }
         Found::Nothing => {
             let dialect = stages.routes.unserved_dialect(request.uri().path());
             Refusal::NotFound { served: stages.served.clone(), dialect }.into_response()
@@ -106,6 +109,16 @@ async fn tokens(
         Provider::Agora => None,
     };
     Ok((route.write)(&Granted { server, query, tokens: &tokens }).into_response())
+}
+
+/// What this endpoint is, for people who open it in a browser.
+fn about(stages: &Stages) -> Reply {
+    let text = format!(
+        "Roompass issues access tokens for LiveKit and Agora rooms.\n\nToken routes: {}\nHealth check: GET /healthz\n\
+         Documentation: README.md and the folder docs in the repository of this deployment\n",
+        stages.served
+    );
+    Reply { status: StatusCode::OK, content_type: "text/plain; charset=utf-8", body: text.into_bytes() }
 }
 
 /// Before the policy is read, no request is decided.

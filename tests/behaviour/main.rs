@@ -22,6 +22,7 @@ mod local_files;
 mod log;
 mod long_text;
 mod mistakes;
+mod one_command;
 mod oracle;
 mod paths;
 mod policies;

@@ -71,6 +71,11 @@ pub struct Mistake {
 }
 
 impl Mistakes {
+    /// The mistakes in order.
+    pub fn iter(&self) -> impl Iterator<Item = &Mistake> {
+        self.0.iter()
+    }
+
     pub(super) fn push(&mut self, mistake: Mistake) {
         self.0.push(mistake);
         self.0.sort_by_key(|mistake| (mistake.line, mistake.column));

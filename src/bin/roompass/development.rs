@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use roompass::config::{
-    Config, ConfigError, Environment, KeySource, Origin, PolicyPlace, Sources, read_policy,
+    Config, ConfigError, ConfigSource, Environment, KeySource, Origin, PolicyPlace, Sources, read_policy,
 };
 use roompass::domain::ServerUrl;
 use roompass::keys::{LiveKitKeys, Projects, SigningKeys};
@@ -70,6 +70,17 @@ pub(crate) fn load_sources(environment: &Environment) -> Result<Loaded, ConfigEr
     }
     let config = config_of(&sources)?;
     Ok(Loaded { config, policy: PolicySource::Development, sources, policy_file })
+}
+
+/// The file with the text that a page edits: the policy, or the configuration. If that is compiled in or inline, a new file
+/// in this folder.
+pub(crate) fn edited_file(environment: &Environment) -> PathBuf {
+    match (&environment.policy, &environment.config) {
+        (Some(PolicyPlace::File(path)), _) | (_, ConfigSource::File(path) | ConfigSource::Argument(path)) => {
+            path.clone()
+        }
+        _ => "roompass.toml".into(),
+    }
 }
 
 /// Whether any key is not LiveKit's public development key.

@@ -62,8 +62,7 @@ pub(crate) fn run(options: &InspectOptions) -> Result<Page, InspectError> {
                 page.json(&Value::Object(jwt.claims.clone()));
             }
             (Inspected::Agora(token), false) => page.lines(of_agora(token, at)),
-            (Inspected::Jwt(jwt), true) => page.json(&jwt_as_json(jwt, at)),
-            (Inspected::Agora(token), true) => page.json(&agora_as_json(token, at)),
+            (inspected, true) => page.json(&as_json(inspected, at)),
         }
     }
     Ok(page)
@@ -141,6 +140,14 @@ fn of_agora(token: &AgoraToken, at: u64) -> Vec<String> {
         }
     }
     lines
+}
+
+/// The content of a token, as JSON. `at` is the time to compare with, in seconds since 1970.
+pub(crate) fn as_json(inspected: &Inspected, at: u64) -> Value {
+    match inspected {
+        Inspected::Jwt(jwt) => jwt_as_json(jwt, at),
+        Inspected::Agora(token) => agora_as_json(token, at),
+    }
 }
 
 fn jwt_as_json(jwt: &Jwt, at: u64) -> Value {

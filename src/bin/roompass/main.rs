@@ -5,12 +5,15 @@ mod check;
 mod config_option;
 mod development;
 mod explain;
+mod health;
 mod inspect;
+mod page;
 mod policy_tests;
 mod remove;
 mod sample;
 mod screen;
 mod serve;
+mod token;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -45,6 +48,10 @@ enum Command {
     Test(policy_tests::TestOptions),
     /// Remove a participant from a room, and print how to refuse them new tokens
     Remove(remove::RemoveOptions),
+    /// Print a token, by the policy
+    Token(token::TokenOptions),
+    /// Ask a running endpoint whether it can sign tokens
+    Health(health::HealthOptions),
     /// Make a new API key and print the hash to store
     ApiKey {
         /// The name of the key, for rules and the log
@@ -71,6 +78,8 @@ fn main() -> ExitCode {
             Err(error) => report(Err(error)),
         },
         Some(Command::Remove(options)) => report(remove::run(&options)),
+        Some(Command::Token(options)) => report(token::run(&options)),
+        Some(Command::Health(options)) => report(health::run(&options)),
         Some(Command::ApiKey { name }) => print(&api_key(&name), ExitCode::SUCCESS),
     }
 }

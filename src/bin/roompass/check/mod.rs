@@ -17,7 +17,7 @@ use crate::development::{self, PolicySource};
 use crate::screen::Page;
 use against::{AgainstError, Requests};
 pub(crate) use notes::may_set;
-use notes::notes;
+pub(crate) use notes::notes;
 
 #[derive(Args)]
 pub(crate) struct CheckOptions {

@@ -11,7 +11,7 @@ use roompass::policy::{RoomPattern, Rule, identity_notes};
 use super::reaching;
 
 /// All notes about a configuration, each once.
-pub(super) fn notes(config: &Config) -> Vec<String> {
+pub(crate) fn notes(config: &Config) -> Vec<String> {
     let Config { callers, policy, dialects, .. } = config;
     let rules = policy.rules();
     let mut notes: Vec<_> = warnings::of_config(config).into_iter().collect();

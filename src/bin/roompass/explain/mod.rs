@@ -9,8 +9,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use roompass::auth::{Caller, CallerConfig, CallerKind, check_claims};
-use roompass::config::ConfigError;
-use roompass::domain::{Ask, LoginService, Pass, Provider, RoomName};
+use roompass::config::{Config, ConfigError};
+use roompass::domain::{Ask, Context, LoginService, Pass, Provider, RoomName};
 use roompass::http::Refusal;
 use roompass::mint::Settings;
 use roompass::policy::{Decision, Denial, Rule, Skipped};
@@ -113,30 +113,11 @@ pub(crate) fn run(options: &ExplainOptions) -> Result<Explanation, ExplainError>
     let body = options.request.as_deref().map(caller_file::object).transpose()?.map(Value::Object);
     let body = body.map_or_else(String::new, |body| body.to_string());
     let (path, sandbox) = (options.path.as_deref(), options.sandbox.as_deref());
-    let (provider, asks) = asks(&ExplainedRequest { path, sandbox, body: body.as_bytes() }, &config)?;
+    let request = ExplainedRequest { path, sandbox, body: body.as_bytes() };
     let context = roompass::system::context();
     let token_error =
         options.caller.as_ref().and_then(|_| token_error(&caller, &config.callers, context.now));
-    let settings = Settings { limits: config.limits.clone(), agora_version: config.agora.token_version };
-    let decided = asks.into_iter().map(|(member, ask)| {
-        let (login, requested) = match &ask {
-            Ask::Room(ask) => (None, ask.room.clone().map_or(RequestedRoom::Unnamed, RequestedRoom::Named)),
-            Ask::Login(ask) => (Some(ask.service), RequestedRoom::NotForARoom),
-        };
-        let Decision { skipped, outcome } = config.policy.decide(&caller, ask, &context);
-        let considered = config.policy.rules().get(..=skipped.len()).unwrap_or(config.policy.rules());
-        let skipped_elements = skipped_elements(considered, &caller);
-        let skipped = skipped.into_iter().map(|(rule, why)| {
-            let rooms = rooms(config.policy.rules(), &caller, &rule, &why);
-            SkippedRule { rule, why, rooms }
-        });
-        DecidedAsk { member, login, requested, skipped: skipped.collect(), skipped_elements, outcome }
-    });
-    let decided: Vec<_> = decided.collect();
-    let outcome = match provider {
-        Provider::LiveKit => livekit::outcome(decided, &settings, &context),
-        Provider::Agora => agora::outcome(&decided, &settings, &context),
-    };
+    let outcome = outcome(&config, &caller, &request, &context)?;
     let code = if outcome.refusal.is_some() { REFUSED } else { 0 };
     let page = if options.json {
         let mut page = Page::default();
@@ -146,6 +127,49 @@ pub(crate) fn run(options: &ExplainOptions) -> Result<Explanation, ExplainError>
         as_text(&caller, policy, token_error.as_deref(), &outcome)
     };
     Ok(Explanation { page, code })
+}
+
+/// The decision on a caller's request, as JSON.
+///
+/// # Errors
+/// If the request is invalid.
+pub(crate) fn json_of(
+    config: &Config,
+    caller: &Caller,
+    request: &ExplainedRequest<'_>,
+    context: &Context,
+) -> Result<Value, InvalidRequest> {
+    let outcome = outcome(config, caller, request, context)?;
+    Ok(as_json(caller, PolicySource::Configured, None, outcome))
+}
+
+fn outcome(
+    config: &Config,
+    caller: &Caller,
+    request: &ExplainedRequest<'_>,
+    context: &Context,
+) -> Result<Outcome, InvalidRequest> {
+    let (provider, asks) = asks(request, config)?;
+    let settings = Settings { limits: config.limits.clone(), agora_version: config.agora.token_version };
+    let decided = asks.into_iter().map(|(member, ask)| {
+        let (login, requested) = match &ask {
+            Ask::Room(ask) => (None, ask.room.clone().map_or(RequestedRoom::Unnamed, RequestedRoom::Named)),
+            Ask::Login(ask) => (Some(ask.service), RequestedRoom::NotForARoom),
+        };
+        let Decision { skipped, outcome } = config.policy.decide(caller, ask, context);
+        let considered = config.policy.rules().get(..=skipped.len()).unwrap_or(config.policy.rules());
+        let skipped_elements = skipped_elements(considered, caller);
+        let skipped = skipped.into_iter().map(|(rule, why)| {
+            let rooms = rooms(config.policy.rules(), caller, &rule, &why);
+            SkippedRule { rule, why, rooms }
+        });
+        DecidedAsk { member, login, requested, skipped: skipped.collect(), skipped_elements, outcome }
+    });
+    let decided: Vec<_> = decided.collect();
+    Ok(match provider {
+        Provider::LiveKit => livekit::outcome(decided, &settings, context),
+        Provider::Agora => agora::outcome(&decided, &settings, context),
+    })
 }
 
 /// The rooms that a skipped rule opens to this caller, if it was skipped because of the room.

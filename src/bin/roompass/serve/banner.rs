@@ -16,6 +16,8 @@ use crate::screen::Page;
 pub(super) struct Banner<'a> {
     pub(super) address: SocketAddr,
     pub(super) config: &'a Config,
+    /// Whether the page is served.
+    pub(super) has_page: bool,
     /// The file of the policy that is read at run time.
     pub(super) policy: Option<&'a str>,
     pub(super) keys: &'a Projects,
@@ -65,6 +67,9 @@ impl Banner<'_> {
         match self.sample() {
             Ok(curl) => page.lines(["Try it:", &format!("  {curl}")]),
             Err(why) => page.line(why),
+        }
+        if self.has_page {
+            page.line(format!("Or open http://{}/ in a browser.", self.address));
         }
         page.line("Press Ctrl-C to stop.");
         page.print();

@@ -23,6 +23,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::caller_file::{self, InvalidCallerFile};
 use crate::config_option::ConfigOption;
 use crate::development::{self, Loaded, PolicySource};
+use crate::page::TryPage;
 use banner::Banner;
 
 #[derive(Args)]
@@ -41,6 +42,9 @@ pub(crate) struct ServeOptions {
     /// The [[caller]] that the claims are for, if their iss doesn't match exactly one
     #[arg(long = "as", value_name = "NAME", requires = "caller")]
     named: Option<String>,
+    /// Serve the page at / also if tokens are signed with your own keys: anyone on this machine can then get any token
+    #[arg(long)]
+    page: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -115,6 +119,27 @@ pub(crate) fn run(options: &ServeOptions) -> Result<(), ServeError> {
         Authentication::AlwaysAs(caller) => Some(caller),
         Authentication::Configured | Authentication::Off => None,
     };
+    let has_page = !is_exposed && (options.page || !development::has_private_keys(&environment.keys));
+    let page = if has_page {
+        Some(TryPage {
+            file: development::edited_file(&environment),
+            text: match &policy_file {
+                Some(file) => read_policy(file)?,
+                None => sources.text().to_owned(),
+            },
+            is_policy: policy_file.is_some(),
+            is_development: policy == PolicySource::Development,
+            environment: options.config.environment()?,
+            sources: sources.clone(),
+            config: config.clone(),
+        })
+    } else {
+        None
+    };
+    let with_page = |service: Router| match page {
+        Some(page) => page.in_front_of(service),
+        None => service,
+    };
     let parts = Parts {
         sources,
         place: policy_file.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
@@ -138,6 +163,7 @@ pub(crate) fn run(options: &ServeOptions) -> Result<(), ServeError> {
         let banner = Banner {
             address,
             config: &config,
+            has_page,
             policy: place.as_deref(),
             keys: &keys,
             warnings: &warnings,
@@ -148,11 +174,11 @@ pub(crate) fn run(options: &ServeOptions) -> Result<(), ServeError> {
             LogFormat::Json => banner.log(),
         }
         match policy_file {
-            None => serve(listener, parts.fixed(config)?.0).await,
+            None => serve(listener, with_page(parts.fixed(config)?.0)).await,
             Some(file) => {
                 let policy = Arc::new(Reloading::new(Box::new(PolicyFile(file.clone())), parts)?);
                 tokio::select! {
-                    served = serve(listener, policy.router()) => served,
+                    served = serve(listener, with_page(policy.router())) => served,
                     never = reload_when_changed(&file, &policy) => match never {},
                 }
             }

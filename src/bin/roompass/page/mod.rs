@@ -1,0 +1,242 @@
+//! The page of `roompass serve` at `/`, to try requests and the policy in a browser. It's for this machine alone: it is
+//! served on loopback only, and its own routes refuse requests of other hosts, of other pages and through a proxy.
+
+mod ask;
+mod join;
+mod policy;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Request, State};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use roompass::auth::CallerKind;
+use roompass::config::{Config, ConfigError, Environment, Sources};
+use roompass::dialect::{Row, SampleValues};
+use roompass::domain::ServerUrl;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::development;
+
+/// What the page works with.
+pub(crate) struct TryPage {
+    pub(crate) environment: Environment,
+    pub(crate) sources: Sources,
+    /// Whether the first text is a policy that is read at run time.
+    pub(crate) is_policy: bool,
+    /// Whether the rules of development mode decide, because there is no caller.
+    pub(crate) is_development: bool,
+    /// The file of the text that is edited. A new one in this folder, if the configuration is compiled in.
+    pub(crate) file: PathBuf,
+    /// The text that is edited.
+    pub(crate) text: String,
+    /// The configuration that is served.
+    pub(crate) config: Config,
+}
+
+impl TryPage {
+    /// The routes of the page, and the service for all others.
+    pub(crate) fn in_front_of(self, service: Router) -> Router {
+        let page = Router::new()
+            .route("/", get(html))
+            .route("/_page/state", get(state))
+            .route("/_page/ask", post(ask::answer))
+            .route("/_page/check", post(policy::check))
+            .route("/_page/save", post(policy::save))
+            .route("/_page/join", post(join::answer))
+            .layer(from_fn(of_this_machine_only))
+            .with_state(Arc::new(self));
+        page.fallback_service(service)
+    }
+
+    /// The configuration with another text in place of the edited one.
+    fn config_with(&self, text: &str) -> Result<Config, ConfigError> {
+        if self.is_policy {
+            return self.sources.with_policy(text, &self.file.display().to_string());
+        }
+        self.sources.replaced(text).config()
+    }
+
+    /// Whether a server is one of those that tokens are for.
+    fn server(&self, wanted: &str) -> Option<ServerUrl> {
+        let keys = development::keys(&self.environment, self.config.policy.rules()).ok()?;
+        let mut servers = keys.iter().filter_map(|keys| Some(keys.livekit().ok()?.server.clone()));
+        servers.find(|server| server.as_str() == wanted)
+    }
+}
+
+/// Refuses requests that aren't from the page itself in a browser on this machine.
+async fn of_this_machine_only(request: Request, next: Next) -> Response {
+    match problem(request.headers(), request.method() == axum::http::Method::POST) {
+        None => next.run(request).await,
+        Some(problem) => (StatusCode::FORBIDDEN, problem).into_response(),
+    }
+}
+
+fn problem(headers: &HeaderMap, is_post: bool) -> Option<&'static str> {
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let host = text(header::HOST).unwrap_or_default();
+    if FORWARDED.iter().any(|name| headers.contains_key(*name)) {
+        return Some("the page is for this machine, and not behind a proxy\n");
+    }
+    let is_loopback = host.parse::<Authority>().is_ok_and(|host| LOOPBACK.contains(&host.host()));
+    if !is_loopback {
+        return Some("the page is for this machine: use 127.0.0.1 or localhost as the host\n");
+    }
+    let is_own = text(header::ORIGIN).is_none_or(|origin| origin == format!("http://{host}"));
+    (is_post && (!is_own || !headers.contains_key(OF_PAGE))).then_some("this is only for the page itself\n")
+}
+
+const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
+const FORWARDED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "via"];
+/// A page of another origin can't send this header without a preflight, which isn't answered.
+const OF_PAGE: &str = "x-roompass-page";
+
+async fn html() -> Response {
+    let hash = |start: &str, end: &str| {
+        let content = HTML.split_once(start).and_then(|(_, rest)| rest.split_once(end)).unwrap_or_default().0;
+        BASE64_STANDARD.encode(Sha256::digest(content))
+    };
+    let policy = format!(
+        "default-src 'none'; script-src 'sha256-{}'; style-src 'sha256-{}'; connect-src 'self'; img-src data:; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        hash("<script>", "</script>"),
+        hash("<style>", "</style>")
+    );
+    let mut response = HTML.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    if let Ok(policy) = HeaderValue::try_from(policy) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    response
+}
+
+/// What the page shows at first.
+async fn state(State(page): State<Arc<TryPage>>) -> Response {
+    let config = &page.config;
+    let dialects = config.dialects.iter().map(|dialect| {
+        let row = Row::of(*dialect);
+        let sample = (row.sample)(&SampleValues {
+            room: Some("hello"),
+            some_room: "hello",
+            name: Some("Ada"),
+            one_name: "Ada",
+            identity: "7",
+            publishes: true,
+            sandbox: config.sandbox.ids.first().map(String::as_str),
+        });
+        let members = sample.body.map(|members| {
+            members
+                .into_iter()
+                .map(|(name, text)| (name.to_owned(), text.into()))
+                .collect::<serde_json::Map<_, _>>()
+        });
+        json!({
+            "name": dialect.as_str(),
+            "path": format!("{}{}", config.http.base_path.as_str(), sample.path),
+            "header": sample.header.map(|(name, value)| [name.to_owned(), value]),
+            "body": members,
+        })
+    });
+    let callers = config.callers.iter().map(|caller| {
+        let kind = match caller.kind {
+            CallerKind::Anonymous => "anonymous",
+            CallerKind::ApiKey => "api-key",
+            CallerKind::Gateway(_) => "gateway",
+            CallerKind::Jwt(_) => "jwt",
+        };
+        json!({ "name": caller.name, "kind": kind })
+    });
+    answer(&json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "dialects": dialects.collect::<Vec<_>>(),
+        "callers": callers.collect::<Vec<_>>(),
+        "file": page.file.display().to_string(),
+        "is_policy": page.is_policy,
+        "is_development": page.is_development,
+        "text": page.text,
+        "max_token_size": config.limits.max_token_size,
+    }))
+}
+
+/// The body of a request of the page. Without JSON, each member counts as missing.
+fn parsed(body: &Bytes) -> Value {
+    serde_json::from_slice(body).unwrap_or_default()
+}
+
+/// A JSON response that is not cached.
+fn answer(value: &Value) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    (headers, value.to_string()).into_response()
+}
+
+/// The mistakes in a configuration.
+fn mistakes(error: &ConfigError) -> Value {
+    match error {
+        ConfigError::Mistakes(mistakes) => mistakes
+            .iter()
+            .map(|mistake| json!({ "line": mistake.line, "column": mistake.column, "message": mistake.message, "file": mistake.file }))
+            .collect(),
+        other => json!([{ "line": 0, "column": 0, "message": other.to_string() }]),
+    }
+}
+
+const HTML: &str = include_str!("page.html");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(all: &[(&str, &str)]) -> HeaderMap {
+        let parse = |(name, value): &(&str, &str)| {
+            (HeaderName::try_from(*name).unwrap(), HeaderValue::try_from(*value).unwrap())
+        };
+        all.iter().map(parse).collect()
+    }
+
+    #[test]
+    fn only_the_page_itself_on_this_machine_is_answered() {
+        let own = ("host", "127.0.0.1:3000");
+        let page = (OF_PAGE, "1");
+        for (all, is_post) in [
+            (vec![own], false),
+            (vec![("host", "localhost:3000")], false),
+            (vec![("host", "[::1]:3000")], false),
+            (vec![own, page], true),
+            (vec![own, page, ("origin", "http://127.0.0.1:3000")], true),
+        ] {
+            assert_eq!(problem(&headers(&all), is_post), None, "{all:?}");
+        }
+        for (all, is_post) in [
+            (vec![], false),
+            (vec![("host", "evil.example")], false),
+            (vec![("host", "127.0.0.1.evil.example:3000")], false),
+            (vec![("host", "192.168.1.5:3000")], false),
+            (vec![own, ("x-forwarded-for", "1.2.3.4")], false),
+            (vec![own, ("forwarded", "for=1.2.3.4")], false),
+            (vec![own, ("via", "1.1 proxy")], false),
+            (vec![own], true),
+            (vec![own, page, ("origin", "http://evil.example")], true),
+            (vec![own, page, ("origin", "http://127.0.0.1:3001")], true),
+            (vec![own, page, ("origin", "null")], true),
+        ] {
+            assert!(problem(&headers(&all), is_post).is_some(), "{all:?}");
+        }
+    }
+}
