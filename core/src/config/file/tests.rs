@@ -744,6 +744,38 @@ fn what_a_file_does_not_set_is_that_of_the_next_and_each_mistake_has_its_own_fil
 }
 
 #[test]
+fn lists_that_a_policy_does_not_set_are_those_of_the_first_file_that_has_them() {
+    let policy = "deny = []";
+    let first = "cors.headers = ['X-One']\ncors.origins = []";
+    let second =
+        "dialects = ['sandbox']\ncors.headers = ['X-Two']\ncors.origins = ['https://b']\nsandbox.ids = ['b']";
+    let third = "cors.headers = ['X-Three', 'X-Four']\ncors.origins = ['https://c', 'https://d']\nsandbox.ids = ['c', 'd']";
+    let files = [(first, "1"), (second, "2"), (third, "3")];
+    let config = Config::parse_policy((policy, "p"), &files).unwrap();
+    assert_eq!(
+        (config.cors.headers.len(), config.cors.origins.len(), config.sandbox.ids.as_slice()),
+        (1, 1, &["b".to_owned()][..])
+    );
+}
+
+#[test]
+fn a_value_that_is_missing_or_not_in_quotes_is_named() {
+    for (text, message) in [
+        ("name =", "x.toml:1:7: the value is missing: write it after the ="),
+        ("name =   ", "the value is missing"),
+        ("[a]\nname =\nb = 1", "x.toml:2:7: the value is missing"),
+        ("name = app", "x.toml:1:8: text must be in double quotes, such as \"app\""),
+    ] {
+        let found = mistake(text);
+        assert!(found.contains(message), "{text:?}: {found}");
+    }
+    let Err(ConfigError::Mistakes(all)) = Config::parse("x = 1\ny = 2", "x.toml") else {
+        panic!("two mistakes")
+    };
+    assert_eq!(all.iter().map(|mistake| mistake.line).collect::<Vec<_>>(), [1, 2]);
+}
+
+#[test]
 fn the_version_is_the_hash_of_the_first_text() {
     // printf '[http]\n' | sha256sum | cut -c1-16
     assert_eq!(Config::parse("[http]\n", "x").unwrap().version, "7d9b9635411bac96");

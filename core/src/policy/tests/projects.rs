@@ -216,3 +216,16 @@ fn the_possible_projects_of_a_rule_are_known() {
     assert_eq!(possible("project = 'eu'\nprojects = ['eu', 'us']"), ["eu"]);
     assert_eq!(possible("project = '{sub}'\nprojects = ['us', 'eu']"), ["us", "eu"]);
 }
+
+#[test]
+fn the_projects_of_a_policy_are_those_of_its_rules_each_once() {
+    let names = |rules: &str| {
+        let projects = parsed(rules).unwrap().projects();
+        projects.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(names(""), ["default"]);
+    let by_claim = rule("project = '{claims.region}'\nprojects = ['us', 'eu']");
+    assert_eq!(names(&by_claim), ["eu", "us"]);
+    let both = format!("{by_claim}\n{}", rule("project = 'eu'").replace("\"r\"", "\"s\""));
+    assert_eq!(names(&both), ["eu", "us"]);
+}
