@@ -128,7 +128,36 @@ test('the edited text decides at once, its mistakes are at their lines, and noth
   assert.equal(readFileSync(file, 'utf8'), CONFIG);
   await page.getByRole('button', { name: 'Save' }).click();
   await page.getByText('Saved in').waitFor();
-  assert.equal(readFileSync(file, 'utf8'), CONFIG.replace(':lobby', ':*'));
+  const saved = CONFIG.replace(':lobby', ':*');
+  assert.equal(readFileSync(file, 'utf8'), saved);
+  assert.match(await send(page), /^201: a token\. By the saved text, which the server uses after a restart/);
+
+  // A page that is loaded later has the saved text.
+  const later = await open(t);
+  assert.equal(await later.locator('#policy').inputValue(), saved);
+  // A change of the file by another program is never overwritten.
+  writeFileSync(file, `${saved}# by another program\n`);
+  await later.locator('#policy').fill(`${saved}# by this page\n`);
+  await later.getByText('not saved').waitFor();
+  await later.getByRole('button', { name: 'Save' }).click();
+  await later.getByText(`Not saved: ${file} was changed since its text was loaded.`).waitFor();
+  assert.equal(readFileSync(file, 'utf8'), `${saved}# by another program\n`);
+});
+
+test('a policy that is saved or changed is used at once, by the page too', async (t) => {
+  const file = join(folder, 'policy.toml');
+  writeFileSync(file, CONFIG);
+  const other = await startRoompass({ LIVEKIT_URL: livekit.url, ROOMPASS_POLICY: `file:${file}`, ROOMPASS_CONFIG: join(folder, 'roompass.toml') });
+  t.after(() => other.stop());
+  const page = await open(t, { url: other.url });
+  await claims(page, { sub: 'ada', team: 'red' });
+  await page.getByLabel('Room', { exact: true }).fill('red:1');
+  assert.match(await send(page), /^403/);
+  await page.locator('#policy').fill(CONFIG.replace(':lobby', ':*'));
+  await page.getByText('not saved').waitFor();
+  await page.getByRole('button', { name: 'Save' }).click();
+  await page.getByText('It is used now.').waitFor();
+  assert.match(await send(page), /^201: a token\. $/);
 });
 
 test('the request is shown as code for each client, and the tabs work by keyboard', async (t) => {

@@ -5,13 +5,15 @@
 //! steps, with the function of each:
 //!
 //! 1. [`lambda::answer`] turns a Lambda event into an HTTP request, with the gateway's verified claims as an extension.
-//! 2. `http::outcome::finish` is the outermost layer of [`http::router`]. It sets the request ID and logs the request.
+//! 2. `http::outcome::finish` is the outermost layer of [`http::router`]. It sets the request ID and logs the request. If
+//!    the policy is read at run time, [`reload::Reloading::router`] is in front of it: it chooses the router of the current
+//!    version, which then handles the whole request.
 //! 3. [`dialect::Routes::find`] finds the route.
 //! 4. [`auth::Callers::identify`] authenticates the request by its head and returns the [`auth::Caller`].
 //! 5. `http::body::read` reads the body, up to its size limit.
 //! 6. [`dialect::Row::asks`] parses the request into a list of [`domain::Ask`]s.
 //! 7. [`policy::Policy::decide`] returns a [`domain::Pass`] or a denial for each ask.
-//! 8. [`keys::Keys::signing`] returns the signing keys, and refreshes them if they are stale.
+//! 8. [`keys::Keys::signing`] returns the signing keys of the passes' project, and refreshes them if they are stale.
 //! 9. [`mint::token`] signs the passes.
 //! 10. [`dialect::Route::write`] writes the response.
 //!
@@ -25,13 +27,13 @@
 //! | [`auth`] | authentication: from a request's head to a [`auth::Caller`] |
 //! | [`keys`] | the signing keys and the callers' keys, from the secret store |
 //! | [`mint`] | signs passes with the keys |
-//! | [`config`] | loads the configuration from the environment and `roompass.toml`; only for the programs |
+//! | [`config`] | loads the configuration from the environment and `roompass.toml`, for the programs and `reload` |
 //! | `inspect` | decodes any token, for people; not in the Lambda function |
 //! | [`json`] | parses JSON, and refuses duplicate members |
 //! | [`log`] | the log, as text for people or as JSON |
-//! | [`reload`] | the policy that is read at run time |
+//! | [`reload`] | reads the policy at run time, and makes a router of each version |
 //! | `refreshing` | the one cache: fetches a value, refreshes it, keeps it while refreshing fails, and expires it |
-//! | `server_api` | calls LiveKit's server API with the operator's keys, for people; not in the Lambda function |
+//! | `server_api` | calls LiveKit's server API with the operator's keys, checks a token there and the health of an endpoint, for people; not in the Lambda function |
 //! | [`system`] | the system's time and randomness |
 //! | `web_client` | the HTTPS client, for issuers and LiveKit's server API |
 //!

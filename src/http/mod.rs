@@ -46,7 +46,7 @@ use roompass_core::config::{Config, Dialect};
 #[derive(Debug, Clone, Copy)]
 pub struct UnreadableEvent;
 
-/// A request extension: the policy that is read at run time was never read, and why.
+/// A request extension: no valid policy could be read at run time, or the last one expired, and why.
 #[derive(Debug, Clone)]
 pub struct PolicyUnavailable(pub Arc<str>);
 

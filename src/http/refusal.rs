@@ -53,7 +53,7 @@ pub enum Refusal {
     /// The policy denies the request.
     #[error(transparent)]
     Denied(#[from] Denial),
-    /// The policy that is read at run time was never read.
+    /// No valid policy could be read at run time, or the last one expired.
     #[error("{0}")]
     PolicyUnavailable(Arc<str>),
     /// The signing keys are unavailable.

@@ -229,7 +229,7 @@ impl Keys {
 }
 
 impl StoredKeys {
-    /// Not generic, because its code is large.
+    /// The wanted keys. Refreshes them if they are stale.
     async fn get(&self, context: &Context, wanted: Wanted<'_>) -> Result<Found, KeysError> {
         let (now, max_age) = (context.now, self.max_age);
         let pick = |cached: &mut CachedKeys| match wanted {

@@ -31,7 +31,8 @@ pub type Mint = fn(&[Pass], Provider, &SigningKeys, &Settings, &Context) -> Resu
 /// Signs one token for all of these passes.
 ///
 /// # Errors
-/// If the keys are of another project, the provider has no keys, the token would be too large, or the provider's tokens can't express the passes.
+/// If the keys are of another project, the provider has no keys, the token would be too large, or the provider's tokens
+/// can't express the passes.
 pub fn token(
     passes: &[Pass],
     provider: Provider,

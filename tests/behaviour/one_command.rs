@@ -40,10 +40,7 @@ fn a_token_is_printed_by_the_policy() {
             "roompass: refused: The field grants can't be set by the client: rule \"guests\" does not list it in client_may_set. (field_not_allowed)\n",
         ),
         (&["token", "--as", "app"], "roompass: refused: No rule matches this caller. (no_rule)\n"),
-        (
-            &["token", "--as", "nobody-of-this-name"],
-            "roompass: no [[caller]] is named \"nobody-of-this-name\"\n",
-        ),
+        (&["token", "--as", "unknown"], "roompass: no [[caller]] is named \"unknown\"\n"),
         (
             &["token", "--grants", "room_admin=yes"],
             "roompass: invalid --grants: \"room_admin=yes\" must be the name of a grant, or NAME=true or NAME=false\n",

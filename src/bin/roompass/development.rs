@@ -4,10 +4,11 @@
 use std::path::PathBuf;
 
 use roompass::config::{
-    Config, ConfigError, ConfigSource, Environment, KeySource, Origin, PolicyPlace, Sources, read_policy,
+    Config, ConfigError, ConfigSource, Environment, KeySource, Origin, PolicyPlace, Sources, caller_keys,
+    read_policy,
 };
 use roompass::domain::ServerUrl;
-use roompass::keys::{LiveKitKeys, Projects, SigningKeys};
+use roompass::keys::{Keys, LiveKitKeys, Projects, SigningKeys};
 use roompass::policy::Rule;
 
 /// The source of the callers and rules.
@@ -72,20 +73,29 @@ pub(crate) fn load_sources(environment: &Environment) -> Result<Loaded, ConfigEr
     Ok(Loaded { config, policy: PolicySource::Development, sources, policy_file })
 }
 
-/// The file with the text that a page edits: the policy, or the configuration. If that is compiled in or inline, a new file
-/// in this folder.
-pub(crate) fn edited_file(environment: &Environment) -> PathBuf {
+/// The file with the text that a page edits: the policy's, or the configuration's. `None` if that is compiled in or inline.
+pub(crate) fn edited_file(environment: &Environment) -> Option<PathBuf> {
     match (&environment.policy, &environment.config) {
         (Some(PolicyPlace::File(path)), _) | (_, ConfigSource::File(path) | ConfigSource::Argument(path)) => {
-            path.clone()
+            Some(path.clone())
         }
-        _ => "roompass.toml".into(),
+        _ => None,
     }
 }
 
 /// Whether any key is not LiveKit's public development key.
 pub(crate) fn has_private_keys(keys: &KeySource) -> bool {
     matches!(keys, KeySource::Given(projects) if projects.iter().any(|keys| !keys.is_development_pair() || keys.agora().is_ok()))
+}
+
+/// The keys of a service for this configuration.
+///
+/// # Errors
+/// If the keys are in a store of AWS, or a caller's key is missing or invalid.
+pub(crate) fn service_keys(environment: &Environment, config: &Config) -> Result<Keys, ConfigError> {
+    let keys = keys(environment, config.policy.rules())?;
+    let callers = caller_keys(config, &keys)?;
+    Ok(Keys::given(keys, callers))
 }
 
 /// The keys of the environment. Without LiveKit's, its public development key; if no keys are set, in each project of the

@@ -8,10 +8,9 @@ use axum::http::header::CONTENT_TYPE;
 use clap::Args;
 use http_body_util::BodyExt;
 use roompass::auth::{Caller, CallerKind, Callers};
-use roompass::config::{Config, ConfigError, caller_keys};
+use roompass::config::{Config, ConfigError};
 use roompass::domain::Ttl;
 use roompass::http::{Hosts, router_for};
-use roompass::keys::Keys;
 use serde_json::{Map, Value};
 use tower::ServiceExt;
 
@@ -90,8 +89,7 @@ pub(crate) fn run(options: &TokenOptions) -> Result<Page, NoToken> {
         let caller = options.requested_by(&config)?;
         (config, caller)
     };
-    let keys = development::keys(&environment, config.policy.rules())?;
-    let keys = Keys::given(keys.clone(), caller_keys(&config, &keys)?);
+    let keys = development::service_keys(&environment, &config)?;
     let path = format!("{}/getToken", config.http.base_path.as_str());
     let service = router_for(
         Callers::always(caller),

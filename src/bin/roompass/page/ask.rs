@@ -8,10 +8,9 @@ use axum::http::{HeaderName, HeaderValue, Request};
 use axum::response::Response;
 use http_body_util::BodyExt;
 use roompass::auth::{Caller, CallerKind, Callers};
-use roompass::config::{Config, ConfigError, caller_keys};
+use roompass::config::Config;
 use roompass::http::{Hosts, router_for};
 use roompass::inspect;
-use roompass::keys::Keys;
 use serde_json::{Map, Value, json};
 use tower::ServiceExt;
 
@@ -27,7 +26,10 @@ async fn answer_to(page: &TryPage, wanted: &Value) -> Result<Value, Value> {
     };
     let caller = claimed(wanted, &config)?;
     let request = || request(wanted).map_err(|problem| json!({ "problem": problem }));
-    let keys = |config: &Config| keys(page, config).map_err(|error| json!({ "problem": error.to_string() }));
+    let keys = || {
+        let keys = development::service_keys(&page.environment, &config);
+        keys.map_err(|error| json!({ "problem": error.to_string() }))
+    };
     let callers = match &caller {
         Some(caller) => Callers::always(caller.clone()),
         None => Callers::new(config.callers.clone()),
@@ -35,12 +37,12 @@ async fn answer_to(page: &TryPage, wanted: &Value) -> Result<Value, Value> {
     let context = roompass::system::context();
     // Who the request is from, for the explanation.
     let (head, _) = request()?.into_parts();
-    let identified = callers.identify(&head, &keys(&config)?, &context).await;
+    let identified = callers.identify(&head, &keys()?, &context).await;
     let service = router_for(
         callers,
         Hosts::Any,
         config.clone(),
-        keys(&config)?,
+        keys()?,
         roompass::mint::token,
         roompass::system::context,
     );
@@ -74,11 +76,6 @@ pub(super) async fn answer(State(page): State<Arc<TryPage>>, body: Bytes) -> Res
     match answer_to(&page, &parsed(&body)).await {
         Ok(value) | Err(value) => super::answer(&value),
     }
-}
-
-fn keys(page: &TryPage, config: &Config) -> Result<Keys, ConfigError> {
-    let keys = development::keys(&page.environment, config.policy.rules())?;
-    Ok(Keys::given(keys.clone(), caller_keys(config, &keys)?))
 }
 
 /// The caller with the claims of the request, if it has any.

@@ -5,7 +5,7 @@ mod ask;
 mod join;
 mod policy;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
@@ -19,7 +19,7 @@ use axum::routing::{get, post};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use roompass::auth::CallerKind;
-use roompass::config::{Config, ConfigError, Environment, Sources};
+use roompass::config::{Config, ConfigError, Environment, Sources, read_policy};
 use roompass::dialect::{Row, SampleValues};
 use roompass::domain::ServerUrl;
 use serde_json::{Value, json};
@@ -35,11 +35,12 @@ pub(crate) struct TryPage {
     pub(crate) is_policy: bool,
     /// Whether the rules of development mode decide, because there is no caller.
     pub(crate) is_development: bool,
-    /// The file of the text that is edited. A new one in this folder, if the configuration is compiled in.
-    pub(crate) file: PathBuf,
-    /// The text that is edited.
+    /// The file that is edited: the policy's, or the configuration's. `None` if that is compiled in or inline; it is then
+    /// saved in a new file in this folder.
+    pub(crate) file: Option<PathBuf>,
+    /// The text at the start.
     pub(crate) text: String,
-    /// The configuration that is served.
+    /// The configuration at the start.
     pub(crate) config: Config,
 }
 
@@ -61,9 +62,22 @@ impl TryPage {
     /// The configuration with another text in place of the edited one.
     fn config_with(&self, text: &str) -> Result<Config, ConfigError> {
         if self.is_policy {
-            return self.sources.with_policy(text, &self.file.display().to_string());
+            return self.sources.with_policy(text, &self.file().display().to_string());
         }
         self.sources.replaced(text).config()
+    }
+
+    /// Where the edited text is saved.
+    fn file(&self) -> &Path {
+        self.file.as_deref().unwrap_or(Path::new("roompass.toml"))
+    }
+
+    /// The text to edit: the file's current one.
+    fn current_text(&self) -> Result<String, ConfigError> {
+        match &self.file {
+            Some(file) => read_policy(file),
+            None => Ok(self.text.clone()),
+        }
     }
 
     /// Whether a server is one of those that tokens are for.
@@ -127,6 +141,7 @@ async fn html() -> Response {
 /// What the page shows at first.
 async fn state(State(page): State<Arc<TryPage>>) -> Response {
     let config = &page.config;
+    let text = page.current_text().unwrap_or_else(|_| page.text.clone());
     let dialects = config.dialects.iter().map(|dialect| {
         let row = Row::of(*dialect);
         let sample = (row.sample)(&SampleValues {
@@ -164,10 +179,12 @@ async fn state(State(page): State<Arc<TryPage>>) -> Response {
         "version": env!("CARGO_PKG_VERSION"),
         "dialects": dialects.collect::<Vec<_>>(),
         "callers": callers.collect::<Vec<_>>(),
-        "file": page.file.display().to_string(),
+        "file": page.file().display().to_string(),
         "is_policy": page.is_policy,
         "is_development": page.is_development,
-        "text": page.text,
+        // The text of the configuration that is served until a restart. A policy is served as soon as it is saved.
+        "served": (!page.is_policy).then_some(&page.text),
+        "text": text,
         "max_token_size": config.limits.max_token_size,
     }))
 }

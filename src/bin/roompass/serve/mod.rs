@@ -14,7 +14,6 @@ use clap::{Args, ValueEnum};
 use roompass::auth::Caller;
 use roompass::config::{Config, ConfigError, caller_keys, read_policy, variable};
 use roompass::http::Hosts;
-use roompass::keys::Keys;
 use roompass::log;
 use roompass::reload::{Parts, PolicyFile, Reloading};
 use tokio::net::TcpListener;
@@ -143,10 +142,7 @@ pub(crate) fn run(options: &ServeOptions) -> Result<(), ServeError> {
     let parts = Parts {
         sources,
         place: policy_file.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
-        keys: Box::new(move |config| {
-            let keys = development::keys(&environment, config.policy.rules())?;
-            Ok(Keys::given(keys.clone(), caller_keys(config, &keys)?))
-        }),
+        keys: Box::new(move |config| development::service_keys(&environment, config)),
         always: always.clone(),
         hosts: if needs_protection { Hosts::ThisMachine } else { Hosts::Any },
         mint: roompass::mint::token,
@@ -201,6 +197,9 @@ impl ServeOptions {
     }
 }
 
+/// The time between two looks at the file of the policy.
+const POLL: Duration = Duration::from_millis(500);
+
 /// Reloads the policy when its file changes. The log has the outcome.
 async fn reload_when_changed(file: &Path, policy: &Reloading) -> Infallible {
     policy.reload(&roompass::system::context()).await;
@@ -231,9 +230,6 @@ async fn serve(listener: TcpListener, router: Router) -> Result<(), ServeError> 
     tracing::info!("stopped");
     Ok(())
 }
-
-/// How often the file of the policy is read.
-const POLL: Duration = Duration::from_millis(500);
 
 /// Waits for Ctrl-C or SIGTERM.
 async fn stop_signal() {
