@@ -4,8 +4,13 @@ use axum::body::{Body, Bytes};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use tokio::time::{Instant, timeout_at};
 
 use super::Refusal;
+
+/// A request extension: when the body must be complete.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadBodyBy(pub Instant);
 
 /// The maximum size of a body, in bytes. LiveKit allows 512 KiB of metadata and 64 KiB of attributes; the rest is for
 /// their JSON escapes.
@@ -27,9 +32,14 @@ pub(super) fn must_be_json(headers: &HeaderMap) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Reads the whole body, up to [`MAX_BODY`].
-pub(super) async fn read(body: Body) -> Result<Bytes, Refusal> {
-    match Limited::new(body, MAX_BODY).collect().await {
+/// Reads the whole body, up to [`MAX_BODY`]. Without a time limit, the body is complete, as in Lambda.
+pub(super) async fn read(body: Body, limit: Option<ReadBodyBy>) -> Result<Bytes, Refusal> {
+    let reading = Limited::new(body, MAX_BODY).collect();
+    let read = match limit {
+        None => reading.await,
+        Some(ReadBodyBy(limit)) => timeout_at(limit, reading).await.map_err(|_| Refusal::BodyTimeout)?,
+    };
+    match read {
         Ok(whole) => Ok(whole.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge),
         Err(_) => Err(Refusal::BrokenBody),

@@ -83,7 +83,7 @@ async fn tokens(
     if !path.are_utf8() {
         return Err(BadRequest::Path.into());
     }
-    let body = body::read(body).await?;
+    let body = body::read(body, head.extensions.get().copied()).await?;
     let query = head.uri.query().unwrap_or_default();
     let (limits, sandboxes) = (&stages.settings.limits, stages.sandboxes.as_slice());
     let received = Received { headers: &head.headers, path: &path, query, body: &body, limits, sandboxes };

@@ -29,7 +29,9 @@ use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
 
+pub use body::ReadBodyBy;
 pub use host::Hosts;
+pub use outcome::ClientAddress;
 pub use problem::{PROBLEM_KINDS, ProblemKind};
 pub use refusal::Refusal;
 pub use request_id::RequestId;

@@ -1,5 +1,6 @@
 //! The outermost layer: the headers of every response, the body of errors, and the log line of each request.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -115,6 +116,10 @@ fn non_empty(field: &str) -> Option<&str> {
     Some(field).filter(|field| !field.is_empty())
 }
 
+/// A request extension: the client's address, for the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientAddress(pub IpAddr);
+
 /// A response extension: the error format of the dialect, if it has its own.
 #[derive(Clone, Copy)]
 pub(super) struct ErrorFormat(pub(super) WriteError);
@@ -130,6 +135,7 @@ pub(super) async fn finish(
     let context = request.extensions_mut().remove().unwrap_or_else(surroundings);
     let id = request.extensions_mut().remove().unwrap_or_else(|| RequestId(readable(context.randomness)));
     request.extensions_mut().insert(context);
+    let client = request.extensions_mut().remove().map(|ClientAddress(address)| address);
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
 
@@ -178,6 +184,7 @@ pub(super) async fn finish(
                 ttl_seconds = granted.map(|audit| audit.ttl_seconds),
                 token_sha256 = granted.map(|audit| audit.token_sha256.as_str()),
                 disallowed_origin = disallowed_origin.as_deref(),
+                client_address = client.map(|address| address.to_string()),
                 policy_version = audit.and_then(|audit| non_empty(&audit.policy_version)),
                 duration_ms,
                 request_id = id.0.as_str(),

@@ -66,6 +66,7 @@ kinds! {
     GRANTS_NOT_ENFORCEABLE = FORBIDDEN, "grants_not_enforceable", "Grants not enforceable";
     NOT_FOUND = NOT_FOUND, "not_found", "Not found";
     METHOD_NOT_ALLOWED = METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed";
+    BODY_TIMEOUT = REQUEST_TIMEOUT, "body_timeout", "Body timeout";
     BODY_TOO_LARGE = PAYLOAD_TOO_LARGE, "body_too_large", "Body too large";
     UNSUPPORTED_MEDIA_TYPE = UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Unsupported media type";
     UNSUPPORTED_CONTENT_ENCODING =

@@ -44,6 +44,9 @@ pub enum Refusal {
     /// The connection closed before the whole body arrived.
     #[error("body incomplete")]
     BrokenBody,
+    /// The body was not complete in time.
+    #[error("body incomplete at the time limit")]
+    BodyTimeout,
     /// The dialect can't parse the request.
     #[error(transparent)]
     BadRequest(#[from] BadRequest),
@@ -84,6 +87,7 @@ impl Refusal {
             Self::UnsupportedContentEncoding => &problem::UNSUPPORTED_CONTENT_ENCODING,
             Self::TooLarge => &problem::BODY_TOO_LARGE,
             Self::BrokenBody => &problem::BROKEN_BODY,
+            Self::BodyTimeout => &problem::BODY_TIMEOUT,
             Self::BadRequest(BadRequest::Body(_)) => &problem::INVALID_BODY,
             Self::BadRequest(BadRequest::Field(_))
             | Self::Denied(Denial::Invalid(_))
@@ -149,6 +153,7 @@ impl Refusal {
             Self::UnsupportedContentEncoding => "Send the body uncompressed, without Content-Encoding.".into(),
             Self::TooLarge => format!("Send a body of at most {MAX_BODY} bytes."),
             Self::BrokenBody => "The connection closed before the whole body arrived. Send the request again.".into(),
+            Self::BodyTimeout => "The body took too long to arrive. Send the request again.".into(),
             Self::BadRequest(error) => error.to_string(),
             Self::Denied(Denial::Denied { .. }) => "This request is denied. The log has the cause under this request ID.".into(),
             Self::Denied(denial) if *kind != problem::INVALID_CREDENTIAL => denial.to_string(),

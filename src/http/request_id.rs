@@ -2,7 +2,7 @@
 
 use axum::http::HeaderName;
 
-/// Lambda's own request ID, or a random one elsewhere. Never taken from the client.
+/// Lambda's own request ID, a trusted proxy's, or a random one. Never taken from the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestId(pub String);
 

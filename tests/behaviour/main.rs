@@ -34,6 +34,7 @@ mod secrets;
 mod security;
 mod serve;
 mod serve_policy;
+mod serve_production;
 mod snapshots;
 mod structure;
 mod support;

@@ -1,7 +1,7 @@
 //! `roompass serve`, the program itself: what it prints, answers and ends with.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
@@ -110,10 +110,27 @@ impl Serving {
         line(&mut self.output)
     }
 
-    pub(crate) fn end(mut self, signal: &str) -> i32 {
+    pub(crate) fn signal(&self, signal: &str) {
         let kill = format!("kill -{signal} {}", self.program.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
+    /// Its exit code, when it ends.
+    pub(crate) fn code(&mut self) -> i32 {
         self.program.wait().unwrap().code().expect("it ended by itself, not by the signal")
+    }
+
+    pub(crate) fn end(mut self, signal: &str) -> i32 {
+        self.signal(signal);
+        self.code()
+    }
+
+    /// What it has written to standard error, when it ends.
+    pub(crate) fn errors(&mut self) -> String {
+        self.signal("TERM");
+        let mut text = String::new();
+        self.program.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+        text
     }
 }
 
@@ -192,21 +209,6 @@ const AGORAS_KEYS: [(&str, &str); 2] = [
     ("AGORA_APP_ID", "0123456789abcdef0123456789abcdef"),
     ("AGORA_APP_CERTIFICATE", "c0ffee00c0ffee00c0ffee00c0ffee00"),
 ];
-
-#[test]
-fn with_keys_of_ones_own_and_no_caller_it_listens_on_this_machine_alone() {
-    for variables in [OWN_KEYS, AGORAS_KEYS] {
-        assert_eq!(
-            complaint(&["--listen", "0.0.0.0:0"], &variables),
-            "roompass: without a [[caller]] authentication is off, and your keys sign tokens, so only this machine may connect: add a \
-             [[caller]] (docs/authentication.md), or listen on 127.0.0.1, or leave --listen out"
-        );
-    }
-    let locked = [OWN_KEYS[0], OWN_KEYS[1], ("ROOMPASS_CONFIG", crate::support::OPEN)];
-    for variables in [&[][..], &locked] {
-        Serving::start(roompass(&["--listen", "0.0.0.0:0"], variables), "Ctrl-C");
-    }
-}
 
 #[test]
 fn with_keys_of_ones_own_and_no_caller_a_page_that_is_named_as_this_machine_gets_nothing() {
@@ -502,18 +504,6 @@ fn missing_settings_are_warned_about_at_the_start() {
     let logged: Vec<Value> =
         serving.started_with.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(logged.iter().filter(|line| line["level"] == "WARN").count(), 2, "{logged:?}");
-}
-
-#[test]
-fn a_taken_port_is_one_clear_line() {
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap().to_string();
-    let complaint = complaint(&["--listen", &address], &[]);
-    assert!(complaint.starts_with(&format!("roompass: cannot listen on {address}: ")), "{complaint}");
-    assert!(
-        complaint.ends_with(". Stop the program that uses it, or choose another address with --listen"),
-        "{complaint}"
-    );
 }
 
 #[test]

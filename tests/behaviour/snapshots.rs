@@ -39,7 +39,8 @@ async fn every_response_of_every_dialect_is_as_its_snapshot() {
 
 /// What needs a connection that closes early, an event that is no request, a policy that is read at run time, or a server on
 /// a laptop.
-const NOT_FROM_A_ROUTE: [&str; 4] = ["broken_body", "invalid_event", "wrong_host", "policy_unavailable"];
+const NOT_FROM_A_ROUTE: [&str; 5] =
+    ["broken_body", "invalid_event", "body_timeout", "wrong_host", "policy_unavailable"];
 
 fn assert_snapshot(name: &str, text: &str) {
     insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {

@@ -4,6 +4,7 @@ mod caller_file;
 mod check;
 mod config_option;
 mod development;
+mod dotenv;
 mod explain;
 mod health;
 mod inspect;
@@ -59,8 +60,21 @@ enum Command {
     },
 }
 
+impl Command {
+    /// Whether the command reads the configuration or the keys from environment variables.
+    fn reads_environment(&self) -> bool {
+        !matches!(self, Self::Inspect(_) | Self::Health(_) | Self::ApiKey { .. })
+    }
+}
+
 fn main() -> ExitCode {
     let cli = Cli::try_parse().unwrap_or_else(|error| as_escaped(error).exit());
+    if cli.command.as_ref().is_none_or(Command::reads_environment) {
+        match dotenv::load() {
+            Ok(read) => read.iter().for_each(|read| eprintln!("roompass: {}", escaped(read))),
+            Err(error) => return report(Err(error)),
+        }
+    }
     match cli.command {
         None => report(serve::run(&cli.serve).map(|()| Page::default())),
         Some(Command::Serve(options)) => report(serve::run(&options).map(|()| Page::default())),

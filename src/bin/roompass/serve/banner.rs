@@ -2,33 +2,29 @@
 
 use std::net::SocketAddr;
 
-use roompass::auth::Caller;
 use roompass::config::{Config, Dialect, Origin};
 use roompass::dialect::{PathMatching, Routes, Row};
 use roompass::domain::Provider;
-use roompass::keys::{Projects, SigningKeys};
+use roompass::keys::SigningKeys;
 use roompass::url;
 
+use super::DEFAULT_PORT;
+use super::service::Service;
 use crate::sample;
 use crate::screen::Page;
 
 /// The content of the message.
 pub(super) struct Banner<'a> {
     pub(super) address: SocketAddr,
-    pub(super) config: &'a Config,
-    /// Whether the page is served.
-    pub(super) has_page: bool,
-    /// The file of the policy that is read at run time.
-    pub(super) policy: Option<&'a str>,
-    pub(super) keys: &'a Projects,
-    pub(super) warnings: &'a [String],
-    /// The caller that every request counts as, if there is one.
-    pub(super) always: Option<&'a Caller>,
+    /// Whether the address was not chosen, so that its port is the first free one.
+    pub(super) is_default: bool,
+    pub(super) service: &'a Service,
 }
 
 impl Banner<'_> {
     pub(super) fn print(&self) {
-        let Config { dialects, cors, .. } = self.config;
+        let Service { config, keys, warnings, has_page, .. } = self.service;
+        let Config { dialects, cors, .. } = config;
         let mut page = Page::default();
         page.line(format!("Roompass {} listening on {}", env!("CARGO_PKG_VERSION"), self.url()));
         let paths = livekit_paths(dialects);
@@ -44,10 +40,10 @@ impl Banner<'_> {
             let names: Vec<_> = dialects.iter().map(|dialect| dialect.as_str()).collect();
             page.line(format!("  dialects: {} (docs/migrate.md lists their routes)", names.join(", ")));
         }
-        if let Some(policy) = self.policy {
-            page.line(format!("  policy: {policy}, version {}", self.config.version));
+        if let Some((policy, _)) = &self.service.policy {
+            page.line(format!("  policy: {}, version {}", policy.path().display(), config.version));
         }
-        for keys in self.keys.iter() {
+        for keys in keys.iter() {
             let of_project = match keys.project() {
                 project if project.is_default() => String::new(),
                 project => format!(", project {project}"),
@@ -61,14 +57,14 @@ impl Banner<'_> {
             }
         }
         page.line(format!("  allowed CORS origins: {}", in_words(&cors.origins)));
-        for warning in self.warnings {
+        for warning in self.other_port().iter().chain(warnings) {
             page.line(format!("Warning: {warning}"));
         }
         match self.sample() {
             Ok(curl) => page.lines(["Try it:", &format!("  {curl}")]),
             Err(why) => page.line(why),
         }
-        if self.has_page {
+        if *has_page {
             page.line(format!("Or open http://{}/ in a browser.", self.address));
         }
         page.line("Press Ctrl-C to stop.");
@@ -76,10 +72,11 @@ impl Banner<'_> {
     }
 
     pub(super) fn log(&self) {
-        for warning in self.warnings {
+        let Service { config, keys, warnings, policy, .. } = self.service;
+        for warning in self.other_port().iter().chain(warnings) {
             tracing::warn!("{warning}");
         }
-        let own = self.keys.of_default();
+        let own = keys.of_default();
         let livekit = own.livekit().ok();
         tracing::info!(
             address = %self.address,
@@ -87,27 +84,38 @@ impl Banner<'_> {
             key = livekit.map(|keys| keys.api_key.as_str()),
             agora_app = own.agora().ok().map(|keys| keys.app_id.as_str()),
             projects = self.projects(),
-            policy = self.policy,
-            policy_version = self.policy.map(|_| self.config.version.as_str()),
-            origins = in_words(&self.config.cors.origins),
+            policy = policy.as_ref().map(|(file, _)| file.path().display().to_string()),
+            policy_version = policy.as_ref().map(|_| config.version.as_str()),
+            origins = in_words(&config.cors.origins),
             try_it = self.sample().ok(),
             "listening"
         );
     }
 
+    /// A warning that clients which expect the default port don't reach this program.
+    fn other_port(&self) -> Option<String> {
+        (self.is_default && self.address.port() != DEFAULT_PORT).then(|| {
+            format!(
+                "port {DEFAULT_PORT} is in use, so this is port {}: choose one with --listen 127.0.0.1:PORT",
+                self.address.port()
+            )
+        })
+    }
+
     /// The projects with a name.
     fn projects(&self) -> Option<String> {
-        let projects = self.keys.iter().map(SigningKeys::project).filter(|project| !project.is_default());
+        let projects =
+            self.service.keys.iter().map(SigningKeys::project).filter(|project| !project.is_default());
         let projects: Vec<_> = projects.map(ToString::to_string).collect();
         (!projects.is_empty()).then(|| projects.join(", "))
     }
 
     fn url(&self) -> String {
-        format!("http://{}{}", self.address, self.config.http.base_path.as_str())
+        format!("http://{}{}", self.address, self.service.config.http.base_path.as_str())
     }
 
     fn sample(&self) -> Result<String, &'static str> {
-        sample::curl(&self.url(), self.config, self.always)
+        sample::curl(&self.url(), &self.service.config, self.service.always.as_ref())
     }
 }
 

@@ -1,40 +1,58 @@
-//! `roompass serve`: runs the service on this machine.
+//! `roompass serve`: runs the service, on a laptop and in production.
 
 mod banner;
+mod client;
+mod connections;
+mod current;
+mod service;
+mod signals;
+mod stream;
 mod warnings;
+mod watched_file;
 
-use std::convert::Infallible;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 use axum::Router;
+use axum::http::header::CACHE_CONTROL;
+use axum::routing::get;
 use clap::{Args, ValueEnum};
-use roompass::auth::Caller;
-use roompass::config::{Config, ConfigError, caller_keys, read_policy, variable};
-use roompass::http::Hosts;
+use roompass::config::{ConfigError, variable};
 use roompass::log;
-use roompass::reload::{Parts, PolicyFile, Reloading};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 
-use crate::caller_file::{self, InvalidCallerFile};
+use crate::caller_file::InvalidCallerFile;
 use crate::config_option::ConfigOption;
-use crate::development::{self, Loaded, PolicySource};
-use crate::page::TryPage;
 use banner::Banner;
+use client::{Network, TrustedProxies};
+use connections::Connections;
+use current::Current;
+use service::Service;
+use signals::{Hangup, Stop};
 
 #[derive(Args)]
 pub(crate) struct ServeOptions {
     #[command(flatten)]
     config: ConfigOption,
-    /// The address to listen on
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:3000")]
-    listen: SocketAddr,
+    /// The address to listen on; by default 127.0.0.1:3000, or the next free port
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+    /// Let other machines connect although authentication is off: every client of the network gets tokens
+    #[arg(long)]
+    allow_unauthenticated_network_access: bool,
+    /// A proxy, by address or network, whose X-Forwarded-For and X-Request-Id are used in the log; can be repeated
+    #[arg(long = "trusted-proxy", value_name = "ADDRESS", value_delimiter = ',')]
+    trusted_proxies: Vec<Network>,
+    /// How many connections may be open
+    #[arg(long, value_name = "NUMBER", default_value = "4096", value_parser = clap::value_parser!(u16).range(1..))]
+    max_connections: u16,
     /// The format of the log
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     log: LogFormat,
+    /// Reload the configuration file when it changes
+    #[arg(long)]
+    watch: bool,
     /// Treat every request as the caller with the claims in this file
     #[arg(long, value_name = "FILE")]
     caller: Option<PathBuf>,
@@ -60,33 +78,23 @@ pub(crate) enum ServeError {
     #[error("{0}")]
     Config(#[from] ConfigError),
     #[error(
-        "cannot listen on {address}: {reason}. Stop the program that uses it, or choose another address with --listen"
+        "cannot listen on {address}: {reason}. Stop the program that uses it, or choose another address with --listen{}",
+        such_as(*.free)
     )]
-    Listen { address: SocketAddr, reason: std::io::Error },
+    Listen { address: SocketAddr, reason: io::Error, free: Option<SocketAddr> },
     #[error(transparent)]
     CallerFile(#[from] InvalidCallerFile),
     #[error(
-        "--caller turns authentication off, so only this machine may connect: listen on 127.0.0.1, or leave --listen out"
+        "other machines could connect, and authentication is off, because {0}, or listen on 127.0.0.1, or give every client \
+         of the network access with --allow-unauthenticated-network-access"
     )]
-    CallerExposed,
+    Exposed(&'static str),
     #[error(
-        "without a [[caller]] authentication is off, and your keys sign tokens, so only this machine may connect: add a [[caller]] \
-         (docs/authentication.md), or listen on 127.0.0.1, or leave --listen out"
+        "--watch needs a configuration file: name it with --config, or create roompass.toml in this folder"
     )]
-    PrivateKeysExposed,
+    NothingToWatch,
     #[error(transparent)]
-    Io(#[from] std::io::Error),
-}
-
-/// How requests are authenticated.
-#[derive(PartialEq)]
-enum Authentication {
-    /// By the configured callers.
-    Configured,
-    /// Not at all: every request counts as the caller of `--caller`.
-    AlwaysAs(Caller),
-    /// Not at all, because no caller is configured.
-    Off,
+    Io(#[from] io::Error),
 }
 
 /// Serves until Ctrl-C or SIGTERM.
@@ -99,151 +107,73 @@ pub(crate) fn run(options: &ServeOptions) -> Result<(), ServeError> {
         LogFormat::Json => log::Format::Json,
     };
     log::start(format, log::level(variable));
-    let environment = options.config.environment()?;
-    let Loaded { config, policy, sources, policy_file } = development::load_sources(&environment)?;
-    let authentication = options.authentication(&config, policy)?;
-    let is_exposed = !options.listen.ip().is_loopback();
-    let needs_protection = match authentication {
-        Authentication::Configured => false,
-        Authentication::AlwaysAs(_) => true,
-        Authentication::Off => development::has_private_keys(&environment.keys),
-    };
-    if needs_protection && is_exposed {
-        return Err(ServeError::PrivateKeysExposed);
-    }
-    let keys = development::keys(&environment, config.policy.rules())?;
-    let warnings =
-        warnings::all(&authentication, &environment, &config, &keys, &caller_keys(&config, &keys)?);
-    let always = match authentication {
-        Authentication::AlwaysAs(caller) => Some(caller),
-        Authentication::Configured | Authentication::Off => None,
-    };
-    let has_page = !is_exposed && (options.page || !development::has_private_keys(&environment.keys));
-    let page = if has_page {
-        Some(TryPage {
-            file: development::edited_file(&environment),
-            text: match &policy_file {
-                Some(file) => read_policy(file)?,
-                None => sources.text().to_owned(),
-            },
-            is_policy: policy_file.is_some(),
-            is_development: policy == PolicySource::Development,
-            environment: options.config.environment()?,
-            sources: sources.clone(),
-            config: config.clone(),
-        })
-    } else {
-        None
-    };
-    let with_page = |service: Router| match page {
-        Some(page) => page.in_front_of(service),
-        None => service,
-    };
-    let parts = Parts {
-        sources,
-        place: policy_file.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
-        keys: Box::new(move |config| development::service_keys(&environment, config)),
-        always: always.clone(),
-        hosts: if needs_protection { Hosts::ThisMachine } else { Hosts::Any },
-        mint: roompass::mint::token,
-        surroundings: roompass::system::context,
-        shown: Some(config.version.clone()),
-    };
+    let ip = options.listen.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |address| address.ip());
+    let service = Service::load(options, ip)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let listener = TcpListener::bind(options.listen)
-            .await
-            .map_err(|reason| ServeError::Listen { address: options.listen, reason })?;
-        let address = listener.local_addr()?;
-        let place = policy_file.as_ref().map(|path| path.display().to_string());
+        // A signal that arrives as soon as the program says that it listens must be handled.
+        let (mut stop, hangup) = (Stop::listen()?, Hangup::listen()?);
+        let listener = options.listener().await?;
         let banner = Banner {
-            address,
-            config: &config,
-            has_page,
-            policy: place.as_deref(),
-            keys: &keys,
-            warnings: &warnings,
-            always: always.as_ref(),
+            address: listener.local_addr()?,
+            is_default: options.listen.is_none(),
+            service: &service,
         };
         match options.log {
             LogFormat::Text => banner.print(),
             LogFormat::Json => banner.log(),
         }
-        match policy_file {
-            None => serve(listener, with_page(parts.fixed(config)?.0)).await,
-            Some(file) => {
-                let policy = Arc::new(Reloading::new(Box::new(PolicyFile(file.clone())), parts)?);
-                tokio::select! {
-                    served = serve(listener, with_page(policy.router())) => served,
-                    never = reload_when_changed(&file, &policy) => match never {},
-                }
-            }
+        let current = Current::new(options, ip, service);
+        let connections = Connections {
+            max: options.max_connections,
+            proxies: TrustedProxies(options.trusted_proxies.clone()),
+        };
+        let router = with_liveness(current.router());
+        tokio::select! {
+            () = connections.serve(listener, router, &mut stop) => {}
+            never = current.follow(hangup) => match never {},
         }
+        tracing::info!("stopped");
+        Ok(())
     })
 }
 
 impl ServeOptions {
-    fn authentication(&self, config: &Config, policy: PolicySource) -> Result<Authentication, ServeError> {
-        match (&self.caller, policy) {
-            (None, PolicySource::Configured) => Ok(Authentication::Configured),
-            (None, PolicySource::Development) => Ok(Authentication::Off),
-            (Some(_), _) if !self.listen.ip().is_loopback() => Err(ServeError::CallerExposed),
-            (Some(_), PolicySource::Development) => Err(InvalidCallerFile::NoCallers.into()),
-            (Some(file), PolicySource::Configured) => {
-                let caller = caller_file::caller(file, self.named.as_deref(), &config.callers)?;
-                Ok(Authentication::AlwaysAs(caller))
+    async fn listener(&self) -> Result<TcpListener, ServeError> {
+        let bind = async |address: SocketAddr| match TcpListener::bind(address).await {
+            Ok(listener) => Ok(listener),
+            Err(reason) => {
+                let is_in_use = reason.kind() == io::ErrorKind::AddrInUse;
+                let free = if is_in_use { free_port(address) } else { None };
+                Err(ServeError::Listen { address, reason, free })
             }
-        }
+        };
+        let Some(address) = self.listen else {
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT));
+            return match bind(address).await {
+                Err(ServeError::Listen { free: Some(free), .. }) => bind(free).await,
+                result => result,
+            };
+        };
+        bind(address).await
     }
 }
 
-/// The time between two looks at the file of the policy.
-const POLL: Duration = Duration::from_millis(500);
-
-/// Reloads the policy when its file changes. The log has the outcome.
-async fn reload_when_changed(file: &Path, policy: &Reloading) -> Infallible {
-    policy.reload(&roompass::system::context()).await;
-    let mut known = read_policy(file).ok();
-    let mut last = known.clone();
-    loop {
-        tokio::time::sleep(POLL).await;
-        let text = read_policy(file).ok();
-        // A file that is just being written has another text the next time.
-        if text == last && text != known {
-            policy.reload(&roompass::system::context()).await;
-            known = text.clone();
-        }
-        last = text;
-    }
+/// The next address whose port is free, among the next nine.
+fn free_port(taken: SocketAddr) -> Option<SocketAddr> {
+    let ports = (1..10).filter_map(|more| taken.port().checked_add(more));
+    let mut addresses = ports.map(|port| SocketAddr::new(taken.ip(), port));
+    addresses.find(|address| std::net::TcpListener::bind(address).is_ok())
 }
 
-async fn serve(listener: TcpListener, router: Router) -> Result<(), ServeError> {
-    let (sender, receiver) = tokio::sync::watch::channel(());
-    let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
-        stop_signal().await;
-        drop(sender);
-    });
-    tokio::select! {
-        served = serving => served?,
-        () = grace_period(receiver) => {}
-    }
-    tracing::info!("stopped");
-    Ok(())
+/// `GET /livez` returns 200 as long as the process serves requests. Health checks of other routes depend on the keys.
+fn with_liveness(service: Router) -> Router {
+    let answer = async || ([(CACHE_CONTROL, "no-store")], "ok\n");
+    Router::new().route("/livez", get(answer)).fallback_service(service)
 }
 
-/// Waits for Ctrl-C or SIGTERM.
-async fn stop_signal() {
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
+fn such_as(free: Option<SocketAddr>) -> String {
+    free.map_or_else(String::new, |free| format!(", such as {free}"))
 }
 
-/// Waits for two seconds after the stop signal, so that an incomplete request can't keep the process running.
-async fn grace_period(mut stopping: tokio::sync::watch::Receiver<()>) {
-    while stopping.changed().await.is_ok() {}
-    tokio::time::sleep(Duration::from_secs(2)).await;
-}
+const DEFAULT_PORT: u16 = 3000;

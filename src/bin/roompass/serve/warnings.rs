@@ -6,7 +6,7 @@ use roompass::domain::{Provider, ServerUrl};
 use roompass::keys::{Projects, SigningKeys};
 use roompass::url;
 
-use super::Authentication;
+use super::service::Authentication;
 
 /// All warnings, in the order in which they are printed.
 pub(super) fn all(

@@ -1,0 +1,160 @@
+//! The service as the configuration, the keys and the policy are now. It can be loaded again while the old one serves.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Router;
+use roompass::auth::Caller;
+use roompass::config::{Config, ConfigSource, Environment, PolicyPlace, caller_keys, read_policy};
+use roompass::http::Hosts;
+use roompass::keys::Projects;
+use roompass::reload::{Parts, PolicyFile, Reloading};
+
+use super::watched_file::WatchedFile;
+use super::{ServeError, ServeOptions, warnings};
+use crate::caller_file::{self, InvalidCallerFile};
+use crate::development::{self, Loaded, PolicySource};
+use crate::page::TryPage;
+
+/// The service, and what is shown of it.
+pub(super) struct Service {
+    pub(super) router: Router,
+    /// The policy that is read at run time, and its file.
+    pub(super) policy: Option<(WatchedFile, Arc<Reloading>)>,
+    /// The file of the configuration. `None` if that is compiled in or inline.
+    pub(super) config_file: Option<WatchedFile>,
+    pub(super) config: Config,
+    pub(super) keys: Projects,
+    pub(super) warnings: Vec<String>,
+    /// The caller that every request counts as, if there is one.
+    pub(super) always: Option<Caller>,
+    pub(super) has_page: bool,
+}
+
+/// How requests are authenticated.
+#[derive(PartialEq)]
+pub(super) enum Authentication {
+    /// By the configured callers.
+    Configured,
+    /// Not at all: every request counts as the caller of `--caller`.
+    AlwaysAs(Caller),
+    /// Not at all, because no caller is configured.
+    Off,
+}
+
+impl Service {
+    /// Reads the configuration, the keys and the policy, for a listener at this address.
+    ///
+    /// # Errors
+    /// If one of them can't be read or has mistakes, or would serve every client of the network without authentication.
+    pub(super) fn load(options: &ServeOptions, address: IpAddr) -> Result<Self, ServeError> {
+        let environment = options.config.environment()?;
+        let config_file = file_of(&environment).map(WatchedFile::new);
+        if options.watch && config_file.is_none() {
+            return Err(ServeError::NothingToWatch);
+        }
+        let watched_policy = policy_file_of(&environment).map(WatchedFile::new);
+        let Loaded { config, policy, sources, policy_file } = development::load_sources(&environment)?;
+        let authentication = authentication(options, &config, policy)?;
+        let has_private_keys = development::has_private_keys(&environment.keys);
+        let is_exposed = !address.is_loopback();
+        if is_exposed && !options.allow_unauthenticated_network_access {
+            authentication.must_be_on()?;
+        }
+        let keys = development::keys(&environment, config.policy.rules())?;
+        let warnings =
+            warnings::all(&authentication, &environment, &config, &keys, &caller_keys(&config, &keys)?);
+        let needs_protection = match authentication {
+            Authentication::Configured => false,
+            Authentication::AlwaysAs(_) => true,
+            Authentication::Off => has_private_keys,
+        };
+        let always = match authentication {
+            Authentication::AlwaysAs(caller) => Some(caller),
+            Authentication::Configured | Authentication::Off => None,
+        };
+        let has_page = !is_exposed && (options.page || !has_private_keys);
+        let page = if has_page {
+            Some(TryPage {
+                file: development::edited_file(&environment),
+                text: match &policy_file {
+                    Some(file) => read_policy(file)?,
+                    None => sources.text().to_owned(),
+                },
+                is_policy: policy_file.is_some(),
+                is_development: policy == PolicySource::Development,
+                environment: options.config.environment()?,
+                sources: sources.clone(),
+                config: config.clone(),
+            })
+        } else {
+            None
+        };
+        let parts = Parts {
+            sources,
+            place: policy_file.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
+            keys: Box::new(move |config| development::service_keys(&environment, config)),
+            always: always.clone(),
+            hosts: if needs_protection { Hosts::ThisMachine } else { Hosts::Any },
+            mint: roompass::mint::token,
+            surroundings: roompass::system::context,
+            shown: Some(config.version.clone()),
+        };
+        let (router, policy) = match watched_policy {
+            None => (parts.fixed(config.clone())?.0, None),
+            Some(file) => {
+                let store = Box::new(PolicyFile(file.path().to_owned()));
+                let policy = Arc::new(Reloading::new(store, parts)?);
+                (policy.router(), Some((file, policy)))
+            }
+        };
+        let router = match page {
+            Some(page) => page.in_front_of(router),
+            None => router,
+        };
+        Ok(Self { router, policy, config_file, config, keys, warnings, always, has_page })
+    }
+}
+
+impl Authentication {
+    fn must_be_on(&self) -> Result<(), ServeError> {
+        match self {
+            Self::Configured => Ok(()),
+            Self::AlwaysAs(_) => Err(ServeError::Exposed("--caller is set: leave it out")),
+            Self::Off => Err(ServeError::Exposed(
+                "no [[caller]] is configured: add a [[caller]] (docs/authentication.md)",
+            )),
+        }
+    }
+}
+
+fn authentication(
+    options: &ServeOptions,
+    config: &Config,
+    policy: PolicySource,
+) -> Result<Authentication, ServeError> {
+    match (&options.caller, policy) {
+        (None, PolicySource::Configured) => Ok(Authentication::Configured),
+        (None, PolicySource::Development) => Ok(Authentication::Off),
+        (Some(_), PolicySource::Development) => Err(InvalidCallerFile::NoCallers.into()),
+        (Some(file), PolicySource::Configured) => {
+            let caller = caller_file::caller(file, options.named.as_deref(), &config.callers)?;
+            Ok(Authentication::AlwaysAs(caller))
+        }
+    }
+}
+
+fn policy_file_of(environment: &Environment) -> Option<PathBuf> {
+    match &environment.policy {
+        Some(PolicyPlace::File(path)) => Some(path.clone()),
+        _ => None,
+    }
+}
+
+fn file_of(environment: &Environment) -> Option<PathBuf> {
+    match &environment.config {
+        ConfigSource::File(path) | ConfigSource::Argument(path) => Some(path.clone()),
+        ConfigSource::CompiledIn | ConfigSource::Inline(_) => None,
+    }
+}
