@@ -13,25 +13,26 @@ fn sam_local_has_the_policy_that_cargo_run_has() {
 }
 
 #[test]
-fn no_deployment_reads_the_development_keys() {
-    let template = include_str!("../../template.yaml");
-    let environment = template.split("Variables:").nth(1).unwrap().split("Policies:").next().unwrap();
-    for variable in [
-        "ROOMPASS_CONFIG",
-        "LIVEKIT_URL",
-        "LIVEKIT_API_KEY",
-        "LIVEKIT_API_SECRET",
-        "ROOMPASS_API_KEYS",
-        "ROOMPASS_PROJECTS",
-    ] {
-        assert!(environment.contains(&format!("{variable}: \"\"\n")), "{variable} is empty in a deployment");
+fn only_sam_local_reads_the_development_keys() {
+    let template = include_str!("../../local.yaml");
+    let listed = template.split("Variables:").nth(1).unwrap().split("Events:").next().unwrap();
+    let wiring: Value = serde_json::from_str(include_str!("../../local.env.json")).unwrap();
+    for variable in wiring["TokenFunction"].as_object().unwrap().keys() {
+        assert!(
+            listed.contains(&format!("{variable}: \"\"\n")),
+            "local.yaml lists {variable}, so that it is set"
+        );
     }
-    for (section, named) in
-        [("[default.deploy.parameters]", false), ("[default.local_invoke.parameters]", true)]
-    {
-        let settings = include_str!("../../samconfig.toml").split(section).nth(1).unwrap();
-        let settings = settings.split("\n[").next().unwrap();
-        let names_it = settings.lines().any(|line| !line.starts_with('#') && line.contains("local.env.json"));
-        assert_eq!(names_it, named, "{section}");
+    let settings = include_str!("../../samconfig.toml");
+    for (section, is_local) in [
+        ("[default.deploy.parameters]", false),
+        ("[default.local_invoke.parameters]", true),
+        ("[default.local_start_api.parameters]", true),
+    ] {
+        let settings = settings.split(section).nth(1).unwrap().split("\n[").next().unwrap();
+        let lines: Vec<_> = settings.lines().filter(|line| !line.starts_with('#')).collect();
+        for file in ["local.env.json", ".aws-sam/local/template.yaml"] {
+            assert_eq!(lines.iter().any(|line| line.contains(file)), is_local, "{file} in {section}");
+        }
     }
 }

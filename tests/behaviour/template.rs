@@ -1,4 +1,4 @@
-//! The template: the routes in front of the function, and the checks of its parameters.
+//! The templates: the routes in front of the function, and the checks of its parameters.
 
 use axum::Router;
 use axum::http::Method;
@@ -8,6 +8,7 @@ use roompass::dialect::TABLE;
 use crate::support::{OPEN, request, send, service};
 
 const TEMPLATE: &str = include_str!("../../template.yaml");
+const HTTP_API: &str = include_str!("../../deploy/http-api.yaml");
 
 /// The lines below a key, which are deeper than it.
 fn block<'a>(text: &'a str, key: &str) -> &'a str {
@@ -29,22 +30,24 @@ fn value<'a>(block: &'a str, key: &str) -> Option<&'a str> {
     block.lines().find_map(|line| line.trim().strip_prefix(key)?.strip_prefix(": "))
 }
 
-/// The routes of a deployment that has `JwtIssuer`, each with whether it has the authorizer. SAM makes `$default`.
+/// The routes of a deployment that has `JwtIssuer`, each with whether it has the authorizer.
 fn gateways_routes() -> Vec<(&'static str, &'static str, bool)> {
-    let resources = block(TEMPLATE, "Resources");
+    let resources = block(HTTP_API, "Resources");
     let keys = resources.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
     let names = keys.filter_map(|line| line.strip_suffix(':'));
     let written = names
         .map(|name| block(resources, name))
         .filter(|block| value(block, "Type") == Some("AWS::ApiGatewayV2::Route"));
     let routes = written.map(|block| {
-        assert_eq!(value(block, "Condition"), Some("HasJwtIssuer"), "{block}");
-        let (method, path) = value(block, "RouteKey").unwrap().split_once(' ').unwrap();
+        let key = value(block, "RouteKey").unwrap();
+        // Without an issuer, only the $default route exists.
+        assert_eq!(value(block, "Condition"), (key != "$default").then_some("HasJwtIssuer"), "{block}");
+        let (method, path) = key.split_once(' ').unwrap_or(("ANY", key));
         let guarded =
             value(block, "AuthorizationType") == Some("JWT") && value(block, "AuthorizerId").is_some();
         (method, path, guarded)
     });
-    routes.chain([("ANY", "$default", false)]).collect()
+    routes.collect()
 }
 
 /// The route that the gateway takes: a full match before a greedy one, and that before `$default`; a method before `ANY`.
@@ -198,14 +201,14 @@ fn the_secrets_arn_is_whole_and_of_one_secret_or_empty() {
 }
 
 #[test]
-fn the_secret_keys_arn_is_of_one_key_or_empty() {
+fn the_arn_of_a_kms_key_is_of_one_key_or_empty() {
     for arn in [
         "",
         "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
         "arn:aws-cn:kms:cn-north-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
         "arn:aws:kms:eu-central-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab",
     ] {
-        assert!(accepts("SecretKeyArn", arn), "{arn}");
+        assert!(accepts("SecretKeyArn", arn) && accepts("PolicyKeyArn", arn), "{arn}");
     }
     for arn in [
         "*",
@@ -222,7 +225,7 @@ fn the_secret_keys_arn_is_of_one_key_or_empty() {
         "arn:aws:kms:eu-central-1:123456789012:*",
         "arn:aws:secretsmanager:eu-central-1:123456789012:secret:roompass-AbCd12",
     ] {
-        assert!(!accepts("SecretKeyArn", arn), "{arn:?}");
+        assert!(!accepts("SecretKeyArn", arn) && !accepts("PolicyKeyArn", arn), "{arn:?}");
     }
 }
 
@@ -250,8 +253,12 @@ fn the_parameters_name_is_whole_and_of_one_parameter_or_empty() {
 }
 
 #[test]
-fn the_function_may_read_the_keys_and_the_policy_and_use_the_key_of_the_keys_through_that_store_alone() {
-    let policies = block(TEMPLATE, "      Policies");
+fn the_function_may_read_the_keys_and_the_policy_and_decrypt_each_through_its_store_alone() {
+    let policies = block(block(TEMPLATE, "Resources"), "  ReadPolicy");
+    assert!(
+        TEMPLATE.contains("      Policies:\n        - !Ref ReadPolicy\n\n"),
+        "the function has no other policy"
+    );
     let statements: Vec<_> = policies.split("Sid: ").skip(1).collect();
     let parameter = |name: &str| {
         format!("!Sub arn:${{AWS::Partition}}:ssm:${{AWS::Region}}:${{AWS::AccountId}}:parameter${{{name}}}")
@@ -265,6 +272,8 @@ fn the_function_may_read_the_keys_and_the_policy_and_use_the_key_of_the_keys_thr
         ("HasPolicyParameter", "ssm:GetParameter", &*of_policy, None),
         ("HasSecretKey", "kms:Decrypt", "!Ref SecretKeyArn", via("secretsmanager")),
         ("HasParameterKey", "kms:Decrypt", "!Ref SecretKeyArn", via("ssm")),
+        ("HasPolicySecretKey", "kms:Decrypt", "!Ref PolicyKeyArn", via("secretsmanager")),
+        ("HasPolicyParameterKey", "kms:Decrypt", "!Ref PolicyKeyArn", via("ssm")),
     ];
     assert_eq!(statements.len(), expected.len());
     let conditions = policies.split("- !If").skip(1).map(|rest| rest.trim_start().lines().next().unwrap());
@@ -285,9 +294,61 @@ fn the_function_may_read_the_keys_and_the_policy_and_use_the_key_of_the_keys_thr
 }
 
 #[test]
+fn the_description_of_the_policy_has_every_parameter_that_the_function_has() {
+    let resources = block(TEMPLATE, "Resources");
+    let description = block(block(resources, "  ReadPolicy"), "      Description");
+    let parameters = block(TEMPLATE, "Parameters").lines();
+    let names = parameters
+        .filter_map(|line| line.strip_prefix("  ")?.strip_suffix(':').filter(|name| !name.starts_with(' ')));
+    let function = block(resources, "  TokenFunction");
+    let conditions = block(TEMPLATE, "Conditions");
+    // These don't belong to a version of the function, but to the function or to a deployment of it.
+    let of_every_version = ["ReservedConcurrency", "DeploymentType", "RollbackOnAlarm"];
+    let mut named = 0;
+    for name in names.filter(|name| !of_every_version.contains(name)) {
+        let word = Regex::new(&format!(r"\b{name}\b")).unwrap();
+        let used = |text: &str| word.is_match(text);
+        let by_condition = conditions.lines().filter(|line| used(line)).any(|line| {
+            let condition = line.trim().split(':').next().unwrap();
+            Regex::new(&format!(r"\b{condition}\b")).unwrap().is_match(function)
+        });
+        if used(function) || by_condition {
+            assert!(used(description), "{name} is in the description");
+            named += 1;
+        }
+    }
+    assert_eq!(named, 9, "the secrets, parameters, origins, architecture, memory, tracing and metrics");
+}
+
+#[test]
+fn no_secret_is_in_the_configuration_of_a_deployed_function() {
+    let variables = block(block(TEMPLATE, "Resources"), "        Variables");
+    let names = variables.lines().filter_map(|line| line.strip_prefix("          ")?.split_once(':'));
+    let names: Vec<_> =
+        names.map(|(name, _)| name).filter(|name| !name.starts_with([' ', '-', '#'])).collect();
+    assert_eq!(
+        names,
+        [
+            "ROOMPASS_SECRET_ID",
+            "ROOMPASS_PARAMETER",
+            "ROOMPASS_POLICY",
+            "ROOMPASS_CORS_ORIGINS",
+            "ROOMPASS_METRICS",
+            "SSL_CERT_FILE"
+        ]
+    );
+}
+
+#[test]
 fn logs_outlive_the_stack() {
-    for group in ["  FunctionLogs", "  AccessLogs"] {
-        let group = block(block(TEMPLATE, "Resources"), group);
+    let rest_api = include_str!("../../deploy/rest-api.yaml");
+    for (template, group) in [
+        (TEMPLATE, "  FunctionLogs"),
+        (HTTP_API, "  AccessLogs"),
+        (rest_api, "  AccessLogs"),
+        (rest_api, "  FirewallLogs"),
+    ] {
+        let group = block(block(template, "Resources"), group);
         assert_eq!(value(group, "Type"), Some("AWS::Logs::LogGroup"));
         for policy in ["DeletionPolicy", "UpdateReplacePolicy"] {
             assert_eq!(value(group, policy), Some("Retain"), "{policy} of {group}");
