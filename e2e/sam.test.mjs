@@ -1,7 +1,7 @@
-// The template and the function under SAM's emulator, as on a laptop with Docker and without an AWS account.
+// The templates and the function under SAM's emulator, as on a laptop with Docker and without an AWS account.
 
 import assert from 'node:assert/strict';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { clean, freePort, repo, run, start, until } from './lib/programs.mjs';
 import { roompass } from './lib/services.mjs';
@@ -51,12 +51,24 @@ async function isAToken(body) {
 }
 
 before(async () => {
-  await sam('build', ...x86);
+  await sam('build', '--config-env', 'local', ...x86);
 });
 
 test('sam validate --lint finds no errors', async () => {
-  const { stdout } = await sam('validate', '--lint');
-  assert.match(stdout, /is a valid SAM Template/);
+  for (const template of ['template.yaml', 'local.yaml']) {
+    const { stdout } = await sam('validate', '--lint', '--template', template);
+    assert.match(stdout, /is a valid SAM Template/);
+  }
+});
+
+test('sam build prepares a deployment with its nested templates, beside the build for sam local', async () => {
+  await sam('build', ...x86);
+  const built = readFileSync(`${repo}/.aws-sam/build/template.yaml`, 'utf8');
+  const nested = [...built.matchAll(/TemplateURL: (.+)/g)].map(([, path]) => path);
+  assert.equal(nested.length, 3);
+  for (const path of nested) assert.ok(existsSync(`${repo}/.aws-sam/build/${path}`), path);
+  assert.ok(existsSync(`${repo}/.aws-sam/build/TokenFunction/bootstrap`));
+  assert.ok(existsSync(`${repo}/.aws-sam/local/TokenFunction/bootstrap`));
 });
 
 test('every sample event has an expected status', () => {
@@ -109,7 +121,7 @@ testInDocker('sam local start-api accepts configured callers only', async (t) =>
   assert.ok(preflight.ok, `a preflight needs no credential: ${preflight.status}`);
 });
 
-testInDocker('without local.env.json and callers, every request is refused', async () => {
+testInDocker('without the policy of local.env.json, every request is refused', async () => {
   const wiring = JSON.stringify({ TokenFunction: { LIVEKIT_URL: 'wss://x', LIVEKIT_API_KEY: 'k', LIVEKIT_API_SECRET: 'a secret that is long enough' } });
   const file = `${repo}/e2e/.tools/deployed.env.json`;
   writeFileSync(file, wiring);
@@ -156,4 +168,49 @@ testInDocker('sam local start-api serves the endpoint', async (t) => {
   assert.equal(refused.status, 400);
   assert.equal(refused.headers.get('content-type'), 'application/problem+json');
   assert.equal((await fetch(`${url}/nowhere`, { method: 'POST' })).status, 404);
+});
+
+/** The commands of a document's `sh` blocks, each on a line of its own. */
+const commandsOf = (document) =>
+  [...readFileSync(`${repo}/${document}`, 'utf8').matchAll(/^( *)```sh\n([\s\S]*?)^ *```$/gm)].flatMap(([, indent, block]) => {
+    const lines = block.replaceAll('\\\n', ' ').split('\n').map((line) => line.slice(indent.length).split(/\s+#/)[0].trim());
+    return lines.filter(Boolean);
+  });
+
+/** These commands change an AWS account or read it. */
+const NEEDS_ACCOUNT = /^(aws |sam deploy |sam delete |curl -X POST https:)/;
+/** The build for a deployment. Its test above builds for this machine's processor instead of arm64. */
+const DEPLOYMENT = 'sam build';
+
+testInDocker('the commands of docs/deploy.md that need no AWS account work as they are written', async (t) => {
+  const commands = commandsOf('docs/deploy.md').filter((command) => !NEEDS_ACCOUNT.test(command) && command !== DEPLOYMENT);
+  const port = await freePort();
+  // On this machine, another port and an image that was built here.
+  const here = (command) => {
+    const [program, ...args] = command.replace('127.0.0.1:3000', `127.0.0.1:${port}`).split(/\s+/);
+    if (args[0] === 'local') args.push('--skip-pull-image', ...(args[1] === 'start-api' ? ['--port', `${port}`] : []));
+    return [program, args];
+  };
+  const outcomes = [];
+  for (const command of commands) {
+    const [program, args] = here(command);
+    if (args[1] === 'start-api') {
+      const api = start(program, args, { env, cwd: repo });
+      t.after(() => api.stop('SIGINT'));
+      await until(() => fetch(`http://127.0.0.1:${port}/healthz`).then((answer) => answer.ok), { of: command, within: 120_000, program: api });
+      outcomes.push([command, 'serves']);
+      continue;
+    }
+    const { code, stdout, stderr } = await run(program, args, { env, cwd: repo, timeout: 300_000 });
+    assert.equal(code, 0, `${command}\n${stdout}\n${stderr}`);
+    const issued = stdout.trim().split('\n').at(-1).includes('participant_token');
+    outcomes.push([command, issued ? 'a token' : 'done']);
+  }
+  const x86 = '--parameter-overrides Architecture=x86_64';
+  assert.deepEqual(outcomes, [
+    [`sam build --config-env local ${x86}`, 'done'],
+    [`sam local start-api ${x86}`, 'serves'],
+    ['curl -X POST http://127.0.0.1:3000/getToken', 'a token'],
+    [`sam local invoke -e events/http-api.json ${x86}`, 'a token'],
+  ]);
 });
