@@ -96,6 +96,11 @@ test('the dashboard is valid JSON with and without the detailed metrics, and sho
   const body = (more) => JSON.parse(text.replace('${DetailedWidgets}', more));
   const plain = body('').widgets;
   assert.equal(body(detailed).widgets.length, plain.length + 6);
+  // The metrics that the function writes with ROOMPASS_METRICS=emf, each with one of its sets of dimensions.
+  const searches = JSON.stringify(body(detailed).widgets.slice(plain.length)).matchAll(/\{Roompass,FunctionName,(\w+)\} MetricName=\\+"(\w+)/g);
+  assert.deepEqual([...searches].map(([, dimension, metric]) => `${metric} by ${dimension}`), [
+    'TokensIssued by rule', 'TokensIssued by caller', 'TokensIssued by project', 'Refusals by code', 'IssuerFetchFailures by caller', 'SigningKeysAge by project',
+  ]);
   const [{ properties: { alarms } }] = plain;
   const names = Object.entries(resources).filter(([, { Type }]) => Type === 'AWS::CloudWatch::Alarm').map(([name]) => `\${${name}.Arn}`);
   assert.deepEqual(alarms, ['${ServerErrorAlarmArn}', ...names]);
