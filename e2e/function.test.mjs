@@ -10,8 +10,8 @@ import { verified } from './lib/tokens.mjs';
 import { testWith } from './lib/tools.mjs';
 
 const functions = {
-  x86_64: process.env.ROOMPASS_BOOTSTRAP ?? `${repo}/target/lambda/roompass-lambda/bootstrap`,
-  arm64: process.env.ROOMPASS_BOOTSTRAP_ARM64 ?? `${repo}/target/arm64/lambda/roompass-lambda/bootstrap`,
+  x86_64: process.env.ROOMPASS_BOOTSTRAP ?? `${repo}/target/dist/function/x86_64/lambda/roompass-lambda/bootstrap`,
+  arm64: process.env.ROOMPASS_BOOTSTRAP_ARM64 ?? `${repo}/target/dist/function/arm64/lambda/roompass-lambda/bootstrap`,
 };
 
 async function output(command, args) {

@@ -13,6 +13,8 @@ const x86 = ['--parameter-overrides', 'Architecture=x86_64'];
 // No AWS account: no credentials, no profile, no region.
 const env = { ...process.env, SAM_CLI_TELEMETRY: '0', AWS_CONFIG_FILE: '/dev/null', AWS_SHARED_CREDENTIALS_FILE: '/dev/null' };
 for (const name of Object.keys(env)) if (/^(AWS_(ACCESS|SECRET|SESSION|PROFILE|REGION|DEFAULT)|LIVEKIT_|ROOMPASS_)/.test(name)) delete env[name];
+// `sam build` uses what release/build has compiled.
+Object.assign(env, { CARGO_TARGET_DIR: `${repo}/target/dist/function/x86_64`, RUSTC_WRAPPER: `${repo}/release/rustc` });
 
 // Each sample event and the status of its response.
 const outcomes = {

@@ -130,7 +130,7 @@ export const account = {
 export const roompass = () => process.env.ROOMPASS_BIN || `${repo}/target/debug/roompass`;
 
 /** The path of the function's program. */
-export const bootstrap = () => process.env.ROOMPASS_BOOTSTRAP || `${repo}/target/lambda/roompass-lambda/bootstrap`;
+export const bootstrap = () => process.env.ROOMPASS_BOOTSTRAP || `${repo}/target/dist/function/x86_64/lambda/roompass-lambda/bootstrap`;
 
 /** The path of AWS's emulator, a part of the SAM CLI. */
 function emulator() {
