@@ -69,6 +69,19 @@ fn no_document_is_longer_than_300_lines() {
 }
 
 #[test]
+fn the_archives_that_documents_name_have_the_version_of_the_package() {
+    let archive = Regex::new(r"roompass-(\d+\.\d+\.\d+)-").unwrap();
+    let mut named = 0;
+    for document in documents() {
+        for found in archive.captures_iter(&read(&document)) {
+            assert_eq!(&found[1], env!("CARGO_PKG_VERSION"), "{}", document.display());
+            named += 1;
+        }
+    }
+    assert!(named >= 4, "{named}");
+}
+
+#[test]
 fn the_tests_that_the_document_on_reliability_names_exist() {
     let folders = ["core", "src", "tests"].map(|folder| root().join(folder));
     let rust = folders.iter().filter(|folder| folder.exists()).flat_map(|folder| files(folder, "rs"));
