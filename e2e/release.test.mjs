@@ -63,13 +63,14 @@ for (const [architecture, testBuilt] of Object.entries(testOf)) {
     assert.deepEqual(await entries(zip(architecture)), [{ name: 'bootstrap', mode: '100755', seconds: seconds - (seconds % 2), sha256: content }]);
   });
 
-  testBuilt(`for ${architecture}, the archive has one folder with the program, the licence and a README`, async () => {
+  testBuilt(`for ${architecture}, the archive has one folder with the program, the licences and a README`, async () => {
     const found = await entries(archive(architecture));
-    const [top, licence, readme, program] = found;
-    assert.equal(found.length, 4);
+    const [top, licence, readme, thirdParty, program] = found;
+    assert.equal(found.length, 5);
     assert.deepEqual([top.name, top.mode, top.seconds], [folder(architecture), '755', seconds]);
     const file = (name, mode, content) => ({ name: `${folder(architecture)}/${name}`, mode, seconds, sha256: sha256(content) });
     assert.deepEqual(licence, file('LICENSE', '644', readFileSync(`${repo}/LICENSE`)));
+    assert.deepEqual(thirdParty, file('THIRD-PARTY-LICENCES.txt', '644', readFileSync(`${out}/THIRD-PARTY-LICENCES.txt`)));
     assert.deepEqual(program, file('roompass', '755', readFileSync(compiled(architecture).program)));
     assert.deepEqual([readme.name, readme.mode, readme.seconds], [`${folder(architecture)}/README.md`, '644', seconds]);
     // Neither a file name nor a time in the header of gzip.
@@ -150,6 +151,15 @@ test('the SBOM has every crate of Cargo.lock that is linked into a program, with
   assert.deepEqual(new Set(dependencies.map(({ ref }) => ref)), new Set([metadata.component, ...components].map((component) => component['bom-ref'])));
   assert.match(metadata.properties.find(({ name }) => name === 'roompass:commit').value, /^[0-9a-f]{40}$/);
   assert.doesNotMatch(JSON.stringify(sbom()), /file:|\/home\/|\/root\//);
+});
+
+test('THIRD-PARTY-LICENCES.txt has the licence of every crate that is linked into a program', () => {
+  const [list, ...texts] = readFileSync(`${out}/THIRD-PARTY-LICENCES.txt`, 'utf8').split(`\n${'='.repeat(80)}\n`);
+  const linked = sbom().components.filter(({ scope }) => scope === 'required');
+  const lines = linked.map(({ name, version: of, licenses }) => `  ${name} ${of}: ${licenses[0].expression}`);
+  assert.deepEqual(list.split('\n').filter((line) => line.startsWith('  ')), lines);
+  const aws = texts.find((text) => text.startsWith('aws-lc-sys '));
+  assert.match(aws, /SPDX-License-Identifier: Apache-2\.0 OR ISC/);
 });
 
 test("in an empty folder without Rust, the README's lines get a token from the archive within a minute", async (t) => {

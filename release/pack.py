@@ -1,7 +1,7 @@
 """Packs the programs of a release. The same programs make the same bytes: every entry has the time of the commit, the same
 owner, and a fixed mode, and entries are sorted.
 
-Arguments: the folder to write to, the version, the commit's time in seconds, and for each architecture its name, `=`, its
+Arguments: the folder to write to, which has THIRD-PARTY-LICENCES.txt, the version, the commit's time in seconds, and for each architecture its name, `=`, its
 target's triple, `=`, and the paths of the function and of the program, separated by a colon.
 """
 
@@ -26,7 +26,12 @@ def main(out, version, seconds, *architectures):
         (out / package).write_bytes(zipped(function, seconds))
         (out / f"template-{architecture}.yaml").write_text(template(architecture, package))
         folder = f"roompass-{version}-{target}"
-        files = {"LICENSE": Path("LICENSE").read_bytes(), "README.md": readme().encode(), "roompass": program}
+        files = {
+            "LICENSE": Path("LICENSE").read_bytes(),
+            "README.md": readme().encode(),
+            "THIRD-PARTY-LICENCES.txt": (out / "THIRD-PARTY-LICENCES.txt").read_bytes(),
+            "roompass": program,
+        }
         (out / f"{folder}.tar.gz").write_bytes(tarred(folder, files, seconds))
     files = sorted(file for file in out.iterdir() if file.name != "SHA256SUMS")
     sums = (f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files)
