@@ -20,5 +20,8 @@ else:
             assert (entry.uid, entry.gid, entry.uname, entry.gname) == (0, 0, "", ""), entry.name
             content = archive.extractfile(entry).read() if entry.isfile() else b""
             entries.append((entry.name, entry.mode, int(entry.mtime), content))
-hashed = ({"name": name, "mode": oct(mode)[2:], "seconds": seconds, "sha256": hashlib.sha256(content).hexdigest()} for name, mode, seconds, content in entries)
-print(json.dumps(list(hashed)))
+described = [
+    {"name": name, "mode": oct(mode)[2:], "seconds": seconds, "sha256": hashlib.sha256(content).hexdigest()}
+    for name, mode, seconds, content in entries
+]
+print(json.dumps(described))

@@ -71,10 +71,12 @@ def tarred(folder, files, seconds):
 def template(architecture, package):
     """The template that deploys the package as it is, without a build."""
     text = Path("template.yaml").read_text()
+    build = "    Metadata:\n      BuildMethod: rust-cargolambda\n      BuildProperties:\n        Binary: roompass-lambda\n"
+    choice = "    Default: arm64\n    AllowedValues: [arm64, x86_64]\n"
     changes = {
         "      CodeUri: .\n": f"      CodeUri: {package}\n",
-        "    Metadata:\n      BuildMethod: rust-cargolambda\n      BuildProperties:\n        Binary: roompass-lambda\n": "",
-        "    Default: arm64\n    AllowedValues: [arm64, x86_64]\n": f"    Default: {architecture}\n    AllowedValues: [{architecture}]\n",
+        build: "",
+        choice: f"    Default: {architecture}\n    AllowedValues: [{architecture}]\n",
     }
     for old, new in changes.items():
         if text.count(old) != 1:
