@@ -7,9 +7,13 @@ import { e2e } from './programs.mjs';
 
 /** `test`, for tests that need an optional tool of e2e/setup. */
 export function testWith(tool) {
-  const missing = `${e2e}/.tools/missing/${tool}`;
-  if (!existsSync(missing)) return test;
-  const reason = `${tool} is not available: ${readFileSync(missing, 'utf8').trim()}`;
+  if (!isMissing(tool)) return test;
+  const reason = `${tool} is not available: ${readFileSync(noteOf(tool), 'utf8').trim()}`;
   if (process.env.CI) return (name) => test(name, () => assert.fail(reason));
   return (name, body) => test(name, { skip: reason }, body);
 }
+
+/** Whether e2e/setup could not install an optional tool. */
+export const isMissing = (tool) => existsSync(noteOf(tool));
+
+const noteOf = (tool) => `${e2e}/.tools/missing/${tool}`;
