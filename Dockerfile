@@ -10,7 +10,7 @@ ARG PROGRAM=build
 FROM ${RUST} AS source
 WORKDIR /source
 COPY . .
-# A profile of Cargo: `dev` compiles faster than `release`.
+# A profile of Cargo.
 ARG PROFILE=release
 ARG TARGETPLATFORM
 
