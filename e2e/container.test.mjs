@@ -14,6 +14,9 @@ const test = testWith('container-images');
 const KEYS = { key: 'APIe2e', secret: 'canary-7d31, a secret of thirty-two bytes or more' };
 const OPEN = '[[caller]]\nname = "anyone"\nkind = "anonymous"\n[[rule]]\nname = "open"\ncallers = ["anyone"]\nrooms = ["*"]\n';
 
+/** The arguments for a container without callers. */
+const UNAUTHENTICATED = ['serve', '--listen', '0.0.0.0:3000', '--allow-unauthenticated-network-access', '--log', 'json'];
+
 const COMPILED_IMAGE = 'roompass-e2e/compiled';
 after(() => dockerExit(['rmi', '--force', COMPILED_IMAGE]));
 
@@ -58,8 +61,8 @@ test('there is no shell in the image', async () => {
   }
 });
 
-test('without options, a container is healthy and gives tokens of the development key, as a user without privileges', async (t) => {
-  const container = await startContainer(t, { options: ['--health-interval', '1s'] });
+test('without keys, a container is healthy and gives tokens of the development key, as a user without privileges', async (t) => {
+  const container = await startContainer(t, { options: ['--health-interval', '1s'], args: UNAUTHENTICATED });
   await responding(container);
   const response = await ask(container.url, { room_name: 'hello', participant_name: 'Ada' });
   const { participant_token, server_url } = await response.json();
@@ -69,7 +72,7 @@ test('without options, a container is healthy and gives tokens of the developmen
 
   await until(async () => (await container.inspect()).State.Health.Status === 'healthy', { of: 'a healthy container' });
   const [, process] = (await docker(['top', container.id, '-eo', 'pid,uid,gid,args'])).split('\n');
-  assert.match(process, /^ *\d+ +65532 +65532 +\/usr\/bin\/roompass serve --listen 0\.0\.0\.0:3000 --log json$/);
+  assert.match(process, /^ *\d+ +65532 +65532 +\/usr\/bin\/roompass serve --listen 0\.0\.0\.0:3000 --allow-unauthenticated-network-access --log json$/);
   const lines = (await container.logs()).trim().split('\n').map((line) => JSON.parse(line));
   assert.ok(lines.every(({ timestamp, level, message }) => timestamp && level && message));
   assert.equal(lines.find(({ message }) => message === 'listening').address, '0.0.0.0:3000');
@@ -79,7 +82,7 @@ test('without options, a container is healthy and gives tokens of the developmen
 
 test('a container whose endpoint does not respond is unhealthy', async (t) => {
   const options = ['--health-interval', '1s', '--health-retries', '1'];
-  const container = await startContainer(t, { options, args: ['serve', '--listen', '0.0.0.0:3001'] });
+  const container = await startContainer(t, { options, args: UNAUTHENTICATED.map((arg) => arg.replace(':3000', ':3001')) });
   await until(async () => (await container.inspect()).State.Health.Status === 'unhealthy', { of: 'an unhealthy container' });
   const { stderr, code } = await container.exec('/usr/bin/roompass', 'health');
   assert.equal(code, 1);
@@ -105,7 +108,10 @@ test('keys are read from files, and are in no log and no configuration of the co
   }
 });
 
-test('with private keys and without a caller, a container ends with an error that names the remedy', async (t) => {
+test('without a caller, a container ends with an error that names the remedy', async (t) => {
+  const withoutKeys = await startContainer(t);
+  assert.equal(await docker(['wait', withoutKeys.id]), '1');
+  assert.match(await withoutKeys.logs(), /add a \[\[caller\]\]/);
   const folder = secrets(t, { secret: KEYS.secret });
   const options = ['--env', `LIVEKIT_API_KEY=${KEYS.key}`, '--env', 'LIVEKIT_API_SECRET_FILE=/run/secrets/secret', '--volume', `${folder}:/run/secrets:ro`];
   const container = await startContainer(t, { options });
@@ -116,7 +122,7 @@ test('with private keys and without a caller, a container ends with an error tha
 });
 
 test('SIGTERM stops a container at once, with exit code 0', async (t) => {
-  const container = await startContainer(t);
+  const container = await startContainer(t, { args: UNAUTHENTICATED });
   await responding(container);
   const began = performance.now();
   await docker(['stop', '--time', '30', container.id]);
@@ -155,7 +161,7 @@ test('the Dockerfile compiles the program', { timeout: 1_800_000 }, async (t) =>
   // Without registries, by this machine's compiler. The profile without debug information compiles fastest.
   const args = isLocal ? ['--network', 'host', '--build-arg', 'RUST=roompass-e2e/rust', '--build-arg', `BASE=${BASE}`] : [];
   await docker(['build', '--quiet', '--build-arg', 'PROFILE=mutants', ...args, '--tag', COMPILED_IMAGE, repo], { timeout: 1_700_000 });
-  const container = await startContainer(t, { image: COMPILED_IMAGE });
+  const container = await startContainer(t, { image: COMPILED_IMAGE, args: UNAUTHENTICATED });
   await responding(container);
   assert.equal((await ask(container.url)).status, 201);
 });

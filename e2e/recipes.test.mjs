@@ -72,9 +72,8 @@ test('Kubernetes: the objects have known members only, the pods are restricted, 
   const objects = await kubernetes();
   const kinds = objects.map(({ kind }) => kind).sort();
   assert.deepEqual(kinds, ['ConfigMap', 'Deployment', 'Namespace', 'NetworkPolicy', 'PodDisruptionBudget', 'Service', 'ServiceAccount']);
-  // A limit for the processor slows requests down, and the tag of the image is a version. The probes are the same, because a
-  // process that has started with its keys depends on nothing else.
-  const ignored = ['--ignore-container-cpu-limit', '--ignore-test', 'container-image-pull-policy,pod-probes-identical'];
+  // A limit for the processor slows requests down, and the tag of the image is a version.
+  const ignored = ['--ignore-container-cpu-limit', '--ignore-test', 'container-image-pull-policy'];
   const input = objects.map((object) => `---\n${JSON.stringify(object)}\n`).join('');
   await output(tool('kube-score'), ['score', '--kubernetes-version', 'v1.32', '--exit-one-on-warning', ...ignored, '-'], { input });
 

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { cpSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { before, test } from 'node:test';
 import { clean, e2e, repo, run, start, until } from './lib/programs.mjs';
@@ -104,6 +104,16 @@ for (const [architecture, testBuilt] of Object.entries(testOf)) {
     assert.ok(names.includes(filled('bin-dir')), filled('bin-dir'));
   });
 }
+
+test('the release has the templates that its templates nest', () => {
+  for (const architecture of Object.keys(targets)) {
+    const template = `${out}/template-${architecture}.yaml`;
+    if (!existsSync(template)) continue;
+    const nested = [...readFileSync(template, 'utf8').matchAll(/TemplateURL: (.+)/g)].map(([, name]) => name);
+    assert.equal(nested.length, 3);
+    for (const name of nested) assert.equal(sha256(readFileSync(`${out}/${name}`)), sha256(readFileSync(`${repo}/deploy/${name}`)));
+  }
+});
 
 test('the README in an archive has no relative links', async () => {
   const readme = await output('tar', ['-xzOf', archive('x86_64'), `${folder('x86_64')}/README.md`]);
@@ -225,9 +235,15 @@ for (const [architecture, testBuilt] of Object.entries(testOf)) {
   });
 }
 
-testInDocker('SAM runs the function from the zip without a build', async () => {
+testInDocker('SAM runs the function from the zip without a build', async (t) => {
+  // Only local.yaml has the variables that `sam local` sets.
+  const local = `${emptyFolder(t)}/local.yaml`;
+  const build = /    Metadata:\n      BuildMethod: .*\n      BuildProperties:\n        Binary: .*\n/;
+  const text = readFileSync(`${repo}/local.yaml`, 'utf8');
+  assert.match(text, build);
+  writeFileSync(local, text.replace(build, '').replace('CodeUri: .\n', `CodeUri: ${zip('x86_64')}\n`));
   const event = ['--event', `${repo}/events/http-api.json`, '--env-vars', `${repo}/local.env.json`];
-  const invoked = await sam(['local', 'invoke', 'TokenFunction', '--template', 'template-x86_64.yaml', '--skip-pull-image', ...event]);
+  const invoked = await sam(['local', 'invoke', 'TokenFunction', '--template', local, '--skip-pull-image', ...event]);
   const answer = JSON.parse(invoked.trim().split('\n').at(-1));
   assert.equal(answer.statusCode, 201, invoked);
   await assertClaims(JSON.parse(answer.body).participant_token, { sub: 'ada', name: 'Ada', video: { roomJoin: true, room: 'standup', canUpdateOwnMetadata: true } });

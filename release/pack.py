@@ -1,8 +1,9 @@
 """Packs the programs of a release. The same programs make the same bytes: every entry has the time of the commit, the same
 owner, and a fixed mode, and entries are sorted.
 
-Arguments: the folder to write to, which has THIRD-PARTY-LICENCES.txt, the version, the commit's time in seconds, and for each architecture its name, `=`, its
-target's triple, `=`, and the paths of the function and of the program, separated by a colon.
+Arguments: the folder to write to, which has THIRD-PARTY-LICENCES.txt, the version, the commit's time in seconds, and for
+each architecture its name, `=`, its target's triple, `=`, and the paths of the function and of the program, separated by
+a colon.
 """
 
 import gzip
@@ -15,6 +16,9 @@ import tarfile
 import time
 import zipfile
 from pathlib import Path
+
+# The templates that template.yaml nests.
+NESTED = ("deploy/function-url.yaml", "deploy/http-api.yaml", "deploy/rest-api.yaml")
 
 
 def main(out, version, seconds, *architectures):
@@ -33,6 +37,8 @@ def main(out, version, seconds, *architectures):
             "roompass": program,
         }
         (out / f"{folder}.tar.gz").write_bytes(tarred(folder, files, seconds))
+    for nested in NESTED:
+        (out / Path(nested).name).write_bytes(Path(nested).read_bytes())
     files = sorted(file for file in out.iterdir() if file.name != "SHA256SUMS")
     sums = (f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files)
     (out / "SHA256SUMS").write_text("".join(sums))
@@ -69,13 +75,14 @@ def tarred(folder, files, seconds):
 
 
 def template(architecture, package):
-    """The template that deploys the package as it is, without a build."""
+    """The template that deploys the package as it is, without a build, with the nested templates in the same folder."""
     text = Path("template.yaml").read_text()
     build = "    Metadata:\n      BuildMethod: rust-cargolambda\n      BuildProperties:\n        Binary: roompass-lambda\n"
     choice = "    Default: arm64\n    AllowedValues: [arm64, x86_64]\n"
     changes = {
         "      CodeUri: .\n": f"      CodeUri: {package}\n",
         build: "",
+        **{f"TemplateURL: {nested}\n": f"TemplateURL: {Path(nested).name}\n" for nested in NESTED},
         choice: f"    Default: {architecture}\n    AllowedValues: [{architecture}]\n",
     }
     for old, new in changes.items():
