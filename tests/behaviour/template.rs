@@ -304,7 +304,7 @@ fn the_description_of_the_policy_has_every_parameter_that_the_function_has() {
     let conditions = block(TEMPLATE, "Conditions");
     // These don't belong to a version of the function, but to the function or to a deployment of it.
     let of_every_version = ["ReservedConcurrency", "DeploymentType", "RollbackOnAlarm"];
-    let mut named = 0;
+    let mut settings = 0;
     for name in names.filter(|name| !of_every_version.contains(name)) {
         let by_condition = conditions.lines().filter(|line| has_word(line, name)).any(|line| {
             let condition = line.trim().split(':').next().unwrap();
@@ -312,10 +312,10 @@ fn the_description_of_the_policy_has_every_parameter_that_the_function_has() {
         });
         if has_word(function, name) || by_condition {
             assert!(has_word(description, name), "{name} is in the description");
-            named += 1;
+            settings += 1;
         }
     }
-    assert_eq!(named, 9, "the secrets, parameters, origins, architecture, memory, tracing and metrics");
+    assert_eq!(settings, 9, "the secrets, parameters, origins, architecture, memory, tracing and metrics");
 }
 
 /// Whether a text has a word, and not only as a part of a longer one.

@@ -171,7 +171,7 @@ mod tests {
         let activity = Activity::default();
         let mut stream = LimitedStream::new(server, activity.clone(), TIMEOUTS);
         let mut byte = [0];
-        let idle = tokio::time::timeout(Duration::from_mins(60), stream.read_exact(&mut byte)).await;
+        let idle = tokio::time::timeout(Duration::from_hours(1), stream.read_exact(&mut byte)).await;
         assert!(idle.is_err() && activity.is_idle(), "an idle connection has no limit here");
         client.write_all(b"G").await.unwrap();
         stream.read_exact(&mut byte).await.unwrap();
@@ -206,7 +206,7 @@ mod tests {
             stream.read_exact(&mut byte).await.unwrap();
             activity.request_started();
             stream.read_exact(&mut byte).await.unwrap();
-            let body = tokio::time::timeout(Duration::from_mins(60), stream.read_exact(&mut byte)).await;
+            let body = tokio::time::timeout(Duration::from_hours(1), stream.read_exact(&mut byte)).await;
             assert!(body.is_err(), "a body has no limit here");
             activity.request_finished();
         }
