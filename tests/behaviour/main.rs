@@ -21,6 +21,7 @@ mod lambda_events;
 mod local_files;
 mod log;
 mod long_text;
+mod manual;
 mod mistakes;
 mod one_command;
 mod oracle;

@@ -5,9 +5,11 @@ mod check;
 mod config_option;
 mod development;
 mod dotenv;
+mod examples;
 mod explain;
 mod health;
 mod inspect;
+mod manual;
 mod page;
 mod policy_tests;
 mod remove;
@@ -19,7 +21,7 @@ mod token;
 use std::error::Error;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use roompass::auth::{ApiKeyHash, new_key};
 use roompass::escape::escaped;
 
@@ -27,7 +29,7 @@ use screen::Page;
 
 /// Issues LiveKit and Agora access tokens, by a written policy.
 #[derive(Parser)]
-#[command(version, args_conflicts_with_subcommands = true)]
+#[command(version, args_conflicts_with_subcommands = true, after_help = examples::ROOMPASS)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -38,26 +40,41 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Serve the token endpoint on this machine (the default)
+    #[command(after_help = examples::SERVE)]
     Serve(serve::ServeOptions),
     /// Check a configuration and summarise its policy
+    #[command(after_help = examples::CHECK)]
     Check(check::CheckOptions),
     /// Explain the decision on a request of a caller
+    #[command(after_help = examples::EXPLAIN)]
     Explain(explain::ExplainOptions),
     /// Show the content of a LiveKit or Agora token, and when it expires
+    #[command(after_help = examples::INSPECT)]
     Inspect(inspect::InspectOptions),
     /// Run the tests of a policy
+    #[command(after_help = examples::TEST)]
     Test(policy_tests::TestOptions),
     /// Remove a participant from a room, and print how to refuse them new tokens
+    #[command(after_help = examples::REMOVE)]
     Remove(remove::RemoveOptions),
     /// Print a token, by the policy
+    #[command(after_help = examples::TOKEN)]
     Token(token::TokenOptions),
     /// Ask a running endpoint whether it can sign tokens
+    #[command(after_help = examples::HEALTH)]
     Health(health::HealthOptions),
     /// Make a new API key and print the hash to store
+    #[command(after_help = examples::API_KEY)]
     ApiKey {
         /// The name of the key, for rules and the log
         name: String,
     },
+    /// Print a script that completes commands and options in a shell
+    #[command(after_help = examples::COMPLETIONS)]
+    Completions(manual::CompletionsOptions),
+    /// Print the manual page of the program or of a command
+    #[command(after_help = examples::MAN)]
+    Man(manual::ManOptions),
 }
 
 impl Command {
@@ -95,6 +112,17 @@ fn main() -> ExitCode {
         Some(Command::Token(options)) => report(token::run(&options)),
         Some(Command::Health(options)) => report(health::run(&options)),
         Some(Command::ApiKey { name }) => print(&api_key(&name), ExitCode::SUCCESS),
+        Some(Command::Completions(options)) => {
+            manual::print(&manual::completions(&options, Cli::command()));
+            ExitCode::SUCCESS
+        }
+        Some(Command::Man(options)) => match manual::man(&options, Cli::command()) {
+            Ok(text) => {
+                manual::print(&text);
+                ExitCode::SUCCESS
+            }
+            Err(error) => report(Err(error)),
+        },
     }
 }
 
@@ -127,4 +155,28 @@ fn report(result: Result<Page, impl Error + 'static>) -> ExitCode {
 fn print(page: &Page, code: ExitCode) -> ExitCode {
     page.print();
     code
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_command_has_examples_that_it_accepts() {
+        let program = Cli::command();
+        for command in program.get_subcommands().chain([&program]) {
+            let name = command.get_name();
+            let help =
+                command.get_after_help().unwrap_or_else(|| panic!("{name} has no examples")).to_string();
+            let (heading, examples) = help.split_once('\n').unwrap();
+            assert_eq!(heading, "Examples:", "{name}");
+            for example in examples.lines() {
+                // A comment is behind several spaces.
+                let line = example.trim_start().split("  ").next().unwrap();
+                let words = line.split(" > ").next().unwrap().split(' ');
+                assert!(line.contains(name) || name == "roompass", "{name}: {line}");
+                assert!(Cli::try_parse_from(words).is_ok() || line.contains(" help "), "{line}");
+            }
+        }
+    }
 }
