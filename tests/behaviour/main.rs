@@ -15,6 +15,7 @@ mod endpoint;
 mod gateway;
 mod hostile;
 mod hostile_text;
+mod init;
 mod inspect;
 mod issuer;
 mod lambda_events;

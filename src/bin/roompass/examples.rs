@@ -1,10 +1,20 @@
 //! The examples at the end of each command's `--help`.
 
+use crate::init;
+
 pub(crate) const ROOMPASS: &str = "\
 Examples:
   roompass                           Serve on http://127.0.0.1:3000
   roompass --listen 127.0.0.1:8080   Serve on another port
+  roompass init                      Write a first roompass.toml
   roompass help check                Show the options of a command";
+
+const INIT: &str = "\
+Examples:
+  roompass init                              Ask for each answer
+  roompass init --provider auth0 --tenant example.eu.auth0.com --audience https://calls.example.com --rooms claim:team
+  roompass init --provider firebase --tenant my-project --rooms user --origins https://app.example.com
+  roompass init --provider api-key --rooms any --output -";
 
 pub(crate) const SERVE: &str = "\
 Examples:
@@ -67,3 +77,9 @@ pub(crate) const MAN: &str = "\
 Examples:
   roompass man > ~/.local/share/man/man1/roompass.1
   roompass man check > ~/.local/share/man/man1/roompass-check.1";
+
+/// The examples of `init`, and the providers.
+pub(crate) fn init() -> String {
+    let lines = init::providers().map(|(name, title)| format!("\n  {name:15}  {title}"));
+    format!("{INIT}\n\nProviders:{}", lines.collect::<String>())
+}

@@ -8,6 +8,7 @@ mod dotenv;
 mod examples;
 mod explain;
 mod health;
+mod init;
 mod inspect;
 mod manual;
 mod page;
@@ -39,6 +40,9 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Write a first roompass.toml, after questions on a terminal or by options
+    #[command(after_help = examples::init())]
+    Init(init::InitOptions),
     /// Serve the token endpoint on this machine (the default)
     #[command(after_help = examples::SERVE)]
     Serve(serve::ServeOptions),
@@ -95,6 +99,7 @@ fn main() -> ExitCode {
     match cli.command {
         None => report(serve::run(&cli.serve).map(|()| Page::default())),
         Some(Command::Serve(options)) => report(serve::run(&options).map(|()| Page::default())),
+        Some(Command::Init(options)) => report(init::run(&options)),
         Some(Command::Check(options)) => match check::run(options) {
             Ok(checked) => print(&checked.page, ExitCode::from(checked.code)),
             Err(error) => report(Err(error)),
@@ -170,7 +175,7 @@ mod tests {
                 command.get_after_help().unwrap_or_else(|| panic!("{name} has no examples")).to_string();
             let (heading, examples) = help.split_once('\n').unwrap();
             assert_eq!(heading, "Examples:", "{name}");
-            for example in examples.lines() {
+            for example in examples.lines().take_while(|line| !line.is_empty()) {
                 // A comment is behind several spaces.
                 let line = example.trim_start().split("  ").next().unwrap();
                 let words = line.split(" > ").next().unwrap().split(' ');

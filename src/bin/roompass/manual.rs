@@ -59,7 +59,7 @@ pub(crate) fn man(options: &ManOptions, mut program: Command) -> Result<Vec<u8>,
     Man::new(command.after_help(None)).source(version).render(&mut page)?;
     let mut section = Roff::new();
     section.control("SH", ["EXAMPLES"]).control("nf", []);
-    for line in examples.lines().skip(1) {
+    for line in examples.lines().skip(1).take_while(|line| !line.is_empty()) {
         section.text([roman(line.trim_start())]);
     }
     section.control("fi", []);
