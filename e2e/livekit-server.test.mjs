@@ -225,6 +225,25 @@ test('remove takes a participant out of the room, and the printed entry refuses 
   assert.ok(!/canary|eyJ/.test(refused.stderr + refused.stdout));
 });
 
+test('doctor finds no fault with the right keys, and names a wrong secret, an unknown key and a wrong URL', async () => {
+  const policy = '[[caller]]\nname = "anyone"\nkind = "anonymous"\n[[rule]]\nname = "guests"\ncallers = ["anyone"]\nrooms = ["lobby"]\n';
+  const long = 'canary, of thirty-two bytes or more';
+  for (const [keys, expected] of [
+    [{}, `ok       LiveKit server ${livekit.url}: accepts tokens of API key devkey`],
+    [{ LIVEKIT_API_KEY: 'devkey', LIVEKIT_API_SECRET: long }, `FINDING  LiveKit server ${livekit.url}: LIVEKIT_API_SECRET is wrong`],
+    [{ LIVEKIT_API_KEY: 'other', LIVEKIT_API_SECRET: long }, `FINDING  LiveKit server ${livekit.url}: unknown API key other`],
+    [{ LIVEKIT_URL: roompass.url }, `FINDING  LiveKit server ${roompass.url}: not a LiveKit server`],
+  ]) {
+    const env = clean({ LIVEKIT_URL: livekit.url, ROOMPASS_CONFIG: policy, ...keys });
+    const { code, stdout, stderr } = await run(roompassProgram(), ['doctor', '--url', roompass.endpoint], { env });
+    assert.equal(stderr, '');
+    assert.ok(stdout.split('\n').includes(expected), stdout);
+    assert.equal(code, expected.startsWith('ok') ? 0 : 1, stdout);
+    assert.match(stdout, /ok {7}endpoint http:\S+: refuses `Bearer undefined`\n/);
+    assert.ok(!/canary|eyJ/.test(stdout));
+  }
+});
+
 /** JSON with the members of each object in one order. */
 function sorted(value) {
   return JSON.stringify(value, (_, inner) =>

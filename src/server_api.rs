@@ -1,17 +1,17 @@
-//! LiveKit's server API, for the `roompass` command.
+//! LiveKit's server API and other requests of the `roompass` command.
 
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
-use axum::http::{Request, StatusCode};
+use axum::http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use serde_json::{Value, json};
 
 use crate::domain::{Identity, RoomName, ServerUrl};
 use crate::keys::LiveKitKeys;
 use crate::log::with_causes;
-use crate::mint::{self, MintError};
+use crate::mint::{self, MintError, Token};
 use crate::url;
 use crate::web_client;
 
@@ -44,6 +44,17 @@ pub enum ServerApiError {
     },
 }
 
+/// A response, whatever its status.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The beginning of the body.
+    pub body: Vec<u8>,
+}
+
 /// Removes a participant from a room. Their tokens with an earlier `nbf` than `void_before`, in seconds since 1970, are void,
 /// if the server supports it: LiveKit Cloud does.
 ///
@@ -56,17 +67,10 @@ pub async fn remove_participant(
     void_before: u64,
     now: u64,
 ) -> Result<(), ServerApiError> {
-    let server = keys.server.http_url();
     let token = mint::server_api_token(room, keys, now)?;
     let body = json!({ "room": room.as_str(), "identity": identity.as_str(), "revoke_token_ts": void_before.to_string() });
-    let shown = url::shown(&server).into_owned();
-    let unreachable = |reason: String| ServerApiError::Unreachable { server: shown.clone(), reason };
-    let request = Request::post(format!("{server}/twirp/livekit.RoomService/RemoveParticipant"))
-        .header(CONTENT_TYPE, "application/json")
-        .header(AUTHORIZATION, format!("Bearer {}", token.expose()))
-        .body(Body::from(body.to_string()))
-        .map_err(|error| unreachable(error.to_string()))?;
-    let (status, body) = call(request, &shown).await?;
+    let shown = url::shown(&keys.server.http_url()).into_owned();
+    let Answer { status, body, .. } = room_service(keys, "RemoveParticipant", &token, &body).await?;
     let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
     if status.is_success() {
         let reason = "a response that is not of LiveKit's server API".to_owned();
@@ -88,6 +92,65 @@ pub async fn remove_participant(
     })
 }
 
+/// The response to a request for the participants of a room, as a test of the keys. A token in the response is left out.
+///
+/// # Errors
+/// If the server is unreachable.
+pub async fn list_participants(
+    keys: &LiveKitKeys,
+    room: &RoomName,
+    now: u64,
+) -> Result<Answer, ServerApiError> {
+    let token = mint::server_api_token(room, keys, now)?;
+    let body = json!({ "room": room.as_str() });
+    let answer = room_service(keys, "ListParticipants", &token, &body).await?;
+    let text = String::from_utf8_lossy(&answer.body).replace(token.expose(), "…");
+    Ok(Answer { body: text.into_bytes(), ..answer })
+}
+
+async fn room_service(
+    keys: &LiveKitKeys,
+    method: &str,
+    token: &Token,
+    body: &Value,
+) -> Result<Answer, ServerApiError> {
+    let server = keys.server.http_url();
+    let url = format!("{server}/twirp/livekit.RoomService/{method}");
+    let bearer = format!("Bearer {}", token.expose());
+    let headers = [(CONTENT_TYPE.as_str(), "application/json"), (AUTHORIZATION.as_str(), bearer.as_str())];
+    send_to(&url::shown(&server), Method::POST, &url, &headers, body.to_string()).await
+}
+
+/// The response of a server to any request.
+///
+/// # Errors
+/// If the URL is invalid, or the server is unreachable.
+pub async fn send(
+    method: Method,
+    url: &str,
+    headers: &[(&str, &str)],
+    body: String,
+) -> Result<Answer, ServerApiError> {
+    send_to(&url::shown(url), method, url, headers, body).await
+}
+
+/// The response to a request. An error names this server.
+async fn send_to(
+    server: &str,
+    method: Method,
+    url: &str,
+    headers: &[(&str, &str)],
+    body: String,
+) -> Result<Answer, ServerApiError> {
+    let request = Request::builder().method(method).uri(url);
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    let request = request.body(Body::from(body)).map_err(|error| ServerApiError::Unreachable {
+        server: server.to_owned(),
+        reason: error.to_string(),
+    })?;
+    call(request, server).await
+}
+
 /// Asks a server whether it accepts a token for joining, without joining.
 ///
 /// # Errors
@@ -100,7 +163,7 @@ pub async fn validate(server: &ServerUrl, token: &str) -> Result<(), ServerApiEr
         .body(Body::empty());
     let request = request
         .map_err(|error| ServerApiError::Unreachable { server: shown.clone(), reason: error.to_string() })?;
-    let (status, body) = call(request, &shown).await?;
+    let Answer { status, body, .. } = call(request, &shown).await?;
     if status.is_success() {
         return Ok(());
     }
@@ -114,10 +177,7 @@ pub async fn validate(server: &ServerUrl, token: &str) -> Result<(), ServerApiEr
 /// If the URL is unreachable, or the response is not a success.
 pub async fn get(url: &str) -> Result<String, ServerApiError> {
     let shown = url::shown(url).into_owned();
-    let request = Request::get(url).body(Body::empty());
-    let request = request
-        .map_err(|error| ServerApiError::Unreachable { server: shown.clone(), reason: error.to_string() })?;
-    let (status, body) = call(request, &shown).await?;
+    let Answer { status, body, .. } = send(Method::GET, url, &[], String::new()).await?;
     let text = String::from_utf8_lossy(&body).trim().to_owned();
     if status.is_success() {
         Ok(text)
@@ -126,15 +186,15 @@ pub async fn get(url: &str) -> Result<String, ServerApiError> {
     }
 }
 
-/// The status and the body of a response.
-async fn call(request: Request<Body>, server: &str) -> Result<(StatusCode, Vec<u8>), ServerApiError> {
+async fn call(request: Request<Body>, server: &str) -> Result<Answer, ServerApiError> {
     let unreachable = |reason: String| ServerApiError::Unreachable { server: server.to_owned(), reason };
     let client = web_client::client()?;
     let call = async {
         let response = client.request(request).await.map_err(|error| unreachable(with_causes(&error)))?;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), MAX_SIZE).collect().await;
-        Ok::<_, ServerApiError>((status, body.map(|body| body.to_bytes().to_vec()).unwrap_or_default()))
+        let (head, body) = response.into_parts();
+        let body = Limited::new(body, MAX_SIZE).collect().await;
+        let body = body.map(|body| body.to_bytes().to_vec()).unwrap_or_default();
+        Ok::<_, ServerApiError>(Answer { status: head.status, headers: head.headers, body })
     };
     let answered = tokio::time::timeout(TIMEOUT, call).await;
     answered.map_err(|_| unreachable("no response within 10 seconds".to_owned()))?

@@ -74,6 +74,15 @@ impl UsableKeys {
     }
 }
 
+/// The number of an issuer's keys that can verify its tokens, fetched now.
+///
+/// # Errors
+/// If the keys can't be fetched, or none is usable.
+#[cfg(feature = "local")]
+pub async fn usable_keys(issuer: &Issuer) -> Result<usize, FetchError> {
+    fetch(issuer, &Fetcher::new()?).await.map(|keys| keys.0.len())
+}
+
 async fn fetch(issuer: &Issuer, fetcher: &Fetcher) -> Result<UsableKeys, FetchError> {
     let url = match &issuer.keys {
         KeyPlace::Discovered(url) => jwks_uri(issuer, url, &fetcher.get(url).await?)?,

@@ -32,8 +32,10 @@ pub use api_key::{ApiKeyHash, new_key};
 pub use caller_keys::{API_KEYS, ApiKeyLookup, CallerKeys, SharedSecret};
 pub use credentials::CredentialHeaders;
 pub use error::{AuthError, CallerKeysUnavailable, InvalidCredential, Unavailable};
-pub use fetch::FetchError;
+pub use fetch::{FetchError, RequestFailure, Unusable};
 pub use gateway::{Authorizer, BadContext};
+#[cfg(feature = "local")]
+pub use jwks::usable_keys;
 pub use jwt::{TokenError, check_claims};
 pub use roompass_core::caller::{
     Algorithm, Caller, CallerConfig, CallerKind, Issuer, IssuerNames, KeyPlace, Via,

@@ -10,6 +10,7 @@ mod compound;
 mod cors;
 mod credential_header;
 mod dialects;
+mod doctor;
 mod documents;
 mod endpoint;
 mod gateway;

@@ -30,6 +30,13 @@ Examples:
   roompass check --against claims --rooms team:red:1,lobby   Print who gets what
   roompass check --against claims --diff old.toml            Print what changes";
 
+pub(crate) const DOCTOR: &str = "\
+Examples:
+  roompass doctor                            Issuers, keys and LiveKit servers
+  roompass doctor --url https://calls.example.com/getToken
+  roompass doctor --log roompass.log --account-settings account.json
+  roompass doctor --secret secret.json       The function's secret";
+
 pub(crate) const EXPLAIN: &str = "\
 Examples:
   roompass explain                           A request without a credential

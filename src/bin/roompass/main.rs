@@ -4,6 +4,7 @@ mod caller_file;
 mod check;
 mod config_option;
 mod development;
+mod doctor;
 mod dotenv;
 mod examples;
 mod explain;
@@ -49,6 +50,9 @@ enum Command {
     /// Check a configuration and summarise its policy
     #[command(after_help = examples::CHECK)]
     Check(check::CheckOptions),
+    /// Try everything that a configuration depends on, and print what is wrong and how to fix it
+    #[command(after_help = examples::DOCTOR)]
+    Doctor(doctor::DoctorOptions),
     /// Explain the decision on a request of a caller
     #[command(after_help = examples::EXPLAIN)]
     Explain(explain::ExplainOptions),
@@ -103,6 +107,13 @@ fn main() -> ExitCode {
         Some(Command::Check(options)) => match check::run(options) {
             Ok(checked) => print(&checked.page, ExitCode::from(checked.code)),
             Err(error) => report(Err(error)),
+        },
+        Some(Command::Doctor(options)) => match doctor::run(&options) {
+            Ok(examined) => print(&examined.page, ExitCode::from(examined.code)),
+            Err(error) => {
+                screen::print_error(&error);
+                ExitCode::from(doctor::NOT_RUN)
+            }
         },
         Some(Command::Explain(options)) => match explain::run(&options) {
             Ok(explained) => print(&explained.page, ExitCode::from(explained.code)),
