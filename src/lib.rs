@@ -33,7 +33,7 @@
 //! | [`log`] | the log, as text for people or as JSON |
 //! | [`reload`] | reads the policy at run time, and makes a router of each version |
 //! | `refreshing` | the one cache: fetches a value, refreshes it, keeps it while refreshing fails, and expires it |
-//! | `server_api` | calls LiveKit's server API with the operator's keys, checks a token there and the health of an endpoint, for people; not in the Lambda function |
+//! | `server_api` | calls LiveKit's server API with the operator's keys, checks a token there and the health of an endpoint, and sends the requests of `doctor`, for people; not in the Lambda function |
 //! | [`system`] | the system's time and randomness |
 //! | `web_client` | the HTTPS client, for issuers and LiveKit's server API |
 //!

@@ -256,7 +256,7 @@ fn tested(tests: &str) -> (String, String, i32) {
 
 #[test]
 fn tests_of_a_policy_pass_or_say_what_is_different() {
-    let document = include_str!("../../docs/commands.md");
+    let document = include_str!("../../docs/policy-tests.md");
     let shown = document.split("    [[expect]]").skip(1).map(|entry| {
         let lines = entry.lines().take_while(|line| line.is_empty() || line.starts_with("    "));
         format!("[[expect]]{}\n", lines.collect::<Vec<_>>().join("\n"))

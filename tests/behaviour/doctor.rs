@@ -12,8 +12,8 @@ use crate::issuer::Key;
 use crate::serve::{Serving, roompass};
 
 /// A server whose response depends on the request's first line.
-struct StandIn {
-    address: String,
+pub(crate) struct StandIn {
+    pub(crate) address: String,
 }
 
 impl StandIn {
@@ -32,7 +32,7 @@ impl StandIn {
         Self { address }
     }
 
-    fn always(head: &'static str, body: &'static str) -> Self {
+    pub(crate) fn always(head: &'static str, body: &'static str) -> Self {
         Self::new(move |_, _| response(head, body))
     }
 

@@ -7,6 +7,7 @@ mod api_document;
 mod built_in;
 mod commands;
 mod compound;
+mod console;
 mod cors;
 mod credential_header;
 mod dialects;

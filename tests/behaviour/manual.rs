@@ -57,5 +57,8 @@ fn the_manual_has_a_page_for_the_program_and_for_each_command_with_examples() {
     let output = roompass(&["man", "nope"], &[]).output().unwrap();
     assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(1), &b""[..]));
     let error = String::from_utf8(output.stderr).unwrap();
-    assert!(error.starts_with("roompass: unknown command \"nope\": use one of init, serve, check, "), "{error}");
+    assert!(
+        error.starts_with("roompass: unknown command \"nope\": use one of init, serve, check, "),
+        "{error}"
+    );
 }
