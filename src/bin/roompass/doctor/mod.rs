@@ -39,7 +39,7 @@ use report::{Finding, Report};
 pub(crate) struct DoctorOptions {
     #[command(flatten)]
     config: ConfigOption,
-    /// The URL of a running token endpoint, such as <https://calls.example.com/getToken>
+    /// The URL of a running token endpoint
     #[arg(long, value_name = "URL")]
     url: Option<String>,
     /// A file with the function's secret; - reads standard input
