@@ -44,14 +44,11 @@ pub(crate) fn man(options: &ManOptions, mut program: Command) -> Result<Vec<u8>,
     program.build();
     let command = match &options.command {
         None => program,
-        Some(name) => match program.find_subcommand(name) {
-            Some(command) => command.clone(),
-            None => {
-                let names = program.get_subcommands().map(Command::get_name);
-                let known = names.filter(|name| *name != "help").collect::<Vec<_>>().join(", ");
-                return Err(NoPage::UnknownCommand { name: name.clone(), known });
-            }
-        },
+        Some(name) => program.find_subcommand(name).cloned().ok_or_else(|| {
+            let names = program.get_subcommands().map(Command::get_name);
+            let known = names.filter(|name| *name != "help").collect::<Vec<_>>().join(", ");
+            NoPage::UnknownCommand { name: name.clone(), known }
+        })?,
     };
     let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
     let version = concat!("roompass ", env!("CARGO_PKG_VERSION"));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufRead};
 
-use super::report::{Entry, Finding};
+use super::report::Entry;
 
 /// Reads a log, in either format, line by line.
 ///
@@ -24,7 +24,7 @@ pub(super) fn check(name: &str, mut log: impl BufRead) -> io::Result<Entry> {
         return Ok(Entry::Fine(format!("log {name}: no such client as `Bearer undefined` in {lines} lines")));
     }
     let counts: Vec<_> = texts.iter().map(|(text, count)| format!("{count} × {text}")).collect();
-    Ok(Finding::new(
+    Ok(Entry::found(
         format!("log {name}: clients sent a text in place of the credential: {}", counts.join(", ")),
         "The client's code sends the header before it has the token, or writes an object or a promise as text. These requests \
          return 401.",

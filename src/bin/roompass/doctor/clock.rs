@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use axum::http::header::DATE;
 use roompass::server_api::Answer;
 
-use super::report::{Entry, Finding};
+use super::report::Entry;
 
 /// The time around a request.
 pub(super) struct Asked(SystemTime);
@@ -23,7 +23,7 @@ impl Asked {
             return Some(Entry::Fine(format!("clock of {server}: within 30 seconds of this machine's")));
         }
         let length = humantime::format_duration(Duration::from_secs(difference.as_secs()));
-        Some(Finding::new(
+        Some(Entry::found(
             format!("clock of {server}: {length} {direction} this machine's"),
             "A token is refused if it begins in the future or has expired, and clocks may differ by 60 seconds.",
             "Synchronise both clocks by NTP. On Linux, `timedatectl` shows the state.",

@@ -9,7 +9,7 @@ use roompass::url;
 use serde_json::Value;
 
 use super::clock::Asked;
-use super::report::{Entry, Finding, Report};
+use super::report::{Entry, Report};
 
 /// Checks the token endpoint at this URL.
 pub(super) async fn check(endpoint: &str, origins: &[Origin], report: &mut Report) {
@@ -18,7 +18,7 @@ pub(super) async fn check(endpoint: &str, origins: &[Origin], report: &mut Repor
     let answer = match post(endpoint, None).await {
         Ok(answer) => answer,
         Err(error) => {
-            return report.add(Finding::new(
+            return report.add(Entry::found(
                 format!("endpoint {shown}: unreachable"),
                 error.to_string(),
                 "Compare --url with the output TokenEndpoint of `sam deploy`, or with the first line of `roompass serve`.",
@@ -53,22 +53,22 @@ fn of_answer(shown: &str, answer: &Answer) -> Entry {
     let code = problem.get("code").and_then(Value::as_str).unwrap_or_default();
     match answer.status {
         StatusCode::UNAUTHORIZED => Entry::Fine(format!("endpoint {shown}: refuses `Bearer undefined`")),
-        status if status.is_success() => Finding::new(
+        status if status.is_success() => Entry::found(
             format!("endpoint {shown}: returned {status} to a request with `Bearer undefined`"),
             "Something accepts requests without checking the credential: authentication is off, or this is not Roompass.",
             "Compare --url with the endpoint's. Do not expose `roompass serve --caller` or development mode.",
         ),
-        StatusCode::FORBIDDEN if code == "no_callers_configured" => Finding::new(
+        StatusCode::FORBIDDEN if code == "no_callers_configured" => Entry::found(
             format!("endpoint {shown}: no [[caller]] is configured"),
             "Every request is refused. The deployed configuration is not the one that was checked here.",
             "Add a [[caller]] to roompass.toml, build and deploy again (`sam build`, `sam deploy`).",
         ),
-        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Finding::new(
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Entry::found(
             format!("endpoint {shown}: returned {}", answer.status),
             "This URL is not a route for tokens.",
             "Use the whole URL, such as https://…/getToken, with [http] base_path if it is set.",
         ),
-        status => Finding::new(
+        status => Entry::found(
             format!("endpoint {shown}: returned {status} {code}").trim_end().to_owned(),
             "A request with an invalid credential must return 401.",
             "Look up the request in the log of the endpoint or the gateway, with the code in docs/api.md.",
@@ -91,7 +91,7 @@ async fn check_origin(endpoint: &str, origin: &str, report: &mut Report) {
     };
     report.add(match problem {
         None => Entry::Fine(format!("CORS: pages of {origin} can send requests and read responses")),
-        Some(why) => Finding::new(
+        Some(why) => Entry::found(
             format!("CORS: pages of {origin} can't use the endpoint"),
             why,
             "Set [cors] origins or the template's AllowedOrigins to the page's origin, and deploy again. Configure no CORS in \

@@ -9,7 +9,7 @@ use roompass::url;
 use serde_json::Value;
 
 use super::clock::Asked;
-use super::report::{Finding, Report};
+use super::report::{Entry, Report};
 
 /// Checks the issuers of the callers, each once.
 pub(super) async fn check(callers: &[CallerConfig], report: &mut Report) {
@@ -40,7 +40,7 @@ async fn check_one(caller: &str, issuer: &Issuer, report: &mut Report) {
             let why = format!(
                 "Requests with tokens of caller {caller:?} return 503 once no keys are cached: {error}"
             );
-            report.add(Finding::new(
+            report.add(Entry::found(
                 format!("issuer {name}: {}", what(&error)),
                 why,
                 fix(&error, issuer, answer.as_ref()),

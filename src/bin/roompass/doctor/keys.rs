@@ -6,7 +6,7 @@ use roompass::auth::CallerKeys;
 use roompass::config::{Config, ConfigError, Environment, KeySource, caller_keys, shared_secrets, warnings};
 use roompass::keys::{Deployment, Projects, SecretRules};
 
-use super::report::{Finding, Report};
+use super::report::{Entry, Report};
 use crate::development::{self, PolicySource};
 
 /// The keys that sign, as far as they can be read. None if the store of the function has them.
@@ -76,8 +76,8 @@ fn read(
 }
 
 /// A finding in the secret. A mistake never shows a value.
-fn malformed(mistake: &dyn fmt::Display, why: &str) -> super::report::Entry {
-    Finding::new(
+fn malformed(mistake: &dyn fmt::Display, why: &str) -> Entry {
+    Entry::found(
         format!("the secret: {mistake}"),
         why,
         "Store the secret again in the form of docs/environment.md.",
@@ -93,7 +93,7 @@ fn report_on(
 ) {
     let before = report.findings();
     for problem in warnings::of_callers(config, callers) {
-        report.add(Finding::new(
+        report.add(Entry::found(
             format!("the keys of callers: {problem}"),
             "The configuration has this caller, and neither the secret nor the environment has its key.",
             "Add it to the secret, or on this machine to the environment (docs/environment.md).",
@@ -105,14 +105,14 @@ fn report_on(
         PolicySource::Development => Vec::new(),
     };
     for problem in of_projects {
-        report.add(Finding::new(
+        report.add(Entry::found(
             format!("the signing keys: {problem}"),
             "The configuration needs keys that neither the secret nor the environment has.",
             "Add the keys (docs/environment.md, docs/projects.md), or remove the dialect or the rule.",
         ));
     }
     for problem in projects.iter().filter_map(warnings::of_keys) {
-        report.add(Finding::new(
+        report.add(Entry::found(
             format!("the signing keys: {problem}"),
             "Anyone who guesses the secret can sign any token.",
             "Replace the pair in LiveKit and in the secret (docs/operate.md).",

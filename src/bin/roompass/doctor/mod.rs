@@ -33,7 +33,7 @@ use serde_json::Value;
 use crate::config_option::ConfigOption;
 use crate::development::{self, PolicySource};
 use crate::screen::Page;
-use report::{Finding, Report};
+use report::{Entry, Report};
 
 #[derive(Args)]
 pub(crate) struct DoctorOptions {
@@ -86,7 +86,7 @@ pub(crate) fn run(options: &DoctorOptions) -> Result<Examined, DoctorError> {
     let account = options.account_settings.as_deref().map(account).transpose()?;
     let mut report = Report::default();
     if policy == PolicySource::Development {
-        report.add(Finding::new(
+        report.add(Entry::found(
             "the configuration has no [[caller]]",
             "A deployed function refuses every request, and on this machine authentication is off.",
             "Write a first configuration with `roompass init`, or add a [[caller]] (docs/authentication.md).",

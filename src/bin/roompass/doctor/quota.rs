@@ -1,9 +1,9 @@
-//! Compares ReservedConcurrency in samconfig.toml with the account's quota. Lambda keeps [`UNRESERVED`] of the quota for
+//! Compares `ReservedConcurrency` in samconfig.toml with the account's quota. Lambda keeps [`UNRESERVED`] of the quota for
 //! functions without a reservation, and new accounts often have less than that in all.
 
 use serde_json::Value;
 
-use super::report::{Entry, Finding};
+use super::report::Entry;
 
 /// The result for the text of samconfig.toml, and for the output of `aws lambda get-account-settings` if it's given. None if
 /// nothing is reserved.
@@ -27,7 +27,7 @@ pub(super) fn check(samconfig: &str, account: Option<&Value>) -> Option<Entry> {
             "ReservedConcurrency {reserved}: within the account's quota of {quota}"
         )));
     }
-    Some(Finding::new(
+    Some(Entry::found(
         format!("ReservedConcurrency {reserved}: too high for the account's quota of {quota}"),
         format!(
             "A deployment fails, because Lambda keeps {UNRESERVED} of the quota for functions without a reservation."

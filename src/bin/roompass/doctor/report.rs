@@ -23,9 +23,10 @@ pub(super) struct Finding {
     pub(super) fix: String,
 }
 
-impl Finding {
-    pub(super) fn new(what: impl Into<String>, why: impl Into<String>, fix: impl Into<String>) -> Entry {
-        Entry::Found(Self { what: what.into(), why: why.into(), fix: fix.into() })
+impl Entry {
+    /// A finding.
+    pub(super) fn found(what: impl Into<String>, why: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self::Found(Finding { what: what.into(), why: why.into(), fix: fix.into() })
     }
 }
 

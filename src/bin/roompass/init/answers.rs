@@ -50,13 +50,13 @@ impl Answered {
         if let Some(provider) = provider {
             options.only_used_by(provider)?;
             for question in &provider.ask {
-                let such_as = format!("{}, such as {}", question.question, question.example);
+                let such_as = format!("{}, such as {}", question.text, question.example);
                 let default = question.default.as_deref();
                 let wanted = Wanted {
                     option: &question.option,
                     given: options.given(&question.option),
                     before: &[],
-                    question: if default.is_some() { &question.question } else { &such_as },
+                    question: if default.is_some() { &question.text } else { &such_as },
                     suggested: default,
                     default,
                 };
@@ -185,15 +185,11 @@ impl<R: BufRead, W: Write> Gathering<R, W> {
             wanted.before.iter().try_for_each(|line| terminal.say(line)).map_err(InitError::Ended)?;
             return terminal.ask(wanted.question, wanted.suggested, read).map(Some).map_err(InitError::Ended);
         }
-        match wanted.default {
-            Some(default) => {
-                read(default).map(Some).map_err(|problem| InitError::Invalid { option, problem })
-            }
-            None => {
-                self.missing.push(option);
-                Ok(None)
-            }
-        }
+        let Some(default) = wanted.default else {
+            self.missing.push(option);
+            return Ok(None);
+        };
+        read(default).map(Some).map_err(|problem| InitError::Invalid { option, problem })
     }
 }
 

@@ -1,5 +1,6 @@
 //! The text of a first roompass.toml, and what to do next.
 
+use std::fmt::Write;
 use std::path::Path;
 
 use serde_json::{Map, Value};
@@ -31,19 +32,17 @@ pub(super) fn text(answered: &Answered) -> String {
     } else {
         "# The backend may request these rooms for its users, and names each participant.\n[[rule]]\nname = \"backend\"\n"
     };
-    text += &format!("callers = [\"{name}\"]\nrooms = [{}]\n", list(&rooms.patterns));
+    let _ = writeln!(text, "callers = [\"{name}\"]\nrooms = [{}]", list(&rooms.patterns));
     // Agora's clients always name a channel, and its tokens have no name.
     if let Some(default) = rooms.default.as_ref().filter(|_| !is_agora) {
-        text += &format!("default_room = {}  # if a request names no room\n", quoted(default));
+        let _ = writeln!(text, "default_room = {}  # if a request names no room", quoted(default));
     }
     match &provider.participant_name {
         Some(name) => {
             text += "identity = \"{sub}\"\n";
             if !is_agora {
-                text += &format!(
-                    "participant_name = {}  # the first that the user has\n",
-                    quoted(&format!("{{{name} | 'Guest'}}"))
-                );
+                let shown = quoted(&format!("{{{name} | 'Guest'}}"));
+                let _ = writeln!(text, "participant_name = {shown}  # the first that the user has");
             }
         }
         None if is_agora => text += "client_may_set = [\"participant_identity\"]\nttl = \"2m\"\n",

@@ -29,7 +29,7 @@ pub(super) struct Provider {
 #[serde(deny_unknown_fields)]
 pub(super) struct Question {
     pub(super) option: String,
-    pub(super) question: String,
+    pub(super) text: String,
     pub(super) example: String,
     pub(super) default: Option<String>,
     must_contain: Option<String>,
