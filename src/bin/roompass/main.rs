@@ -88,7 +88,15 @@ enum Command {
 impl Command {
     /// Whether the command reads the configuration or the keys from environment variables.
     fn reads_environment(&self) -> bool {
-        !matches!(self, Self::Inspect(_) | Self::Health(_) | Self::ApiKey { .. })
+        !matches!(
+            self,
+            Self::Init(_)
+                | Self::Inspect(_)
+                | Self::Health(_)
+                | Self::ApiKey { .. }
+                | Self::Completions(_)
+                | Self::Man(_)
+        )
     }
 }
 
@@ -97,7 +105,11 @@ fn main() -> ExitCode {
     if cli.command.as_ref().is_none_or(Command::reads_environment) {
         match dotenv::load() {
             Ok(read) => read.iter().for_each(|read| eprintln!("roompass: {}", escaped(read))),
-            Err(error) => return report(Err(error)),
+            Err(error) => {
+                let is_doctor = matches!(cli.command, Some(Command::Doctor(_)));
+                screen::print_error(&error);
+                return ExitCode::from(if is_doctor { doctor::NOT_RUN } else { 1 });
+            }
         }
     }
     match cli.command {
