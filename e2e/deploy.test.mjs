@@ -130,7 +130,8 @@ test('the CDK example synthesizes a function, an alias, a gradual deployment and
   assert.equal(of('AWS::CodeDeploy::DeploymentGroup')[0].DeploymentConfigName, 'CodeDeployDefault.LambdaCanary10Percent5Minutes');
   assert.deepEqual(of('AWS::ApiGatewayV2::Route').map(({ RouteKey }) => RouteKey), ['$default']);
   assert.deepEqual(of('AWS::ApiGatewayV2::Stage')[0].DefaultRouteSettings, { ThrottlingBurstLimit: 200, ThrottlingRateLimit: 100 });
-  await runs(`${e2e}/.tools/python/bin/cfn-lint`, [`${folder}/out/Roompass.template.json`], { env: clean() });
+  // The CDK adds dependencies that are already there by reference.
+  await runs(`${e2e}/.tools/python/bin/cfn-lint`, ['--ignore-checks', 'W3005', '--', `${folder}/out/Roompass.template.json`], { env: clean() });
 });
 
 test('the Terraform example is formatted', async () => {
