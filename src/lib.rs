@@ -31,6 +31,7 @@
 //! | `inspect` | decodes any token, for people; not in the Lambda function |
 //! | [`json`] | parses JSON, and refuses duplicate members |
 //! | [`log`] | the log, as text for people or as JSON |
+//! | [`metrics`] | counts tokens, refusals and fetches, for CloudWatch or Prometheus |
 //! | [`reload`] | reads the policy at run time, and makes a router of each version |
 //! | `refreshing` | the one cache: fetches a value, refreshes it, keeps it while refreshing fails, and expires it |
 //! | `server_api` | calls LiveKit's server API with the operator's keys, checks a token there and the health of an endpoint, and sends the requests of `doctor`, for people; not in the Lambda function |
@@ -53,6 +54,7 @@ pub mod json;
 pub mod keys;
 pub mod lambda;
 pub mod log;
+pub mod metrics;
 pub mod mint;
 mod refreshing;
 pub mod reload;

@@ -36,15 +36,17 @@ impl Format {
 /// Starts the log of this process. Of a panic, only the place is logged, because its message may contain secrets.
 pub fn start(format: Format, level: LevelFilter) {
     let filter = Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("roompass", level);
-    let lines = Lines::new(format, |line: &str| {
-        // Serving continues even if the log can't be written.
-        let _ = io::stdout().lock().write_all(line.as_bytes());
-    });
+    let lines = Lines::new(format, write);
     tracing_subscriber::registry().with(filter).with(lines).init();
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
         tracing::error!(place, "panicked");
     }));
+}
+
+/// Writes a whole line, with its newline. Serving continues even if that fails.
+pub fn write(line: &str) {
+    let _ = io::stdout().lock().write_all(line.as_bytes());
 }
 
 /// The log level from the environment variables that `lookup` reads: `RUST_LOG` or `AWS_LAMBDA_LOG_LEVEL`, as one word. The

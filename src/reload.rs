@@ -18,6 +18,7 @@ use crate::config::{Config, ConfigError, KeyAges, Sources, read_policy, shared_s
 use crate::domain::Context;
 use crate::http::{Hosts, KeysFailed, PolicyUnavailable, Surroundings, router_of};
 use crate::keys::{Keys, KeysError, SecretStore, StoreError, StoredSecret};
+use crate::metrics::Metrics;
 use crate::mint::Mint;
 use crate::refreshing::{Missing, Refresh, Refreshing, Schedule, TimedOut, alone_or_with};
 
@@ -53,6 +54,8 @@ pub struct Parts {
     pub surroundings: Surroundings,
     /// The version whose warnings the program has shown.
     pub shown: Option<String>,
+    /// Where requests and fetches are recorded.
+    pub metrics: Metrics,
 }
 
 /// Makes the keys for a configuration.
@@ -287,12 +290,13 @@ impl Parts {
     fn callers(&self, config: &Config, previous: Option<&Callers>) -> Callers {
         match &self.always {
             Some(caller) => Callers::always(caller.clone()),
-            None => Callers::following(previous, config.callers.clone()),
+            None => Callers::following(previous, config.callers.clone()).with_metrics(self.metrics.clone()),
         }
     }
 
     fn router(&self, config: Config, Latest { callers, keys, .. }: &Latest) -> Router {
-        router_of((callers.clone(), keys.clone()), self.hosts, config, self.mint, self.surroundings)
+        let metrics = self.metrics.clone();
+        router_of((callers.clone(), keys.clone()), self.hosts, config, self.mint, self.surroundings, metrics)
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) struct KeySet(Refreshing<UsableKeys>);
 
 /// The keys of a set that can verify the issuer's tokens.
 #[derive(Debug, Default)]
-struct UsableKeys(Vec<PublicKey>);
+pub(super) struct UsableKeys(Vec<PublicKey>);
 
 impl Default for KeySet {
     fn default() -> Self {
@@ -46,14 +46,11 @@ impl KeySet {
     /// the algorithm. At most [`MAX_TRIED`], and never none.
     pub(super) async fn keys(
         &self,
-        issuer: &Issuer,
-        id: Option<&str>,
-        algorithm: Algorithm,
-        fetcher: &Fetcher,
+        (id, algorithm): (Option<&str>, Algorithm),
         context: &Context,
+        fetch: impl AsyncFnOnce() -> Result<UsableKeys, FetchError>,
     ) -> Result<Vec<DecodingKey>, Missing<FetchError>> {
-        let pick = |keys: &mut UsableKeys| keys.find(id, algorithm);
-        self.0.get(context, pick, async || fetch(issuer, fetcher).await).await
+        self.0.get(context, |keys: &mut UsableKeys| keys.find(id, algorithm), fetch).await
     }
 }
 
@@ -83,7 +80,8 @@ pub async fn usable_keys(issuer: &Issuer) -> Result<usize, FetchError> {
     fetch(issuer, &Fetcher::new()?).await.map(|keys| keys.0.len())
 }
 
-async fn fetch(issuer: &Issuer, fetcher: &Fetcher) -> Result<UsableKeys, FetchError> {
+/// Fetches an issuer's keys.
+pub(super) async fn fetch(issuer: &Issuer, fetcher: &Fetcher) -> Result<UsableKeys, FetchError> {
     let url = match &issuer.keys {
         KeyPlace::Discovered(url) => jwks_uri(issuer, url, &fetcher.get(url).await?)?,
         KeyPlace::At(url) => url.clone(),

@@ -48,6 +48,7 @@ use jwks::KeySet;
 use jwt::Unverified;
 
 use crate::domain::{Context, MalformedSecret};
+use crate::metrics::Metrics;
 use crate::refreshing::Missing;
 
 /// A source of the keys that verify callers.
@@ -67,6 +68,7 @@ pub struct Callers {
     fetcher: OnceCell<Fetcher>,
     /// The caller that every request counts as, if authentication is off.
     always: Option<Caller>,
+    metrics: Metrics,
 }
 
 impl Callers {
@@ -87,7 +89,19 @@ impl Callers {
             let key_set = same.map_or_else(Arc::default, |(_, key_set)| key_set.clone());
             with_sets.push((caller, key_set));
         }
-        Self { configured: with_sets, headers, fetcher: OnceCell::new(), always: None }
+        Self {
+            configured: with_sets,
+            headers,
+            fetcher: OnceCell::new(),
+            always: None,
+            metrics: Metrics::default(),
+        }
+    }
+
+    /// Records the fetches of issuers' keys.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// Turns authentication off: every request counts as this caller. For trying a policy.
@@ -221,7 +235,16 @@ impl Callers {
             }
             KeyPlace::Discovered(_) | KeyPlace::At(_) => {
                 let fetcher = self.fetcher.get_or_try_init(async || Fetcher::new()).await?;
-                let keys = key_set.keys(issuer, token.key_id(), algorithm, fetcher, context).await;
+                let wanted = (token.key_id(), algorithm);
+                let fetch = async || {
+                    let in_progress = self.metrics.issuer_fetch(&caller.name, context.now);
+                    let fetched = jwks::fetch(issuer, fetcher).await;
+                    if fetched.is_ok() {
+                        in_progress.succeeded();
+                    }
+                    fetched
+                };
+                let keys = key_set.keys(wanted, context, fetch).await;
                 keys.map_err(|missing| match missing {
                     Missing::Absent => TokenError::UnknownKey.into(),
                     Missing::Failed(error) => AuthError::from(error),

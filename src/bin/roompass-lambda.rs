@@ -6,10 +6,13 @@ use std::sync::Arc;
 use axum::Router;
 use lambda_http::{lambda_runtime, service_fn};
 use roompass::config::{
-    Config, ConfigError, Environment, KeySource, PolicyPlace, Sources, caller_keys, shared_secrets, variable,
+    Config, ConfigError, Environment, KeySource, MetricsFormat, PolicyPlace, Sources, caller_keys,
+    shared_secrets, variable,
 };
 use roompass::http::Hosts;
 use roompass::keys::{Aws, Deployment, Keys, SecretRules, SecretStore};
+use roompass::metrics::Metrics;
+use roompass::metrics::emf::Emf;
 use roompass::reload::{self, Parts, PolicyFile, Reloading};
 use roompass::{lambda, log};
 use tokio::sync::OnceCell;
@@ -60,6 +63,7 @@ async fn configured() -> Result<Router, ConfigError> {
         }
         KeySource::Given(_) | KeySource::Unset => None,
     };
+    let metrics = metrics(environment.metrics)?;
     let context = roompass::system::context();
     let policy = match environment.policy.clone() {
         None => None,
@@ -83,6 +87,7 @@ async fn configured() -> Result<Router, ConfigError> {
         mint: roompass::mint::token,
         surroundings: roompass::system::context,
         shown: None,
+        metrics,
     };
     let Some(store) = store else {
         let (router, keys) = parts.fixed(config.clone())?;
@@ -94,6 +99,14 @@ async fn configured() -> Result<Router, ConfigError> {
         tracing::error!(cause = %error, "policy unavailable");
     }
     Ok(reloading.router())
+}
+
+fn metrics(format: Option<MetricsFormat>) -> Result<Metrics, ConfigError> {
+    let Some(MetricsFormat::Emf) = format else { return Ok(Metrics::default()) };
+    let function = variable("AWS_LAMBDA_FUNCTION_NAME").filter(|name| !name.is_empty());
+    let function =
+        function.ok_or_else(|| unset("AWS_LAMBDA_FUNCTION_NAME", "must be set for ROOMPASS_METRICS=emf"))?;
+    Ok(Metrics::recorded_by(Arc::new(Emf::new(&function, log::write))))
 }
 
 /// Makes a client of the store that has the secret.

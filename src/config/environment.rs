@@ -28,6 +28,15 @@ pub struct Environment {
     pub keys: KeySource,
     /// `ROOMPASS_POLICY`: where the policy is read at run time.
     pub policy: Option<PolicyPlace>,
+    /// `ROOMPASS_METRICS`: the format of the function's metrics.
+    pub metrics: Option<MetricsFormat>,
+}
+
+/// The format of the function's metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetricsFormat {
+    /// CloudWatch's embedded metric format, in the log.
+    Emf,
 }
 
 /// The source of the configuration.
@@ -122,6 +131,11 @@ impl Environment {
             server,
             keys,
             policy: variable(POLICY).map(|text| PolicyPlace::parse(&text)).transpose()?,
+            metrics: match variable(METRICS).as_deref() {
+                None => None,
+                Some("emf") => Some(MetricsFormat::Emf),
+                Some(_) => return Err(invalid(METRICS, "must be emf, or unset for no metrics".to_owned())),
+            },
         })
     }
 
@@ -236,6 +250,7 @@ const SECRET_ID: &str = "ROOMPASS_SECRET_ID";
 const PARAMETER: &str = "ROOMPASS_PARAMETER";
 const PROJECTS: &str = "ROOMPASS_PROJECTS";
 const POLICY: &str = "ROOMPASS_POLICY";
+const METRICS: &str = "ROOMPASS_METRICS";
 
 #[cfg(test)]
 mod tests {
@@ -257,6 +272,19 @@ mod tests {
             .unwrap();
         assert_eq!(empty.config, ConfigSource::CompiledIn);
         assert!(matches!(empty.keys, KeySource::Unset));
+    }
+
+    #[test]
+    fn metrics_are_off_or_in_one_format() {
+        let metrics = |text| environment(&[(METRICS, text)]).map(|environment| environment.metrics);
+        assert_eq!(metrics("").unwrap(), None);
+        assert_eq!(metrics("emf").unwrap(), Some(MetricsFormat::Emf));
+        for other in ["EMF", "on", "prometheus", " emf"] {
+            assert_eq!(
+                metrics(other).unwrap_err().to_string(),
+                "ROOMPASS_METRICS: must be emf, or unset for no metrics"
+            );
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ mod variables;
 pub mod warnings;
 
 pub use environment::{
-    ConfigSource, Environment, KeySource, PolicyPlace, caller_keys, shared_secrets, variable,
+    ConfigSource, Environment, KeySource, MetricsFormat, PolicyPlace, caller_keys, shared_secrets, variable,
 };
 pub use load::{Sources, read_policy};
 pub use roompass_core::config::{

@@ -37,7 +37,8 @@ pub(super) async fn answer(
     match found {
         Found::Token(row, route, path) => {
             let has_policy = must_have_policy(request.extensions()).is_ok();
-            let mut audit = Audit::by_policy(has_policy.then_some(stages.policy_version.as_str()));
+            let version = has_policy.then_some(stages.policy_version.as_str());
+            let mut audit = Audit::by_policy(version, row.dialect.as_str());
             let result = tokens((row, route, path), &stages, &context, request, &mut audit).await;
             let mut response = with_headers(row, result.into_response());
             response.extensions_mut().insert(Arc::new(audit));
@@ -103,7 +104,8 @@ async fn tokens(
         Ok((member, passes, token))
     });
     let tokens = signed.collect::<Result<Vec<_>, Refusal>>()?;
-    audit.record_tokens(&tokens);
+    let keys_age = || stages.keys.age(&project, context.now);
+    audit.record_tokens(&tokens, stages.metrics.are_recorded().then(keys_age).flatten());
     let server = match row.provider {
         Provider::LiveKit => Some(&keys.livekit()?.server),
         Provider::Agora => None,

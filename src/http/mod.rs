@@ -9,7 +9,7 @@
 //! | `host` | the `Host` header, when only this machine is served |
 //! | `problem` | every error's status, code and title |
 //! | `refusal` | which problem each refusal is, and its text for the client |
-//! | `outcome` | the headers of every response, and its log line |
+//! | `outcome` | the headers of every response, its log line, and its metrics |
 //! | `request_id` | a request's ID, in its response and in the log |
 
 mod body;
@@ -40,6 +40,7 @@ use crate::auth::{CallerKind, Callers, CredentialHeaders};
 use crate::dialect::{PathMatching, Routes};
 use crate::domain::{Context, Project};
 use crate::keys::{Keys, KeysError};
+use crate::metrics::Metrics;
 use crate::mint::{Mint, Settings};
 use crate::policy::Policy;
 use roompass_core::config::{Config, Dialect};
@@ -66,6 +67,7 @@ pub(crate) struct Stages {
     projects: Vec<Project>,
     keys: Arc<Keys>,
     mint: Mint,
+    metrics: Metrics,
     settings: Settings,
     sandboxes: Vec<String>,
     dialects: Vec<Dialect>,
@@ -99,7 +101,7 @@ pub fn router_for(
     mint: Mint,
     surroundings: Surroundings,
 ) -> Router {
-    router_of((callers.into(), keys.into()), hosts, config, mint, surroundings)
+    router_of((callers.into(), keys.into()), hosts, config, mint, surroundings, Metrics::default())
 }
 
 /// The same service with callers and keys that another service has too.
@@ -109,6 +111,7 @@ pub(crate) fn router_of(
     config: Config,
     mint: Mint,
     surroundings: Surroundings,
+    metrics: Metrics,
 ) -> Router {
     let credential_headers = CredentialHeaders::of(&config.callers);
     let matching = path_matching(&config);
@@ -123,6 +126,7 @@ pub(crate) fn router_of(
         policy_version: version,
         keys,
         mint,
+        metrics: metrics.clone(),
         settings: Settings { limits, agora_version: agora.token_version },
         sandboxes: sandbox.ids,
         dialects,
@@ -135,7 +139,7 @@ pub(crate) fn router_of(
         .layer(cors::layer(&cors, &credential_headers))
         .layer(from_fn_with_state(Arc::from(cors.origins), cors::finish))
         .layer(from_fn_with_state(hosts, host::must_be_served))
-        .layer(from_fn_with_state(surroundings, outcome::finish))
+        .layer(from_fn_with_state((surroundings, metrics), outcome::finish))
         .with_state(Arc::new(stages))
 }
 

@@ -1,4 +1,4 @@
-//! The outermost layer: the headers of every response, the body of errors, and the log line of each request.
+//! The outermost layer: the headers of every response, the body of errors, and the log line and the metrics of each request.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,10 +15,11 @@ use axum::response::Response;
 use tracing::Level;
 
 use super::cors::DisallowedOrigin;
-use super::{Refusal, RequestId, Surroundings, request_id};
+use super::{ProblemKind, Refusal, RequestId, Surroundings, request_id};
 use crate::auth::Caller;
 use crate::dialect::{ErrorDetails, WriteError};
 use crate::domain::{Ask, Pass, readable};
+use crate::metrics::{self, Issued, Metrics, Outcome};
 use crate::mint::Token;
 use crate::policy::{Decision, Denial};
 
@@ -26,6 +27,7 @@ use crate::policy::{Decision, Denial};
 /// request has two asks, each field has the values of both.
 #[derive(Debug, Default)]
 pub(super) struct Audit {
+    dialect: &'static str,
     policy_version: String,
     caller: String,
     subject: String,
@@ -41,12 +43,16 @@ pub(super) struct Audit {
     login: String,
     ttl_seconds: u64,
     token_sha256: String,
+    /// The rule of each token, for metrics.
+    token_rules: Vec<String>,
+    /// The age of the keys that signed, for metrics.
+    keys_age: Option<u64>,
 }
 
 impl Audit {
-    /// The fields of a request that this version of the policy decides.
-    pub(super) fn by_policy(version: Option<&str>) -> Self {
-        Self { policy_version: version.unwrap_or_default().to_owned(), ..Self::default() }
+    /// The fields of a request in this dialect, which this version of the policy decides.
+    pub(super) fn by_policy(version: Option<&str>, dialect: &'static str) -> Self {
+        Self { policy_version: version.unwrap_or_default().to_owned(), dialect, ..Self::default() }
     }
 
     pub(super) fn record_caller(&mut self, caller: &Caller, api_key: Option<&str>) {
@@ -75,11 +81,20 @@ impl Audit {
         decision.outcome
     }
 
-    pub(super) fn record_tokens(&mut self, tokens: &[(&'static str, Vec<Pass>, Token)]) {
+    /// Records tokens that were signed with keys of this age.
+    pub(super) fn record_tokens(
+        &mut self,
+        tokens: &[(&'static str, Vec<Pass>, Token)],
+        keys_age: Option<u64>,
+    ) {
+        self.keys_age = keys_age;
         for (_, passes, token) in tokens {
+            let mut rules = String::new();
             for pass in passes {
                 self.record_pass(pass);
+                append(&mut rules, &pass.rule);
             }
+            self.token_rules.push(rules);
             append(&mut self.token_sha256, &token.fingerprint());
         }
     }
@@ -100,6 +115,16 @@ impl Audit {
 
     fn is_granted(&self) -> bool {
         !self.token_sha256.is_empty()
+    }
+
+    fn issued(&self) -> Issued<'_> {
+        Issued {
+            rules: &self.token_rules,
+            caller: &self.caller,
+            dialect: self.dialect,
+            project: &self.project,
+            keys_age: self.keys_age,
+        }
     }
 }
 
@@ -125,15 +150,16 @@ pub struct ClientAddress(pub IpAddr);
 pub(super) struct ErrorFormat(pub(super) WriteError);
 
 /// Creates the request's context and ID, runs the request, writes the error body if it was refused, and adds the
-/// headers and the log line.
+/// headers, the log line and the metrics.
 pub(super) async fn finish(
-    State(surroundings): State<Surroundings>,
+    State((surroundings, metrics)): State<(Surroundings, Metrics)>,
     mut request: Request,
     next: Next,
 ) -> Response {
     let started = Instant::now();
     let context = request.extensions_mut().remove().unwrap_or_else(surroundings);
     let id = request.extensions_mut().remove().unwrap_or_else(|| RequestId(readable(context.randomness)));
+    let now = context.now;
     request.extensions_mut().insert(context);
     let client = request.extensions_mut().remove().map(|ClientAddress(address)| address);
     let method = request.method().clone();
@@ -156,7 +182,8 @@ pub(super) async fn finish(
     let audit = audit.as_deref();
     let granted = audit.filter(|audit| audit.is_granted());
     let refused = audit.filter(|audit| !audit.is_granted());
-    let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let duration = started.elapsed();
+    let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     // A macro, because tracing needs the level at compile time.
     macro_rules! line {
         ($level:expr, $message:literal) => {
@@ -200,6 +227,16 @@ pub(super) async fn finish(
         }
         _ if granted.is_some() => line!(Level::INFO, "token issued"),
         _ => line!(Level::INFO, "request completed"),
+    }
+    let outcome = match &refusal {
+        Some(refusal) => {
+            let ProblemKind { code, status, .. } = refusal.kind();
+            Some(Outcome::Refused { code, status: status.as_u16() })
+        }
+        None => granted.map(|audit| Outcome::Issued(audit.issued())),
+    };
+    if let Some(outcome) = outcome {
+        metrics.request(&metrics::Request { now, duration, outcome });
     }
     response
 }

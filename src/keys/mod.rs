@@ -92,8 +92,15 @@ pub enum KeysError {
 pub struct Keys(KeyStorage);
 
 enum KeyStorage {
-    Fixed(Projects, Arc<CallerKeys>),
+    Fixed(Fixed),
     Store(Box<StoredKeys>),
+}
+
+struct Fixed {
+    projects: Projects,
+    callers: Arc<CallerKeys>,
+    /// When they were read, in seconds since 1970, if that is known.
+    read: Option<u64>,
 }
 
 struct StoredKeys {
@@ -142,7 +149,16 @@ impl Keys {
     /// Keys that were given to the process and never change.
     #[must_use]
     pub fn given(signing: impl Into<Projects>, callers: CallerKeys) -> Self {
-        Self(KeyStorage::Fixed(signing.into(), Arc::new(callers)))
+        Self(KeyStorage::Fixed(Fixed { projects: signing.into(), callers: callers.into(), read: None }))
+    }
+
+    /// These keys, which were read at this time, in seconds since 1970. Keys from a store have times of their own.
+    #[must_use]
+    pub fn read_at(mut self, now: u64) -> Self {
+        if let KeyStorage::Fixed(fixed) = &mut self.0 {
+            fixed.read = Some(now);
+        }
+        self
     }
 
     /// Keys from a store.
@@ -194,7 +210,7 @@ impl Keys {
     /// If none are cached, and the secret can't be fetched or the project's keys in it are invalid.
     pub async fn signing(&self, project: &Project, context: &Context) -> Result<Arc<SigningKeys>, KeysError> {
         match &self.0 {
-            KeyStorage::Fixed(projects, _) => Ok(projects.get(project)),
+            KeyStorage::Fixed(fixed) => Ok(fixed.projects.get(project)),
             KeyStorage::Store(stored) => {
                 stored.get(context, Wanted::Signing(project)).await?.signing.ok_or_else(|| TimedOut.into())
             }
@@ -207,7 +223,7 @@ impl Keys {
     /// If no project has keys, and the secret can't be fetched or all keys in it are invalid.
     pub async fn projects(&self, context: &Context) -> Result<Projects, KeysError> {
         match &self.0 {
-            KeyStorage::Fixed(projects, _) => Ok(projects.clone()),
+            KeyStorage::Fixed(fixed) => Ok(fixed.projects.clone()),
             KeyStorage::Store(stored) => {
                 stored.get(context, Wanted::Projects).await?.projects.ok_or_else(|| TimedOut.into())
             }
@@ -220,11 +236,35 @@ impl Keys {
     /// If none are cached, and the secret can't be fetched or isn't a JSON object.
     pub async fn callers(&self, context: &Context) -> Result<Arc<CallerKeys>, KeysError> {
         match &self.0 {
-            KeyStorage::Fixed(_, callers) => Ok(callers.clone()),
+            KeyStorage::Fixed(fixed) => Ok(fixed.callers.clone()),
             KeyStorage::Store(stored) => {
                 stored.get(context, Wanted::Callers).await?.callers.ok_or_else(|| TimedOut.into())
             }
         }
+    }
+
+    /// Seconds since a project's current signing keys were read, if that is known. Reads no keys.
+    #[must_use]
+    pub fn age(&self, project: &Project, now: u64) -> Option<u64> {
+        match &self.0 {
+            KeyStorage::Fixed(fixed) => Some(now.saturating_sub(fixed.read?)),
+            KeyStorage::Store(stored) => {
+                stored.cache.peek(|cached| Some(cached.projects.get(project)?.age.seconds(now)))
+            }
+        }
+    }
+
+    /// The same for every project with keys.
+    #[must_use]
+    pub fn ages(&self, now: u64) -> Vec<(Project, u64)> {
+        let projects: Vec<_> = match &self.0 {
+            KeyStorage::Fixed(fixed) => fixed.projects.iter().map(|keys| keys.project().clone()).collect(),
+            KeyStorage::Store(stored) => {
+                stored.cache.peek(|cached| cached.projects.keys().cloned().collect())
+            }
+        };
+        let aged = projects.into_iter().filter_map(|project| Some((self.age(&project, now)?, project)));
+        aged.map(|(age, project)| (project, age)).collect()
     }
 }
 

@@ -314,7 +314,7 @@ impl Age {
         }
     }
 
-    fn seconds(self, now: u64) -> u64 {
+    pub(crate) fn seconds(self, now: u64) -> u64 {
         now.saturating_sub(self.fetched)
     }
 }

@@ -25,6 +25,7 @@ mod local_files;
 mod log;
 mod long_text;
 mod manual;
+mod metrics;
 mod mistakes;
 mod one_command;
 mod oracle;

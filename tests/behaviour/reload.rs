@@ -12,6 +12,7 @@ use roompass::dialect::TABLE;
 use roompass::domain::Context;
 use roompass::http::Hosts;
 use roompass::keys::{Deployment, Keys, SecretStore, StoreError, StoredSecret};
+use roompass::metrics::Metrics;
 use roompass::reload::{Parts, PolicyFile, Reloading};
 use serde_json::json;
 
@@ -93,6 +94,7 @@ fn service_by(
         mint: support::mint,
         surroundings,
         shown: None,
+        metrics: Metrics::default(),
     };
     Arc::new(Reloading::new(store, parts).unwrap()).router()
 }

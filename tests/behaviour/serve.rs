@@ -566,3 +566,61 @@ fn a_bad_key_is_one_clear_line_that_does_not_show_it() {
         assert_eq!(complaint(&[], &variables), message);
     }
 }
+
+/// The response to a GET at this address: the status line, the headers, and the body.
+fn get(address: &str, path: &str, headers: &str) -> (String, String) {
+    let mut connection = TcpStream::connect(address).unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nconnection: close\r\n{headers}\r\n");
+    connection.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.to_owned(), body.to_owned())
+}
+
+#[test]
+fn metrics_are_served_by_a_listener_of_their_own_alone() {
+    let arguments = ["--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"];
+    let serving = Serving::start(roompass(&arguments, &[]), "serving metrics");
+    let service = serving.started_with[0].rsplit_once("http://").unwrap().1;
+    let metrics = serving.started_with.last().unwrap().split('"').nth(1).unwrap();
+    let own = format!("host: {metrics}\r\n");
+    serving.as_the_curl_command_says();
+    let (head, text) = get(metrics, "/metrics", &own);
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    assert!(head.contains("\r\ncontent-type: text/plain; version=0.0.4; charset=utf-8\r\n"), "{head}");
+    let token = "roompass_tokens_issued_total{rule=\"development\",caller=\"anyone\",dialect=\"standard\",project=\"default\"} 1";
+    assert!(text.contains(token), "{text}");
+    assert!(text.contains("\nroompass_signing_keys_age_seconds{project=\"default\"} "), "{text}");
+
+    // Not to clients of the service, not to a page whose host name points here, and not through a proxy.
+    assert!(get(service, "/metrics", &format!("host: {service}\r\n")).0.starts_with("HTTP/1.1 404 "));
+    for headers in ["host: evil.example\r\n".to_owned(), own.clone() + "x-forwarded-for: 192.0.2.1\r\n"] {
+        assert!(get(metrics, "/metrics", &headers).0.starts_with("HTTP/1.1 403 "), "{headers}");
+    }
+    assert!(get(metrics, "/getToken", &own).0.starts_with("HTTP/1.1 404 "));
+}
+
+#[test]
+fn settings_of_metrics_that_cannot_work_are_one_clear_line() {
+    assert_eq!(
+        complaint(&[], &[("ROOMPASS_METRICS", "emf")]),
+        "roompass: ROOMPASS_METRICS: is for the function in Lambda: use --metrics-listen here"
+    );
+    assert_eq!(
+        complaint(&[], &[("ROOMPASS_METRICS", "yes")]),
+        "roompass: ROOMPASS_METRICS: must be emf, or unset for no metrics"
+    );
+}
+
+#[test]
+fn a_taken_port_of_the_metrics_is_one_clear_line() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let complaint = complaint(&["--listen", "127.0.0.1:0", "--metrics-listen", &address], &[]);
+    assert!(
+        complaint.starts_with(&format!("roompass: cannot listen on {address}: "))
+            && complaint.contains("--metrics-listen"),
+        "{complaint}"
+    );
+}

@@ -95,7 +95,7 @@ pub(crate) fn has_private_keys(keys: &KeySource) -> bool {
 pub(crate) fn service_keys(environment: &Environment, config: &Config) -> Result<Keys, ConfigError> {
     let keys = keys(environment, config.policy.rules())?;
     let callers = caller_keys(config, &keys)?;
-    Ok(Keys::given(keys, callers))
+    Ok(Keys::given(keys, callers).read_at(roompass::system::context().now))
 }
 
 /// The keys of the environment. Without LiveKit's, its public development key; if no keys are set, in each project of the

@@ -88,8 +88,8 @@ impl TryPage {
     }
 }
 
-/// Refuses requests that aren't from the page itself in a browser on this machine.
-async fn of_this_machine_only(request: Request, next: Next) -> Response {
+/// Refuses requests of other machines and of other pages, also through a proxy.
+pub(crate) async fn of_this_machine_only(request: Request, next: Next) -> Response {
     match problem(request.headers(), request.method() == axum::http::Method::POST) {
         None => next.run(request).await,
         Some(problem) => (StatusCode::FORBIDDEN, problem).into_response(),
@@ -100,11 +100,11 @@ fn problem(headers: &HeaderMap, is_post: bool) -> Option<&'static str> {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let host = text(header::HOST).unwrap_or_default();
     if FORWARDED.iter().any(|name| headers.contains_key(*name)) {
-        return Some("the page is for this machine, and not behind a proxy\n");
+        return Some("this is for this machine only, and not behind a proxy\n");
     }
     let is_loopback = host.parse::<Authority>().is_ok_and(|host| LOOPBACK.contains(&host.host()));
     if !is_loopback {
-        return Some("the page is for this machine: use 127.0.0.1 or localhost as the host\n");
+        return Some("this is for this machine only: use 127.0.0.1 or localhost as the host\n");
     }
     let is_own = text(header::ORIGIN).is_none_or(|origin| origin == format!("http://{host}"));
     (is_post && (!is_own || !headers.contains_key(OF_PAGE))).then_some("this is only for the page itself\n")

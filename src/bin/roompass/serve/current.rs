@@ -8,11 +8,13 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use roompass::config::ConfigError;
+use roompass::domain::Project;
+use roompass::metrics::Metrics;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 use tower::ServiceExt;
 
-use super::service::Service;
+use super::service::{Service, Serving};
 use super::signals::Hangup;
 use super::watched_file::WatchedFile;
 use super::{ServeError, ServeOptions};
@@ -22,18 +24,31 @@ pub(super) struct Current<'a> {
     options: &'a ServeOptions,
     /// The listener's address.
     address: IpAddr,
+    /// Where requests are recorded, before and after a reload.
+    metrics: Metrics,
     service: Service,
-    router: watch::Sender<Router>,
+    serving: watch::Sender<Serving>,
 }
 
 impl<'a> Current<'a> {
-    pub(super) fn new(options: &'a ServeOptions, address: IpAddr, service: Service) -> Self {
-        Self { options, address, router: watch::Sender::new(service.router.clone()), service }
+    pub(super) fn new(
+        options: &'a ServeOptions,
+        address: IpAddr,
+        metrics: Metrics,
+        service: Service,
+    ) -> Self {
+        Self { options, address, metrics, serving: watch::Sender::new(service.serving.clone()), service }
     }
 
     /// Passes each request to the service that is current when it arrives.
     pub(super) fn router(&self) -> Router {
-        Router::new().fallback(answer).with_state(self.router.subscribe())
+        Router::new().fallback(answer).with_state(self.serving.subscribe())
+    }
+
+    /// Returns the ages of the current signing keys at a time.
+    pub(super) fn key_ages(&self) -> impl Fn(u64) -> Vec<(Project, u64)> + Clone + Send + Sync + 'static {
+        let serving = self.serving.subscribe();
+        move |now| serving.borrow().key_ages(now)
     }
 
     /// Reloads what changes.
@@ -65,7 +80,7 @@ impl<'a> Current<'a> {
 
     /// Loads everything again, and logs the outcome. If something can't be loaded, the service stays as it is.
     async fn reload(&mut self) {
-        let service = match Service::load(self.options, self.address) {
+        let service = match Service::load(self.options, self.address, self.metrics.clone()) {
             Ok(service) => service,
             Err(ServeError::Config(error)) => return log_mistakes(&error),
             Err(error) => {
@@ -79,7 +94,7 @@ impl<'a> Current<'a> {
         if let Some((_, policy)) = &service.policy {
             policy.reload(&roompass::system::context()).await;
         }
-        drop(self.router.send_replace(service.router.clone()));
+        self.serving.send_replace(service.serving.clone());
         self.service = service;
     }
 }
@@ -90,8 +105,8 @@ fn log_mistakes(error: &ConfigError) {
     }
 }
 
-async fn answer(State(current): State<watch::Receiver<Router>>, request: Request) -> Response {
-    let router = current.borrow().clone();
+async fn answer(State(current): State<watch::Receiver<Serving>>, request: Request) -> Response {
+    let router = current.borrow().router.clone();
     match router.oneshot(request).await {
         Ok(response) => response,
         Err(never) => match never {},

@@ -4,6 +4,7 @@ mod banner;
 mod client;
 mod connections;
 mod current;
+mod metrics;
 mod service;
 mod signals;
 mod stream;
@@ -28,6 +29,7 @@ use banner::Banner;
 use client::{Network, TrustedProxies};
 use connections::Connections;
 use current::Current;
+use metrics::MetricsListener;
 use service::Service;
 use signals::{Hangup, Stop};
 
@@ -62,6 +64,9 @@ pub(crate) struct ServeOptions {
     /// Serve the page at / also if tokens are signed with your own keys: anyone on this machine can then get any token
     #[arg(long)]
     page: bool,
+    /// Serve Prometheus' metrics at /metrics on this address, such as 127.0.0.1:9464
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    metrics_listen: Option<SocketAddr>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -82,6 +87,12 @@ pub(crate) enum ServeError {
         such_as(*.free)
     )]
     Listen { address: SocketAddr, reason: io::Error, free: Option<SocketAddr> },
+    #[error(
+        "cannot listen on {address}: {reason}. Stop the program that uses it, or choose another address with --metrics-listen"
+    )]
+    MetricsListen { address: SocketAddr, reason: io::Error },
+    #[error("ROOMPASS_METRICS: is for the function in Lambda: use --metrics-listen here")]
+    MetricsOfFunction,
     #[error(transparent)]
     CallerFile(#[from] InvalidCallerFile),
     #[error(
@@ -108,7 +119,9 @@ pub(crate) fn run(options: &ServeOptions) -> Result<(), ServeError> {
     };
     log::start(format, log::level(variable));
     let ip = options.listen.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |address| address.ip());
-    let service = Service::load(options, ip)?;
+    let metrics = options.metrics_listen.map(MetricsListener::bind).transpose()?;
+    let recorded = metrics.as_ref().map(MetricsListener::metrics).unwrap_or_default();
+    let service = Service::load(options, ip, recorded.clone())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         // A signal that arrives as soon as the program says that it listens must be handled.
@@ -123,7 +136,10 @@ pub(crate) fn run(options: &ServeOptions) -> Result<(), ServeError> {
             LogFormat::Text => banner.print(),
             LogFormat::Json => banner.log(),
         }
-        let current = Current::new(options, ip, service);
+        let current = Current::new(options, ip, recorded, service);
+        if let Some(metrics) = metrics {
+            metrics.start(current.key_ages())?;
+        }
         let connections = Connections {
             max: options.max_connections,
             proxies: TrustedProxies(options.trusted_proxies.clone()),

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use axum::Router;
 use roompass::auth::Caller;
 use roompass::config::{Config, ConfigSource, Environment, PolicyPlace, caller_keys, read_policy};
+use roompass::domain::Project;
 use roompass::http::Hosts;
-use roompass::keys::Projects;
+use roompass::keys::{Keys, Projects};
+use roompass::metrics::Metrics;
 use roompass::reload::{Parts, PolicyFile, Reloading};
 
 use super::watched_file::WatchedFile;
@@ -19,7 +21,7 @@ use crate::page::TryPage;
 
 /// The service, and what is shown of it.
 pub(super) struct Service {
-    pub(super) router: Router,
+    pub(super) serving: Serving,
     /// The policy that is read at run time, and its file.
     pub(super) policy: Option<(WatchedFile, Arc<Reloading>)>,
     /// The file of the configuration. `None` if that is compiled in or inline.
@@ -30,6 +32,20 @@ pub(super) struct Service {
     /// The caller that every request counts as, if there is one.
     pub(super) always: Option<Caller>,
     pub(super) has_page: bool,
+}
+
+/// What handles requests.
+#[derive(Clone)]
+pub(super) struct Serving {
+    pub(super) router: Router,
+    keys: SigningKeysOf,
+}
+
+/// Where the keys are that sign tokens.
+#[derive(Clone)]
+enum SigningKeysOf {
+    Configuration(Arc<Keys>),
+    Policy(Arc<Reloading>),
 }
 
 /// How requests are authenticated.
@@ -48,8 +64,15 @@ impl Service {
     ///
     /// # Errors
     /// If one of them can't be read or has mistakes, or would serve every client of the network without authentication.
-    pub(super) fn load(options: &ServeOptions, address: IpAddr) -> Result<Self, ServeError> {
+    pub(super) fn load(
+        options: &ServeOptions,
+        address: IpAddr,
+        metrics: Metrics,
+    ) -> Result<Self, ServeError> {
         let environment = options.config.environment()?;
+        if environment.metrics.is_some() {
+            return Err(ServeError::MetricsOfFunction);
+        }
         let config_file = file_of(&environment).map(WatchedFile::new);
         if options.watch && config_file.is_none() {
             return Err(ServeError::NothingToWatch);
@@ -100,20 +123,35 @@ impl Service {
             mint: roompass::mint::token,
             surroundings: roompass::system::context,
             shown: Some(config.version.clone()),
+            metrics,
         };
-        let (router, policy) = match watched_policy {
-            None => (parts.fixed(config.clone())?.0, None),
+        let (router, signing, policy) = match watched_policy {
+            None => {
+                let (router, keys) = parts.fixed(config.clone())?;
+                (router, SigningKeysOf::Configuration(keys), None)
+            }
             Some(file) => {
                 let store = Box::new(PolicyFile(file.path().to_owned()));
                 let policy = Arc::new(Reloading::new(store, parts)?);
-                (policy.router(), Some((file, policy)))
+                (policy.router(), SigningKeysOf::Policy(policy.clone()), Some((file, policy)))
             }
         };
         let router = match page {
             Some(page) => page.in_front_of(router),
             None => router,
         };
-        Ok(Self { router, policy, config_file, config, keys, warnings, always, has_page })
+        let serving = Serving { router, keys: signing };
+        Ok(Self { serving, policy, config_file, config, keys, warnings, always, has_page })
+    }
+}
+
+impl Serving {
+    /// How old the keys of each project are, in seconds.
+    pub(super) fn key_ages(&self, now: u64) -> Vec<(Project, u64)> {
+        match &self.keys {
+            SigningKeysOf::Configuration(keys) => keys.ages(now),
+            SigningKeysOf::Policy(policy) => policy.keys().ages(now),
+        }
     }
 }
 
