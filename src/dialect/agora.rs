@@ -112,8 +112,11 @@ fn chat(received: &Received<'_>) -> Result<Asks, BadRequest> {
 
 fn rte(received: &Received<'_>) -> Result<Asks, BadRequest> {
     let channel = channel_by_path(received)?;
-    let user = received.path.get("rtmuid").unwrap_or_else(|| parameter(received, "uid"));
-    let login = login(LoginService::Rtm, user, channel.ttl, received.limits)?;
+    let login = match received.path.get(RTM_UID) {
+        Some(user) => login(LoginService::Rtm, user, channel.ttl, received.limits)
+            .map_err(|invalid| InvalidField { field: RTM_UID.to_owned(), ..invalid })?,
+        None => login(LoginService::Rtm, parameter(received, "uid"), channel.ttl, received.limits)?,
+    };
     Ok(vec![("rtcToken", channel.into()), ("rtmToken", Ask::Login(login))])
 }
 
@@ -223,3 +226,5 @@ fn parameter<'a>(received: &Received<'a>, name: &str) -> &'a str {
 }
 
 const USUAL_TTL: Ttl = Ttl::minutes(60);
+/// The path parameter for the user of Signaling, if it isn't that of the channel.
+const RTM_UID: &str = "rtmuid";

@@ -56,7 +56,10 @@ pub(super) async fn answer(
             }
             response
         }
-        Found::Nothing if request.uri().path() == "/" && request.method() == Method::GET => {
+        // For other methods, the 404 with the routes says more than a 405.
+        Found::Nothing
+            if request.uri().path() == "/" && [Method::GET, Method::HEAD].contains(request.method()) =>
+        {
             about(&stages).into_response()
         }
         Found::Nothing => {

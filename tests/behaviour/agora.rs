@@ -142,7 +142,7 @@ async fn wildcard_users_and_unlimited_lifetimes_are_refused() {
         ("/rtm/*/", "The field uid must contain only letters"),
         ("/chat/account/*/", "The field uid must contain only letters"),
         (&format!("/rtm/{too_long}/"), "The field uid is 65 bytes long"),
-        ("/rte/c/publisher/uid/7/*/", "The field uid must contain only letters"),
+        ("/rte/c/publisher/uid/7/*/", "The field rtmuid must contain only letters"),
     ] {
         let answer = get(&open(), path).await;
         let said = refused(&answer, 400, "invalid_field");

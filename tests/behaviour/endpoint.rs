@@ -224,6 +224,17 @@ async fn another_method_is_refused_with_those_that_are_allowed() {
 }
 
 #[tokio::test]
+async fn the_root_is_a_short_text_for_people_and_monitors() {
+    for method in [Method::GET, Method::HEAD] {
+        let answer = send(&service(OPEN), request(method, "/", &[], "")).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.header("content-type")),
+            (200, "text/plain; charset=utf-8")
+        );
+    }
+}
+
+#[tokio::test]
 async fn another_path_is_not_found() {
     for path in [
         "/",

@@ -28,6 +28,7 @@ mod manual;
 mod metrics;
 mod mistakes;
 mod one_command;
+mod openapi;
 mod oracle;
 mod paths;
 mod policies;

@@ -1,7 +1,7 @@
 //! `roompass serve`, the program itself: what it prints, answers and ends with.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
