@@ -17,7 +17,7 @@ use super::{
 use crate::domain::agora::{ChannelName, ChannelUser, ChatUser, RtmUser, TokenVersion, Uid};
 use crate::domain::{
     Ask, Identity, InvalidField, Limits, LoginAsk, LoginService, Provider, Role, RoomAsk, RoomField,
-    RoomName, Ttl,
+    RoomName, Ttl, whole_number,
 };
 use roompass_core::config::Dialect;
 
@@ -137,12 +137,15 @@ fn by_body(received: &Received<'_>) -> Result<Asks, BadRequest> {
     let (kind, name) = (field("tokenType")?.unwrap_or_default(), field("channel")?.unwrap_or_default());
     let role = field("role")?.map_or(Ok(Role::Subscriber), |name| role(&name))?;
     let user = match members.remove("uid") {
-        Some(Value::Number(number)) if number.is_u64() => number.to_string(),
+        Some(value) if value.is_number() => match whole_number(&value) {
+            Some(number) => number.to_string(),
+            None => return Err(InvalidField::wrong_type("uid", "a string or a whole number").into()),
+        },
         other => text("uid", other)?.unwrap_or_default(),
     };
     let ttl = match members.remove("expire") {
         None | Some(Value::Null) => None,
-        Some(seconds) => Some(lifetime("expire", seconds.as_u64())?),
+        Some(seconds) => Some(lifetime("expire", whole_number(&seconds))?),
     };
     let login = |service| login(service, &user, ttl, received.limits);
     let channel = || {

@@ -428,3 +428,13 @@ async fn a_login_is_logged_with_its_service() {
     .await;
     assert!(line.contains(" login=\"rtm\""), "{line}");
 }
+
+#[tokio::test]
+async fn a_whole_number_in_a_body_may_be_written_with_a_fraction_of_zero() {
+    let body = json!({ "tokenType": "rtc", "channel": "c", "uid": 7.0, "expire": 60.0 });
+    let [(_, token)] = tokens(&post(&open(), &body).await).try_into().unwrap();
+    assert_eq!(services(&token), [rtc(&[1], 60, "c", "7")]);
+    let body = json!({ "tokenType": "rtc", "channel": "c", "uid": 7.5 });
+    let words = refused(&post(&open(), &body).await, 400, "invalid_field");
+    assert_eq!(words, "The field uid must be a string or a whole number.");
+}

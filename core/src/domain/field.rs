@@ -1,4 +1,8 @@
-//! An invalid field of a request.
+//! An invalid field of a request, and whole numbers in fields.
+
+use std::time::Duration;
+
+use serde_json::Value;
 
 /// What is wrong with a field that the client sent. It never contains the value, so it is safe to show.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,12 +36,42 @@ impl InvalidField {
     }
 }
 
+/// A whole number. JSON doesn't distinguish `600` and `600.0`, and clients in Lua or with doubles send the latter.
+#[must_use]
+pub fn whole_number(value: &Value) -> Option<u64> {
+    let of_float =
+        |float| Duration::try_from_secs_f64(float).ok().filter(|seconds| seconds.subsec_nanos() == 0);
+    value.as_u64().or_else(|| Some(of_float(value.as_f64()?)?.as_secs()))
+}
+
 /// The maximum length of a path in the message, in bytes. A path may contain names from the client.
 const MAX_PATH: usize = 200;
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn a_whole_number_may_be_written_with_a_fraction_of_zero() {
+        for (value, number) in [
+            (json!(600), Some(600)),
+            (json!(600.0), Some(600)),
+            (json!(6e2), Some(600)),
+            (json!(-0.0), Some(0)),
+            (json!(0.5), None),
+            (json!(600.000_000_001), None),
+            (json!(-1), None),
+            (json!(-1.0), None),
+            (json!(1e300), None),
+            (json!("600"), None),
+            (json!(null), None),
+            (json!(true), None),
+        ] {
+            assert_eq!(whole_number(&value), number, "{value}");
+        }
+    }
 
     #[test]
     fn a_long_path_is_truncated() {

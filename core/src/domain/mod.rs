@@ -29,7 +29,7 @@ pub use attributes::Attributes;
 pub use context::Context;
 pub(crate) use duration::within;
 pub use egress::{Egress, EgressRequest};
-pub use field::InvalidField;
+pub use field::{InvalidField, whole_number};
 pub use generated::{READABLE_LENGTH, Randomness, is_readable, readable};
 pub use grants::{
     AgentEndpoint, AgentThread, CloudAgents, Grants, Inference, KindDetail, Observability, ParticipantKind,

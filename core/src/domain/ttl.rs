@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{InvalidField, within};
+use super::{InvalidField, whole_number, within};
 
 /// How long a token can be used to join: whole seconds, 1 second to 24 hours. Once a participant has joined, LiveKit
 /// renews the token. Clients treat a token as stale 60 seconds before it expires, so a TTL of a minute or less disables
@@ -41,7 +41,7 @@ impl Ttl {
     pub fn parse(value: &Value) -> Result<Self, InvalidField> {
         let parsed = match value {
             Value::String(_) => Self::deserialize(value).ok(),
-            _ => value.as_u64().and_then(Self::seconds),
+            _ => whole_number(value).and_then(Self::seconds),
         };
         parsed.ok_or_else(|| {
             InvalidField::wrong_type(
