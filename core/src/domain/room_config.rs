@@ -7,7 +7,7 @@
 use livekit_protocol::{RoomAgentDispatch, RoomConfiguration, RoomEgress};
 use serde_json::{Map, Value};
 
-use super::{AgentDispatch, EgressRequest, InvalidField, room_members};
+use super::{AgentDispatch, EgressRequest, InvalidField, room_members, whole_number};
 
 /// Room settings that differ from the defaults and contain no secret.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,7 +41,7 @@ impl RoomConfig {
             let nulls = agents.iter_mut().filter(|agent| agent.is_null());
             nulls.for_each(|agent| *agent = Map::new().into());
         }
-        remove_nulls(&mut value);
+        normalize(&mut value);
         let mut config: RoomConfiguration =
             serde_path_to_error::deserialize(value).map_err(|error| wrong_type(&error))?;
         if let Some(path) = config.egress.as_ref().and_then(room_members::several_outputs) {
@@ -195,16 +195,21 @@ fn is_default(value: &Value) -> bool {
     }
 }
 
-/// In protobuf's JSON, null means the default.
-fn remove_nulls(value: &mut Value) {
+/// In protobuf's JSON, null means the default, and a whole number may be written with a fraction of zero.
+fn normalize(value: &mut Value) {
     match value {
         Value::Object(members) => {
             members.retain(|_, inner| !inner.is_null());
-            members.values_mut().for_each(remove_nulls);
+            members.values_mut().for_each(normalize);
         }
         Value::Array(items) => {
             items.retain(|item| !item.is_null());
-            items.iter_mut().for_each(remove_nulls);
+            items.iter_mut().for_each(normalize);
+        }
+        Value::Number(number) if number.is_f64() => {
+            if let Some(whole) = whole_number(value) {
+                *value = whole.into();
+            }
         }
         _ => {}
     }
@@ -253,6 +258,16 @@ mod tests {
 
     fn refused(value: Value) -> String {
         RoomConfig::parse(value).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_whole_number_may_be_written_with_a_fraction_of_zero() {
+        assert_eq!(
+            livekit(json!({"departure_timeout": 6_002_825.0, "max_participants": 2e1})),
+            json!({"departureTimeout": 6_002_825, "maxParticipants": 20})
+        );
+        assert_eq!(RoomConfig::parse(json!({"empty_timeout": 0.0})), Ok(None));
+        assert!(refused(json!({"empty_timeout": 0.5})).starts_with("room_config.empty_timeout must be "));
     }
 
     #[test]
