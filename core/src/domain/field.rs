@@ -39,9 +39,10 @@ impl InvalidField {
 /// A whole number. JSON doesn't distinguish `600` and `600.0`, and clients in Lua or with doubles send the latter.
 #[must_use]
 pub fn whole_number(value: &Value) -> Option<u64> {
-    let of_float =
-        |float| Duration::try_from_secs_f64(float).ok().filter(|seconds| seconds.subsec_nanos() == 0);
-    value.as_u64().or_else(|| Some(of_float(value.as_f64()?)?.as_secs()))
+    // A duration, because the conversion of a float is checked.
+    let whole =
+        |float: f64| if float.fract() == 0.0 { Duration::try_from_secs_f64(float).ok() } else { None };
+    value.as_u64().or_else(|| Some(whole(value.as_f64()?)?.as_secs()))
 }
 
 /// The maximum length of a path in the message, in bytes. A path may contain names from the client.
@@ -65,6 +66,7 @@ mod tests {
             (json!(-1), None),
             (json!(-1.0), None),
             (json!(1e300), None),
+            (json!(2.5e-42), None),
             (json!("600"), None),
             (json!(null), None),
             (json!(true), None),
