@@ -238,11 +238,9 @@ impl Callers {
                 let wanted = (token.key_id(), algorithm);
                 let fetch = async || {
                     let in_progress = self.metrics.issuer_fetch(&caller.name, context.now);
-                    let fetched = jwks::fetch(issuer, fetcher).await;
-                    if fetched.is_ok() {
-                        in_progress.succeeded();
-                    }
-                    fetched
+                    let keys = jwks::fetch(issuer, fetcher).await?;
+                    in_progress.succeeded();
+                    Ok(keys)
                 };
                 let keys = key_set.keys(wanted, context, fetch).await;
                 keys.map_err(|missing| match missing {

@@ -47,6 +47,9 @@ impl Default for Prometheus {
 
 impl Prometheus {
     /// All metrics, with these ages of the signing keys.
+    ///
+    /// # Panics
+    /// Never: a string can always be written to.
     #[must_use]
     pub fn text(&self, ages: &[(Project, u64)]) -> String {
         let age = Family::<OfProject, Gauge>::default();

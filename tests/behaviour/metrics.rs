@@ -111,7 +111,7 @@ fn durations(prometheus: &Prometheus) -> u64 {
 fn lines(written: &Mutex<String>) -> Vec<Value> {
     let text = std::mem::take(&mut *written.lock().unwrap());
     assert!(text.is_empty() || text.ends_with('\n'));
-    text.lines().map(|line| is_emf(line)).collect()
+    text.lines().map(is_emf).collect()
 }
 
 /// Checks a line by AWS' specification of the format, and the limits of CloudWatch.

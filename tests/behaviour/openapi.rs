@@ -204,8 +204,8 @@ fn it_has_every_error_code_with_the_texts_of_the_document() {
     let link = Regex::new(r"\[([^\]]*)\]\([^)]*\)").unwrap();
     for (status, code, title, cause) in documented {
         let row = format!("| {status} | `{code}` | {title} | ");
-        let line = API.lines().find_map(|line| line.strip_prefix(&row)).unwrap();
-        let of_api = link.replace_all(line.split(" | ").next().unwrap(), "$1");
+        let cells = API.lines().find_map(|line| line.strip_prefix(&row)).unwrap();
+        let of_api = link.replace_all(cells.split(" | ").next().unwrap(), "$1");
         assert_eq!(cause, format!("{of_api}."), "{code}");
     }
 }
