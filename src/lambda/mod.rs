@@ -12,13 +12,15 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderName, HeaderValue, Uri};
+use axum::http::{HeaderName, Uri};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use lambda_http::aws_lambda_events::alb::AlbTargetGroupRequest;
+use lambda_http::aws_lambda_events::apigw::{ApiGatewayProxyRequest, ApiGatewayV2httpRequest};
 use lambda_http::request::{LambdaRequest, RequestContext};
 use lambda_http::tower::{Service, ServiceExt};
 use lambda_http::{Adapter, LambdaEvent, RequestExt};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
@@ -101,7 +103,20 @@ fn readable(event: &RawValue) -> Option<LambdaRequest> {
     if (is_encoded && BASE64_STANDARD.decode(body).is_err()) || address_size(&event) > MAX_ADDRESS {
         return None;
     }
-    serde_json::from_value(Value::Object(event)).ok()
+    in_a_format(&Value::Object(event))
+}
+
+/// The event in the first format that has its members, in the library's order. The library itself would write the event as
+/// text, and parse this text once for each format.
+fn in_a_format(event: &Value) -> Option<LambdaRequest> {
+    let rest_api = || ApiGatewayProxyRequest::deserialize(event).map(LambdaRequest::ApiGatewayV1);
+    let http_api = || ApiGatewayV2httpRequest::deserialize(event).map(LambdaRequest::ApiGatewayV2);
+    let load_balancer = || AlbTargetGroupRequest::deserialize(event).map(LambdaRequest::Alb);
+    if event.get("httpMethod").is_none() {
+        // The other two formats have this member.
+        return http_api().ok();
+    }
+    rest_api().or_else(|_| http_api()).or_else(|_| load_balancer()).ok()
 }
 
 /// Removes the stage that an HTTP API adds to the path on its own domain, in both formats of its events. REST APIs don't
@@ -137,9 +152,7 @@ fn repair_headers(event: &mut Map<String, Value>) -> Option<()> {
     for key in ["headers", "multiValueHeaders"] {
         let Some(Value::Object(headers)) = event.get_mut(key) else { continue };
         headers.retain(|name, _| !name.eq_ignore_ascii_case("host") && HeaderName::try_from(name).is_ok());
-        let mut names: Vec<_> = headers.keys().map(|name| name.to_ascii_lowercase()).collect();
-        names.sort_unstable();
-        if names.windows(2).any(|pair| pair[0] == pair[1]) {
+        if occurs_twice(headers) {
             return None;
         }
         headers.values_mut().for_each(repair_values);
@@ -159,11 +172,21 @@ fn repair_headers(event: &mut Map<String, Value>) -> Option<()> {
     Some(())
 }
 
+/// Whether a name occurs twice in different case. The gateways write most names in lower case.
+fn occurs_twice(headers: &Map<String, Value>) -> bool {
+    if !headers.keys().any(|name| name.contains(|char: char| char.is_ascii_uppercase())) {
+        return false;
+    }
+    let mut names: Vec<_> = headers.keys().map(|name| name.to_ascii_lowercase()).collect();
+    names.sort_unstable();
+    names.windows(2).any(|pair| pair[0] == pair[1])
+}
+
 fn repair_values(value: &mut Value) {
+    let is_valid = |char| matches!(char, ' '..='~' | '\t');
     match value {
-        Value::String(text) if HeaderValue::from_str(text).is_err() => {
-            *text =
-                text.chars().map(|char| if matches!(char, ' '..='~' | '\t') { char } else { '?' }).collect();
+        Value::String(text) if !text.chars().all(is_valid) => {
+            *text = text.chars().map(|char| if is_valid(char) { char } else { '?' }).collect();
         }
         Value::Array(values) => values.iter_mut().for_each(repair_values),
         _ => {}
