@@ -28,61 +28,70 @@ impl<W: Fn(&str)> Lines<W> {
 
 impl<S: Subscriber, W: Fn(&str) + 'static> Layer<S> for Lines<W> {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let mut fields = EventFields::default();
+        let mut fields = EventFields::new(self.format);
         event.record(&mut fields);
         let time = humantime::format_rfc3339_micros(SystemTime::now());
         let level = *event.metadata().level();
+        let EventFields { message, others, .. } = fields;
         (self.write)(&match self.format {
-            Format::Text => format!("{time} {level:>5} {}\n", fields.as_text()),
+            Format::Text => format!("{time} {level:>5} {message}{others}\n"),
             Format::Coloured => {
-                let (level, text) = (format!("{}{level:>5}", colour(level)), fields.as_text());
-                format!("{DIM}{time}{PLAIN} {level}{PLAIN} {text}\n")
+                let level = format!("{}{level:>5}", colour(level));
+                format!("{DIM}{time}{PLAIN} {level}{PLAIN} {message}{others}\n")
             }
             Format::Json => {
-                format!("{{\"timestamp\":\"{time}\",\"level\":\"{level}\"{}}}\n", fields.as_members())
+                format!("{{\"timestamp\":\"{time}\",\"level\":\"{level}\"{message}{others}}}\n")
             }
         });
     }
 }
 
-/// The fields of an event, each within its limit.
-#[derive(Default)]
+/// The fields of an event as they are written, each within its limit. In text, strings other than the message are quoted,
+/// so that none can look like another field. In JSON, each field is a member after a comma.
 struct EventFields {
-    message: Option<String>,
-    others: Vec<(&'static str, Value)>,
+    format: Format,
+    message: String,
+    others: String,
 }
 
 impl EventFields {
-    /// The message, then each field. Strings are quoted, so that none can look like another field.
-    fn as_text(&self) -> String {
-        let message = escaped(self.message.as_deref().unwrap_or_default()).into_owned();
-        self.others.iter().fold(message, |text, (name, value)| text + " " + name + "=" + &json(value))
+    fn new(format: Format) -> Self {
+        Self { format, message: String::new(), others: String::with_capacity(USUAL_SIZE) }
     }
 
-    /// The members of a JSON object, each after a comma.
-    fn as_members(&self) -> String {
-        let message = self.message.as_deref().map(|message| ("message", Value::from(message)));
-        let all = message.iter().chain(&self.others);
-        all.fold(String::new(), |members, (name, value)| members + ",\"" + name + "\":" + &json(value))
+    fn add(&mut self, field: &Field, value: impl fmt::Display) {
+        self.begin(field.name());
+        let _ = write!(self.others, "{value}");
     }
 
-    fn add(&mut self, field: &Field, value: impl Into<Value>) {
-        self.others.push((field.name(), value.into()));
-    }
-
-    fn add_text(&mut self, field: &Field, text: fmt::Arguments<'_>) {
-        let mut limited = Limited::default();
-        let _ = limited.write_fmt(text);
-        match field.name() {
-            "message" => self.message = Some(limited.0),
-            _ => self.add(field, limited.0),
+    fn add_text(&mut self, field: &Field, text: &str) {
+        match (field.name(), self.format) {
+            ("message", Format::Text | Format::Coloured) => self.message = escaped(text).into_owned(),
+            ("message", Format::Json) => {
+                self.message = String::from(",\"message\":");
+                push_json(&mut self.message, text);
+            }
+            (name, _) => {
+                self.begin(name);
+                push_json(&mut self.others, text);
+            }
         }
+    }
+
+    /// Writes the name of a field, which is followed by its value.
+    fn begin(&mut self, name: &str) {
+        let [before, after] = match self.format {
+            Format::Text | Format::Coloured => [" ", "="],
+            Format::Json => [",\"", "\":"],
+        };
+        self.others.extend([before, name, after]);
     }
 }
 
 impl Visit for EventFields {
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.add(field, value);
+        // JSON has no infinity.
+        self.add(field, Value::from(value));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
@@ -98,11 +107,17 @@ impl Visit for EventFields {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.add_text(field, format_args!("{value}"));
+        if value.len() <= MAX_FIELD_SIZE {
+            self.add_text(field, value);
+        } else {
+            self.record_debug(field, &format_args!("{value}"));
+        }
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.add_text(field, format_args!("{value:?}"));
+        let mut limited = Limited::default();
+        let _ = write!(limited, "{value:?}");
+        self.add_text(field, &limited.0);
     }
 }
 
@@ -123,9 +138,14 @@ impl Write for Limited {
     }
 }
 
-/// A value as JSON, escaped for printing.
-fn json(value: &Value) -> String {
-    escaped(&value.to_string()).into_owned()
+/// Appends a text as a JSON string, escaped for printing.
+fn push_json(json: &mut String, text: &str) {
+    let is_plain = |byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
+    if text.bytes().all(is_plain) {
+        json.extend(["\"", text, "\""]);
+    } else {
+        json.push_str(&escaped(&Value::from(text).to_string()));
+    }
 }
 
 fn colour(level: Level) -> &'static str {
@@ -142,6 +162,8 @@ const DIM: &str = "\u{1b}[2m";
 const PLAIN: &str = "\u{1b}[0m";
 /// The limit of each field, in bytes before escaping.
 const MAX_FIELD_SIZE: usize = 2_048;
+/// The fields of a request without long values fit in this many bytes.
+const USUAL_SIZE: usize = 1_024;
 
 #[cfg(test)]
 mod tests {
