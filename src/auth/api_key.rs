@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::caller_keys::{API_KEYS, ApiKeyLookup};
@@ -33,8 +33,10 @@ struct StoredApiKey {
 impl ApiKeyHash {
     /// The hash of a key.
     #[must_use]
-    pub fn of(key: &str) -> Self {
-        Self(Sha256::digest(key.as_bytes()).into())
+    pub fn of(key: impl AsRef<[u8]>) -> Self {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest(&SHA256, key.as_ref()).as_ref());
+        Self(hash)
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -186,7 +188,7 @@ fn is_well_formed(text: &str) -> bool {
 /// Whether a hash is the hash of a placeholder: an unset variable, a single character or a common word. `look_up` would
 /// never accept it, so it's reported when the secret is read.
 fn is_placeholder(hash: &ApiKeyHash) -> bool {
-    let characters = (0..=u8::MAX).map(|byte| ApiKeyHash(Sha256::digest([byte]).into()));
+    let characters = (0..=u8::MAX).map(|byte| ApiKeyHash::of([byte]));
     let words = PLACEHOLDERS.into_iter().map(ApiKeyHash::of);
     words.chain(characters).any(|known| known == *hash)
 }

@@ -6,10 +6,7 @@ pub(crate) mod layout;
 mod v006;
 mod v007;
 
-use hmac::{Hmac, Mac};
-use sha2::Sha256;
-
-use super::{MintError, Token};
+use super::{MintError, Token, signature};
 use crate::domain::agora::{ChannelName, ChannelUser, ChatUser, RtmUser, TokenVersion};
 use crate::domain::{Access, Context, Grants, Identity, LoginService, Pass, RoomPass, TrackSource, Ttl};
 use crate::keys::AgoraKeys;
@@ -123,9 +120,7 @@ fn seconds(ttl: Ttl) -> u32 {
 }
 
 fn hmac(key: &[u8], message: &[u8]) -> [u8; SIGNATURE] {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC accepts a key of any length");
-    mac.update(message);
-    mac.finalize().into_bytes().into()
+    signature(key, message).as_ref().try_into().expect("an HMAC-SHA256 has 32 bytes")
 }
 
 /// Writes bytes after their length in two bytes.

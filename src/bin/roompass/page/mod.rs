@@ -8,6 +8,7 @@ mod policy;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Request, State};
@@ -23,7 +24,6 @@ use roompass::config::{Config, ConfigError, Environment, Sources, read_policy};
 use roompass::dialect::{Row, SampleValues};
 use roompass::domain::ServerUrl;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use crate::development;
 
@@ -118,7 +118,7 @@ const OF_PAGE: &str = "x-roompass-page";
 async fn html() -> Response {
     let hash = |start: &str, end: &str| {
         let content = HTML.split_once(start).and_then(|(_, rest)| rest.split_once(end)).unwrap_or_default().0;
-        BASE64_STANDARD.encode(Sha256::digest(content))
+        BASE64_STANDARD.encode(digest(&SHA256, content.as_bytes()))
     };
     let policy = format!(
         "default-src 'none'; script-src 'sha256-{}'; style-src 'sha256-{}'; connect-src 'self'; img-src data:; \
