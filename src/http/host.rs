@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header;
 use axum::http::uri::Authority;
 use axum::middleware::Next;
@@ -22,10 +22,10 @@ pub enum Hosts {
     ThisMachine,
 }
 
-/// Refuses requests with a `Host` header that isn't accepted.
-pub(super) async fn must_be_served(State(hosts): State<Hosts>, request: Request, next: Next) -> Response {
+/// Refuses requests with a `Host` header other than [`Hosts::ThisMachine`] accepts.
+pub(super) async fn must_be_this_machine(request: Request, next: Next) -> Response {
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    if hosts == Hosts::Any || is_this_machine(host) {
+    if is_this_machine(host) {
         return next.run(request).await;
     }
     Refusal::WrongHost(url::shown(host).into_owned()).into_response()

@@ -25,8 +25,9 @@ use std::any::Any;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use tower::util::option_layer;
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use body::ReadBodyBy;
@@ -132,15 +133,15 @@ pub(crate) fn router_of(
         dialects,
         served: served.join(", ").into(),
     };
-    // The last layer is the outermost one.
-    Router::new()
-        .fallback(endpoint::answer)
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(cors::layer(&cors, &credential_headers))
-        .layer(from_fn_with_state(Arc::from(cors.origins), cors::finish))
-        .layer(from_fn_with_state(hosts, host::must_be_served))
-        .layer(from_fn_with_state((surroundings, metrics), outcome::finish))
-        .with_state(Arc::new(stages))
+    // The first layer is the outermost one. They are one layer to axum, which would box each of several.
+    let layers = (
+        from_fn_with_state((surroundings, metrics), outcome::finish),
+        option_layer((hosts != Hosts::Any).then(|| from_fn(host::must_be_this_machine))),
+        from_fn_with_state(Arc::from(cors.origins.clone()), cors::finish),
+        cors::layer(&cors, &credential_headers),
+        CatchPanicLayer::custom(panicked),
+    );
+    Router::new().fallback(endpoint::answer).layer(layers).with_state(Arc::new(stages))
 }
 
 fn panicked(_: Box<dyn Any + Send>) -> Response {
