@@ -188,9 +188,9 @@ impl<'a> Unverified<'a> {
         Ok(CheckedClaims { subject: subject.to_owned(), expires })
     }
 
-    /// Verifies the signature with any of the keys, and returns the token's caller.
+    /// Verifies the signature with any of the keys, and returns the token's caller, to which the claims are moved.
     pub(super) fn verify(
-        self,
+        &mut self,
         CheckedClaims { subject, expires }: CheckedClaims,
         caller: &str,
         issuer: &Issuer,
@@ -205,7 +205,7 @@ impl<'a> Unverified<'a> {
             name: caller.to_owned(),
             issuer: Some(issuer.issuer.first().to_owned()),
             subject: Some(subject),
-            claims: self.claims,
+            claims: std::mem::take(&mut self.claims),
             expires: Some(expires),
         })
     }

@@ -199,16 +199,16 @@ impl Callers {
         context: &Context,
     ) -> Result<Caller, AuthError> {
         let mut refused = InvalidCredential::Token(TokenError::UnknownIssuer);
+        let mut token = Unverified::parse(token)?;
         for (caller, key_set) in &self.configured {
             let CallerKind::Jwt(issuer) = &caller.kind else { continue };
             if caller.credential_header.as_ref() != header {
                 continue;
             }
-            let token = Unverified::parse(token)?;
             if !token.issuer().is_some_and(|name| issuer.issuer.contains(name)) {
                 continue;
             }
-            match self.verify(token, caller, issuer, key_set, keys, context).await {
+            match self.verify(&mut token, caller, issuer, key_set, keys, context).await {
                 Err(AuthError::Refused(why)) => refused = why,
                 decided => return decided,
             }
@@ -218,7 +218,7 @@ impl Callers {
 
     async fn verify(
         &self,
-        token: Unverified<'_>,
+        token: &mut Unverified<'_>,
         caller: &CallerConfig,
         issuer: &Issuer,
         key_set: &KeySet,
