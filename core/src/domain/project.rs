@@ -1,5 +1,6 @@
 //! The name of a project.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
@@ -8,7 +9,7 @@ use serde::Deserialize;
 /// `.`, with a letter or digit first. `default` is the project of the secret's own keys.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
-pub struct Project(String);
+pub struct Project(Cow<'static, str>);
 
 /// A text that isn't a project's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -30,7 +31,7 @@ impl Project {
         let is_valid = (1..=64).contains(&name.len())
             && name.starts_with(|first: char| first.is_ascii_alphanumeric())
             && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-        if is_valid { Ok(Self(name)) } else { Err(InvalidProject) }
+        if is_valid { Ok(Self(name.into())) } else { Err(InvalidProject) }
     }
 
     /// The name.
@@ -48,7 +49,7 @@ impl Project {
 
 impl Default for Project {
     fn default() -> Self {
-        Self(Self::DEFAULT.to_owned())
+        Self(Self::DEFAULT.into())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Whether a rule matches a caller and an ask, and what it offers.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::placeholder::{FillError, LEFT_OUT};
@@ -186,14 +187,14 @@ impl Rule {
     /// The requested room or the default room, if it matches `rooms`.
     fn room(&self, ask: &RoomAsk, filling: &Filling<'_>) -> Result<RoomName, Skipped> {
         let room = match (&ask.room, &self.default_room) {
-            (Some(requested), _) => requested.clone(),
-            (None, Some(default)) => RoomName::parse(filling.fill(default)?, filling.limits)?,
-            (None, None) => RoomName::generated(filling.randomness),
+            (Some(requested), _) => Cow::Borrowed(requested),
+            (None, Some(default)) => Cow::Owned(RoomName::parse(filling.fill(default)?, filling.limits)?),
+            (None, None) => Cow::Owned(RoomName::generated(filling.randomness)),
         };
         let mut fill_error = None;
         for pattern in &self.rooms {
             match pattern.matches(room.as_str(), filling.caller) {
-                Ok(true) => return Ok(room),
+                Ok(true) => return Ok(room.into_owned()),
                 Ok(false) => {}
                 Err(error) => fill_error = Some(error),
             }

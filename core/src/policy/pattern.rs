@@ -99,11 +99,13 @@ impl RoomPattern {
     /// # Errors
     /// If the caller lacks a value, or its end would be ambiguous.
     pub fn matches(&self, room: &str, caller: &Caller) -> Result<bool, FillError> {
-        let (heads, _) = self.heads(caller)?;
-        Ok(heads
-            .iter()
-            .filter_map(|head| room.strip_prefix(head.as_str()))
-            .any(|rest| self.tail_matches(rest)))
+        let has_head =
+            |head: &String| room.strip_prefix(head.as_str()).is_some_and(|rest| self.tail_matches(rest));
+        match self.head.as_slice() {
+            // The same for every caller, and most of many rules don't match.
+            [Segment::Literal(head)] => Ok(has_head(head)),
+            _ => Ok(self.heads(caller)?.0.iter().any(has_head)),
+        }
     }
 
     /// The rooms that it opens to this caller.
