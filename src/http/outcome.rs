@@ -70,7 +70,7 @@ impl Audit {
 
     /// Returns the decision's outcome. For a denial, records why each rule was skipped. Rules that were skipped because
     /// the token lacks a claim that the issuer left out are recorded always: the caller may get less than it should.
-    pub(super) fn record_decision(&mut self, decision: Decision) -> Result<Pass, Denial> {
+    pub(super) fn record_decision(&mut self, decision: Decision<'_>) -> Result<Pass, Denial> {
         for (rule, why) in decision.skipped.iter().filter(|(_, why)| why.is_for_a_left_out_claim()) {
             append(&mut self.left_out, &format!("{rule}: {why}"));
         }

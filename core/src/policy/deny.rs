@@ -357,7 +357,8 @@ mod tests {
 
     fn is_denied(entry: &str, caller: &Caller, ask: Ask) -> bool {
         let context = Context { now: NOW, randomness: |bytes| bytes.fill(7) };
-        let decision = parsed(entry).unwrap().policy.decide(caller, ask, &context);
+        let policy = parsed(entry).unwrap().policy;
+        let decision = policy.decide(caller, ask, &context);
         matches!(decision.outcome, Err(Denial::Denied { position: 0, .. }))
     }
 

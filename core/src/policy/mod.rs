@@ -62,9 +62,9 @@ pub struct Policy {
 
 /// The decision on one ask.
 #[derive(Debug)]
-pub struct Decision {
-    /// The rules before the deciding rule, in order, each with the reason that it didn't match.
-    pub skipped: Vec<(String, Skipped)>,
+pub struct Decision<'a> {
+    /// The names of the rules before the deciding rule, in order, each with the reason that it didn't match.
+    pub skipped: Vec<(&'a str, Skipped)>,
     /// The pass, or the reason for the denial.
     pub outcome: Result<Pass, Denial>,
 }
@@ -99,7 +99,7 @@ impl Policy {
     /// Decides one ask: the first rule that matches decides, unless an entry of `[[deny]]` is for the request, or for what
     /// the rule gives.
     #[must_use]
-    pub fn decide(&self, caller: &Caller, ask: Ask, context: &Context) -> Decision {
+    pub fn decide(&self, caller: &Caller, ask: Ask, context: &Context) -> Decision<'_> {
         let sandbox_id = ask.sandbox_id().map(str::to_owned);
         let known = |identity: Option<&str>, room: Option<&str>| {
             let sandbox_id = sandbox_id.as_deref();
@@ -120,7 +120,7 @@ impl Policy {
         decision
     }
 
-    fn decide_by_rules(&self, caller: &Caller, ask: Ask, context: &Context) -> Decision {
+    fn decide_by_rules(&self, caller: &Caller, ask: Ask, context: &Context) -> Decision<'_> {
         let mut skipped = Vec::new();
         for rule in &self.rules {
             match rule.offer(caller, &ask, &self.limits, context.randomness) {
@@ -131,7 +131,7 @@ impl Policy {
                     };
                     return Decision { skipped, outcome };
                 }
-                Err(why) => skipped.push((rule.name.clone(), why)),
+                Err(why) => skipped.push((rule.name.as_str(), why)),
             }
         }
         let outcome = Err(Denial::no_match(&ask, &skipped));

@@ -84,7 +84,7 @@ impl Denial {
     }
 
     /// The denial if no rule matches.
-    pub(super) fn no_match(ask: &Ask, skipped: &[(String, Skipped)]) -> Self {
+    pub(super) fn no_match(ask: &Ask, skipped: &[(&str, Skipped)]) -> Self {
         let any_skipped = |is: fn(&Skipped) -> bool| skipped.iter().any(|(_, why)| is(why));
         match ask {
             Ask::Room(ask) if ask.room.is_none() && any_skipped(Skipped::is_for_want_of_a_room) => {

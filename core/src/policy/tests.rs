@@ -47,6 +47,7 @@ impl Policy {
                 room_pass,
             }
         };
+        let skipped = skipped.into_iter().map(|(rule, why)| (rule.to_owned(), why)).collect();
         TestDecision { skipped, decision: outcome.map(given) }
     }
 

@@ -34,7 +34,7 @@ fn caller(claims: &Value) -> Caller {
     Caller { claims, subject: Some("ada".into()), ..Caller::anonymous("app") }
 }
 
-fn decide(policy: &Policy, claims: &Value, ask: impl Into<Ask>) -> Decision {
+fn decide<'a>(policy: &'a Policy, claims: &Value, ask: impl Into<Ask>) -> Decision<'a> {
     let context = Context { now: 0, randomness: |bytes| bytes.fill(7) };
     policy.decide(&caller(claims), ask.into(), &context)
 }
@@ -99,7 +99,7 @@ fn a_caller_of_another_project_gets_the_next_rule() {
     let decision = decide(&policy, &json!({"region": "asia"}), RoomAsk::default());
     let pass = decision.outcome.unwrap();
     assert_eq!((pass.rule.as_str(), pass.project.as_str()), ("rest", "us"));
-    assert_eq!(decision.skipped, [("r".to_owned(), Skipped::OtherProject("asia".into()))]);
+    assert_eq!(decision.skipped, [("r", Skipped::OtherProject("asia".into()))]);
 }
 
 #[test]
@@ -184,9 +184,9 @@ fn a_rule_of_another_project_is_skipped_for_that_reason_whatever_the_room() {
     let rooms = rule("project = '{claims.region}'\nprojects = ['eu']").replace("[\"*\"]", "[\"lobby\"]");
     let policy = parsed(&rooms).unwrap();
     let decision = decide(&policy, &json!({"region": "us"}), RoomAsk::default());
-    assert_eq!(decision.skipped, [("r".to_owned(), Skipped::OtherProject("us".into()))]);
+    assert_eq!(decision.skipped, [("r", Skipped::OtherProject("us".into()))]);
     let decision = decide(&policy, &json!({"region": "eu"}), RoomAsk::default());
-    assert_eq!(decision.skipped, [("r".to_owned(), Skipped::NoRoom)]);
+    assert_eq!(decision.skipped, [("r", Skipped::NoRoom)]);
 }
 
 #[test]

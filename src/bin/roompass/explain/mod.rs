@@ -160,8 +160,8 @@ fn outcome(
         let considered = config.policy.rules().get(..=skipped.len()).unwrap_or(config.policy.rules());
         let skipped_elements = skipped_elements(considered, caller);
         let skipped = skipped.into_iter().map(|(rule, why)| {
-            let rooms = rooms(config.policy.rules(), caller, &rule, &why);
-            SkippedRule { rule, why, rooms }
+            let rooms = rooms(config.policy.rules(), caller, rule, &why);
+            SkippedRule { rule: rule.to_owned(), why, rooms }
         });
         DecidedAsk { member, login, requested, skipped: skipped.collect(), skipped_elements, outcome }
     });
