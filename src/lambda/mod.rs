@@ -241,7 +241,7 @@ fn escaped(text: &str, literal: &[u8], percent: Percent) -> String {
 fn placeholder() -> LambdaRequest {
     let event = json!({ "version": "2.0", "rawPath": "/", "headers": {}, "isBase64Encoded": false,
         "requestContext": { "http": { "method": "GET", "path": "/" } } });
-    serde_json::from_value(event).expect("a valid event of an HTTP API")
+    in_a_format(&event).expect("a valid event of an HTTP API")
 }
 
 /// The valid characters of a path and a query, in addition to letters and digits (RFC 3986, sections 3.3 and 3.4).
