@@ -158,7 +158,8 @@ fn it_has_every_route_and_no_other() {
     let routes = Routes::new(&dialects(), "", PathMatching::Exact);
     let tokens: Vec<_> = routes.served().map(|(method, path)| (method.clone(), path)).collect();
     let pings = TABLE.iter().filter_map(|row| row.ping.map(|(path, _)| path));
-    let others = pings.chain(["/", "/healthz", "/livez", "/metrics"]).map(|path| (Method::GET, path.to_owned()));
+    let others =
+        pings.chain(["/", "/healthz", "/livez", "/metrics"]).map(|path| (Method::GET, path.to_owned()));
     let preflights = tokens.iter().map(|(_, path)| (Method::OPTIONS, path.clone()));
     let expected = tokens.iter().cloned().chain(preflights).chain(others);
     let expected: BTreeSet<_> = expected.map(|(method, path)| format!("{method} {path}")).collect();
