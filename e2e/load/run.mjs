@@ -32,6 +32,9 @@ client_may_set = ["participant_name"]
 // LiveKit's development key is public.
 const KEYS = { LIVEKIT_URL: 'ws://127.0.0.1:7880', LIVEKIT_API_KEY: 'devkey', LIVEKIT_API_SECRET: 'secret' };
 
+const isToken = (response) => /^HTTP\/1\.1 20[01] [\s\S]*"participant_token":"eyJ/.test(response ?? '');
+const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
 const folder = mkdtempSync(`${tmpdir()}/roompass-load-`);
 try {
   writeFileSync(`${folder}/roompass.toml`, POLICY);
@@ -189,8 +192,6 @@ function exchange(connection, text) {
   });
 }
 
-const isToken = (response) => /^HTTP\/1\.1 20[01] [\s\S]*"participant_token":"eyJ/.test(response ?? '');
-const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 /** The CPU time of a process, in seconds. */
 function cpuSeconds(pid) {

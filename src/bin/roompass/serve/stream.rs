@@ -31,8 +31,8 @@ impl Activity {
         self.0.load(Ordering::Relaxed) == IDLE
     }
 
-    fn is_in_request(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == REQUEST
+    fn is_in_head(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == HEAD
     }
 
     fn head_started(&self) {
@@ -71,7 +71,8 @@ impl<S> LimitedStream<S> {
 impl<S: AsyncRead + Unpin> AsyncRead for LimitedStream<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.activity.is_in_request() {
+        // The head that the timer was for may be complete since the last read, and its request too.
+        if !this.activity.is_in_head() {
             this.head.stop();
         }
         let before = buf.filled().len();
@@ -214,6 +215,22 @@ mod tests {
         stream.read_exact(&mut byte).await.unwrap();
         assert!(is_timeout(stream.read_exact(&mut byte).await), "each head has its own limit");
         assert!(is_timeout(stream.read_exact(&mut byte).await), "the stream stays failed");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_stays_open_after_a_request_during_which_nothing_was_read() {
+        let (mut client, server) = duplex(64);
+        let activity = Activity::default();
+        let mut stream = LimitedStream::new(server, activity.clone(), TIMEOUTS);
+        let mut byte = [0];
+        for _ in 0..3 {
+            client.write_all(b"G").await.unwrap();
+            stream.read_exact(&mut byte).await.unwrap();
+            activity.request_started();
+            activity.request_finished();
+            let idle = tokio::time::timeout(Duration::from_hours(1), stream.read_exact(&mut byte)).await;
+            assert!(idle.is_err(), "an idle connection has no limit here");
+        }
     }
 
     #[tokio::test(start_paused = true)]
