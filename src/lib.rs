@@ -34,9 +34,10 @@
 //! | [`metrics`] | counts tokens, refusals and fetches, for CloudWatch or Prometheus |
 //! | [`reload`] | reads the policy at run time, and makes a router of each version |
 //! | `refreshing` | the one cache: fetches a value, refreshes it, keeps it while refreshing fails, and expires it |
-//! | `server_api` | calls LiveKit's server API with the operator's keys, checks a token there and the health of an endpoint, and sends the requests of `doctor`, for people; not in the Lambda function |
+//! | `requests` | sends requests for the command; not in the Lambda function |
+//! | `server_api` | calls LiveKit's server API with the operator's keys, and checks a token there, for people; not in the Lambda function |
 //! | [`system`] | the system's time and randomness |
-//! | `web_client` | the HTTPS client, for issuers and LiveKit's server API |
+//! | `web_client` | the HTTPS client, for `auth` and `requests` |
 //!
 //! The core crate makes the decisions, without I/O: [`domain`], [`policy`], [`escape`] and [`url`] are its modules.
 //!
@@ -58,6 +59,8 @@ pub mod metrics;
 pub mod mint;
 mod refreshing;
 pub mod reload;
+#[cfg(feature = "local")]
+pub mod requests;
 #[cfg(feature = "local")]
 pub mod server_api;
 pub mod system;

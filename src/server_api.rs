@@ -1,34 +1,21 @@
-//! LiveKit's server API and other requests of the `roompass` command.
+//! LiveKit's server API, called with the operator's keys.
 
-use std::time::Duration;
-
-use axum::body::Body;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
-use axum::http::{HeaderMap, Method, Request, StatusCode};
-use http_body_util::{BodyExt, Limited};
+use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::domain::{Identity, RoomName, ServerUrl};
 use crate::keys::LiveKitKeys;
-use crate::log::with_causes;
 use crate::mint::{self, Token};
+use crate::requests::{self, Answer, RequestError};
 use crate::url;
-use crate::web_client;
 
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerApiError {
-    /// The system's TLS roots can't be read.
-    #[error("cannot read the system's TLS roots: {0}")]
-    TlsRoots(#[from] std::io::Error),
-    /// The server is unreachable, or doesn't respond in time.
-    #[error("{server} is unreachable: {reason}")]
-    Unreachable {
-        /// The server's URL.
-        server: String,
-        /// Why, with all causes.
-        reason: String,
-    },
+    /// There is no response.
+    #[error(transparent)]
+    Request(#[from] RequestError),
     /// The server refuses the call.
     #[error("{server} returned {status}: {reason}")]
     Refused {
@@ -39,17 +26,6 @@ pub enum ServerApiError {
         /// The error's code and text, as the server sent them.
         reason: String,
     },
-}
-
-/// A response, whatever its status.
-#[derive(Debug)]
-pub struct Answer {
-    /// The status.
-    pub status: StatusCode,
-    /// The headers.
-    pub headers: HeaderMap,
-    /// The beginning of the body.
-    pub body: Vec<u8>,
 }
 
 /// Removes a participant from a room. Their tokens with an earlier `nbf` than `void_before`, in seconds since 1970, are void,
@@ -115,37 +91,7 @@ async fn room_service(
     let url = format!("{server}/twirp/livekit.RoomService/{method}");
     let bearer = format!("Bearer {}", token.expose());
     let headers = [(CONTENT_TYPE.as_str(), "application/json"), (AUTHORIZATION.as_str(), bearer.as_str())];
-    send_to(&url::shown(&server), Method::POST, &url, &headers, body.to_string()).await
-}
-
-/// The response of a server to any request.
-///
-/// # Errors
-/// If the URL is invalid, or the server is unreachable.
-pub async fn send(
-    method: Method,
-    url: &str,
-    headers: &[(&str, &str)],
-    body: String,
-) -> Result<Answer, ServerApiError> {
-    send_to(&url::shown(url), method, url, headers, body).await
-}
-
-/// The response to a request. An error names this server.
-async fn send_to(
-    server: &str,
-    method: Method,
-    url: &str,
-    headers: &[(&str, &str)],
-    body: String,
-) -> Result<Answer, ServerApiError> {
-    let request = Request::builder().method(method).uri(url);
-    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
-    let request = request.body(Body::from(body)).map_err(|error| ServerApiError::Unreachable {
-        server: server.to_owned(),
-        reason: error.to_string(),
-    })?;
-    call(request, server).await
+    Ok(requests::send_to(&url::shown(&server), Method::POST, &url, &headers, body.to_string()).await?)
 }
 
 /// Asks a server whether it accepts a token for joining, without joining.
@@ -156,46 +102,12 @@ pub async fn validate(server: &ServerUrl, token: &str) -> Result<(), ServerApiEr
     let shown = url::shown(&server.http_url()).into_owned();
     let encoded: String =
         percent_encoding::utf8_percent_encode(token, percent_encoding::NON_ALPHANUMERIC).collect();
-    let request = Request::get(format!("{}/rtc/validate?access_token={encoded}", server.http_url()))
-        .body(Body::empty());
-    let request = request
-        .map_err(|error| ServerApiError::Unreachable { server: shown.clone(), reason: error.to_string() })?;
-    let Answer { status, body, .. } = call(request, &shown).await?;
+    let url = format!("{}/rtc/validate?access_token={encoded}", server.http_url());
+    let Answer { status, body, .. } =
+        requests::send_to(&shown, Method::GET, &url, &[], String::new()).await?;
     if status.is_success() {
         return Ok(());
     }
     let text: String = String::from_utf8_lossy(&body).trim().chars().take(300).collect();
     Err(ServerApiError::Refused { server: shown, status, reason: text.replace(token, "…") })
 }
-
-/// The text of a URL's response.
-///
-/// # Errors
-/// If the URL is unreachable, or the response is not a success.
-pub async fn get(url: &str) -> Result<String, ServerApiError> {
-    let shown = url::shown(url).into_owned();
-    let Answer { status, body, .. } = send(Method::GET, url, &[], String::new()).await?;
-    let text = String::from_utf8_lossy(&body).trim().to_owned();
-    if status.is_success() {
-        Ok(text)
-    } else {
-        Err(ServerApiError::Refused { server: shown, status, reason: text })
-    }
-}
-
-async fn call(request: Request<Body>, server: &str) -> Result<Answer, ServerApiError> {
-    let unreachable = |reason: String| ServerApiError::Unreachable { server: server.to_owned(), reason };
-    let client = web_client::client()?;
-    let call = async {
-        let response = client.request(request).await.map_err(|error| unreachable(with_causes(&error)))?;
-        let (head, body) = response.into_parts();
-        let body = Limited::new(body, MAX_SIZE).collect().await;
-        let body = body.map(|body| body.to_bytes().to_vec()).unwrap_or_default();
-        Ok::<_, ServerApiError>(Answer { status: head.status, headers: head.headers, body })
-    };
-    let answered = tokio::time::timeout(TIMEOUT, call).await;
-    answered.map_err(|_| unreachable("no response within 10 seconds".to_owned()))?
-}
-
-const TIMEOUT: Duration = Duration::from_secs(10);
-const MAX_SIZE: usize = 64 * 1024;

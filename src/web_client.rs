@@ -1,4 +1,4 @@
-//! The HTTPS client, for issuers and LiveKit's server API.
+//! The HTTPS client, for issuers and for the requests of the command.
 
 use std::io;
 

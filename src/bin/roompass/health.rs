@@ -1,7 +1,9 @@
 //! `roompass health`: asks a running endpoint whether it can sign tokens, for the health check of a container.
 
+use axum::http::{Method, StatusCode};
 use clap::Args;
-use roompass::server_api;
+use roompass::requests::{self, RequestError};
+use roompass::url;
 
 use crate::screen::Page;
 
@@ -17,8 +19,10 @@ pub(crate) struct HealthOptions {
 pub(crate) enum Unhealthy {
     #[error(transparent)]
     Io(#[from] std::io::Error),
-    #[error("{0}")]
-    Call(#[from] server_api::ServerApiError),
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    #[error("{url} returned {status}: {response}")]
+    Response { url: String, status: StatusCode, response: String },
 }
 
 /// Prints the response of a healthy endpoint.
@@ -27,8 +31,13 @@ pub(crate) enum Unhealthy {
 /// If the endpoint is unreachable, or can't sign tokens.
 pub(crate) fn run(options: &HealthOptions) -> Result<Page, Unhealthy> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let text = runtime.block_on(server_api::get(&options.url))?;
+    let answer = runtime.block_on(requests::send(Method::GET, &options.url, &[], String::new()))?;
+    let response = String::from_utf8_lossy(&answer.body).trim().to_owned();
+    if !answer.status.is_success() {
+        let url = url::shown(&options.url).into_owned();
+        return Err(Unhealthy::Response { url, status: answer.status, response });
+    }
     let mut page = Page::default();
-    page.line(text);
+    page.line(response);
     Ok(page)
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use axum::http::header::DATE;
-use roompass::server_api::Answer;
+use roompass::requests::Answer;
 
 use super::report::Entry;
 

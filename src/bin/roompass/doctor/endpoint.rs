@@ -4,7 +4,7 @@
 use axum::http::header::{ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_ORIGIN};
 use axum::http::{HeaderName, Method, StatusCode};
 use roompass::config::Origin;
-use roompass::server_api::{self, Answer, ServerApiError};
+use roompass::requests::{self, Answer, RequestError};
 use roompass::url;
 use serde_json::Value;
 
@@ -41,11 +41,11 @@ pub(super) async fn check(endpoint: &str, origins: &[Origin], report: &mut Repor
 }
 
 /// A request as of a client whose token is not set, of a page of this origin.
-async fn post(endpoint: &str, origin: Option<&str>) -> Result<Answer, ServerApiError> {
+async fn post(endpoint: &str, origin: Option<&str>) -> Result<Answer, RequestError> {
     let headers = [("content-type", "application/json"), ("authorization", "Bearer undefined")];
     let origin = origin.map(|origin| ("origin", origin));
     let headers: Vec<_> = headers.into_iter().chain(origin).collect();
-    server_api::send(Method::POST, endpoint, &headers, "{}".to_owned()).await
+    requests::send(Method::POST, endpoint, &headers, "{}".to_owned()).await
 }
 
 fn of_answer(shown: &str, answer: &Answer) -> Entry {
@@ -83,7 +83,7 @@ async fn check_origin(endpoint: &str, origin: &str, report: &mut Report) {
         ("access-control-request-method", "POST"),
         ("access-control-request-headers", "authorization,content-type"),
     ];
-    let preflight = server_api::send(Method::OPTIONS, endpoint, &asked, String::new()).await;
+    let preflight = requests::send(Method::OPTIONS, endpoint, &asked, String::new()).await;
     let response = post(endpoint, Some(origin)).await;
     let problem = match (&preflight, &response) {
         (Err(error), _) | (_, Err(error)) => Some(error.to_string()),

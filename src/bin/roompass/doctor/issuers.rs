@@ -4,7 +4,7 @@ use axum::http::{Method, StatusCode};
 use roompass::auth::{
     CallerConfig, CallerKind, FetchError, Issuer, KeyPlace, RequestFailure, Unusable, usable_keys,
 };
-use roompass::server_api::{self, Answer};
+use roompass::requests::{self, Answer};
 use roompass::url;
 use serde_json::Value;
 
@@ -32,7 +32,7 @@ async fn check_one(caller: &str, issuer: &Issuer, report: &mut Report) {
     let place = place.to_string();
     let name = url::shown(issuer.issuer.first()).into_owned();
     let asked = Asked::now();
-    let answer = server_api::send(Method::GET, &place, &[], String::new()).await.ok();
+    let answer = requests::send(Method::GET, &place, &[], String::new()).await.ok();
     match usable_keys(issuer).await {
         Ok(1) => report.fine(format!("issuer {name}: 1 usable key")),
         Ok(keys) => report.fine(format!("issuer {name}: {keys} usable keys")),

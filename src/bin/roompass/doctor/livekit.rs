@@ -1,10 +1,11 @@
 //! Asks each LiveKit server whether it accepts a token that is signed with these keys. The token is for the server's API, for
-//! a room that nobody uses, and it is sent to this server only.
+//! an unused room, and is sent to this server only.
 
 use axum::http::StatusCode;
 use roompass::domain::{Limits, RoomName};
 use roompass::keys::{LiveKitKeys, Projects};
-use roompass::server_api::{self, Answer, ServerApiError};
+use roompass::requests::{Answer, RequestError};
+use roompass::server_api::{self, ServerApiError};
 use roompass::url;
 use serde_json::Value;
 
@@ -30,7 +31,7 @@ async fn check_one(keys: &LiveKitKeys, report: &mut Report) {
     let answered = server_api::list_participants(keys, &room, roompass::system::context().now).await;
     report.add(match &answered {
         Ok(answer) => of_answer(&server, &keys.api_key, answer),
-        Err(ServerApiError::Unreachable { reason, .. }) => Entry::found(
+        Err(ServerApiError::Request(RequestError::Unreachable { reason, .. })) => Entry::found(
             format!("LiveKit server {server}: unreachable"),
             format!("Clients that are sent there may not reach it either: {reason}"),
             "Compare LIVEKIT_URL with the URL of your project in LiveKit Cloud, or start your server, such as with `livekit-server --dev`.",
