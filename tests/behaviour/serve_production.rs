@@ -222,6 +222,29 @@ fn a_reload_never_turns_authentication_off_for_other_machines() {
 }
 
 #[test]
+fn a_reload_never_turns_authentication_off_on_this_machine_either() {
+    let folder = Folder::with("reload-empty", "roompass.toml", OPEN);
+    let mut serving = Serving::start(folder.run(&ON_A_FREE_PORT, &KEYS), "Ctrl-C");
+    let refused = |serving: &mut Serving, cause: &str| {
+        serving.signal("HUP");
+        let line = serving.next_line();
+        assert!(line.contains("ERROR reload failed; using the previous configuration cause=\""), "{line}");
+        assert!(line.contains(cause), "{line}");
+        let (status, body) = serving.asked_as("localhost");
+        assert!(status.contains("201") && !body.to_string().contains("development"), "{status} {body}");
+        let line = serving.next_line();
+        assert!(line.contains("rule=\"open\""), "{line}");
+    };
+    folder.write("roompass.toml", "");
+    refused(
+        &mut serving,
+        "the configuration has no [[caller]], so authentication would be off: add a [[caller]]",
+    );
+    fs::remove_file(folder.0.join("roompass.toml")).unwrap();
+    refused(&mut serving, "roompass.toml is missing");
+}
+
+#[test]
 fn a_watched_configuration_is_reloaded_when_it_changes() {
     let folder = Folder::with("watch", "roompass.toml", OPEN);
     let watching = [&ON_A_FREE_PORT[..], &["--watch"]].concat();
@@ -366,7 +389,7 @@ fn a_second_signal_stops_it_at_once() {
     assert_eq!(serving.code(), 0);
 }
 
-/// A body of which nothing arrives.
+/// A body without a first byte.
 struct NeverComplete;
 
 impl HttpBody for NeverComplete {

@@ -1,7 +1,7 @@
 //! Development mode: without a configured caller, the command accepts every request, so that work can begin before there is
 //! a login. The function in Lambda refuses every request then.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use roompass::config::{
     Config, ConfigError, ConfigSource, Environment, KeySource, Origin, PolicyPlace, Sources, caller_keys,
@@ -35,8 +35,6 @@ pub(crate) struct Loaded {
     pub(crate) config: Config,
     pub(crate) policy: PolicySource,
     pub(crate) sources: Sources,
-    /// The file of the policy that is read at run time.
-    pub(crate) policy_file: Option<PathBuf>,
 }
 
 /// Loads the configuration, and keeps the texts that apply where a policy sets nothing.
@@ -45,41 +43,44 @@ pub(crate) struct Loaded {
 /// If a file can't be read or has mistakes, or the policy is in a store of AWS.
 pub(crate) fn load_sources(environment: &Environment) -> Result<Loaded, ConfigError> {
     let sources = Sources::read(environment)?;
-    let policy_file = match &environment.policy {
-        None => None,
-        Some(PolicyPlace::File(path)) => Some(path.clone()),
-        Some(PolicyPlace::Secret(_) | PolicyPlace::Parameter(_)) => {
-            let problem = "secret: and ssm: are for the function in Lambda: use file: and a path here";
-            return Err(ConfigError::Variable {
-                variable: "ROOMPASS_POLICY".to_owned(),
-                problem: problem.to_owned(),
-            });
-        }
-    };
-    let config_of = |sources: &Sources| match &policy_file {
+    if matches!(environment.policy, Some(PolicyPlace::Secret(_) | PolicyPlace::Parameter(_))) {
+        let problem = "secret: and ssm: are for the function in Lambda: use file: and a path here";
+        return Err(ConfigError::Variable {
+            variable: "ROOMPASS_POLICY".to_owned(),
+            problem: problem.to_owned(),
+        });
+    }
+    let policy_file = policy_file(environment);
+    let config_of = |sources: &Sources| match policy_file {
         None => sources.config(),
         Some(path) => sources.with_policy(&read_policy(path)?, &path.display().to_string()),
     };
     let configured = config_of(&sources)?;
     // A policy that is read at run time says who has access. If it names no caller, every request is refused.
     if !configured.callers.is_empty() || policy_file.is_some() {
-        return Ok(Loaded { config: configured, policy: PolicySource::Configured, sources, policy_file });
+        return Ok(Loaded { config: configured, policy: PolicySource::Configured, sources });
     }
     let mut sources = sources.or(FILE, "development.toml");
     if configured.cors.origins.is_empty() && has_private_keys(&environment.keys) {
         sources = sources.with_origins(Origin::loopback());
     }
     let config = config_of(&sources)?;
-    Ok(Loaded { config, policy: PolicySource::Development, sources, policy_file })
+    Ok(Loaded { config, policy: PolicySource::Development, sources })
 }
 
-/// The file with the text that a page edits: the policy's, or the configuration's. `None` if that is compiled in or inline.
-pub(crate) fn edited_file(environment: &Environment) -> Option<PathBuf> {
-    match (&environment.policy, &environment.config) {
-        (Some(PolicyPlace::File(path)), _) | (_, ConfigSource::File(path) | ConfigSource::Argument(path)) => {
-            Some(path.clone())
-        }
+/// The file of the policy that is read at run time.
+pub(crate) fn policy_file(environment: &Environment) -> Option<&Path> {
+    match &environment.policy {
+        Some(PolicyPlace::File(path)) => Some(path),
         _ => None,
+    }
+}
+
+/// The file of the configuration. `None` if that is compiled in or inline.
+pub(crate) fn config_file(environment: &Environment) -> Option<&Path> {
+    match &environment.config {
+        ConfigSource::File(path) | ConfigSource::Argument(path) => Some(path),
+        ConfigSource::CompiledIn | ConfigSource::Inline(_) => None,
     }
 }
 

@@ -18,6 +18,7 @@ mod remove;
 mod sample;
 mod screen;
 mod serve;
+mod this_machine;
 mod token;
 
 use std::error::Error;

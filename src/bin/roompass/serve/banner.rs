@@ -115,7 +115,7 @@ impl Banner<'_> {
     }
 
     fn sample(&self) -> Result<String, &'static str> {
-        sample::curl(&self.url(), &self.service.config, self.service.always.as_ref())
+        sample::curl(&self.url(), &self.service.config, self.service.authentication.always())
     }
 }
 

@@ -80,7 +80,8 @@ impl<'a> Current<'a> {
 
     /// Loads everything again, and logs the outcome. If something can't be loaded, the service stays as it is.
     async fn reload(&mut self) {
-        let service = match Service::load(self.options, self.address, self.metrics.clone()) {
+        let loaded = Service::load(self.options, self.address, self.metrics.clone());
+        let service = match loaded.and_then(|service| service.may_replace(&self.service).map(|()| service)) {
             Ok(service) => service,
             Err(ServeError::Config(error)) => return log_mistakes(&error),
             Err(error) => {

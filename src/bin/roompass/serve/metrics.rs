@@ -17,7 +17,7 @@ use super::ServeError;
 use super::client::TrustedProxies;
 use super::connections::Connections;
 use super::signals::Stop;
-use crate::page::of_this_machine_only;
+use crate::this_machine;
 
 /// Where the metrics are served, and what they are.
 pub(super) struct MetricsListener {
@@ -61,7 +61,7 @@ impl MetricsListener {
         };
         let mut router = Router::new().route("/metrics", get(text));
         if address.ip().is_loopback() {
-            router = router.layer(from_fn(of_this_machine_only));
+            router = router.layer(from_fn(this_machine::only));
         }
         tracing::info!(%address, "serving metrics");
         let connections = Connections { max: MAX_CONNECTIONS, proxies: TrustedProxies::default() };

@@ -101,6 +101,12 @@ pub(crate) enum ServeError {
     )]
     Exposed(&'static str),
     #[error(
+        "the configuration has no [[caller]], so authentication would be off: add a [[caller]], or start again without one"
+    )]
+    TurnsAuthenticationOff,
+    #[error("{0} is missing")]
+    FileMissing(String),
+    #[error(
         "--watch needs a configuration file: name it with --config, or create roompass.toml in this folder"
     )]
     NothingToWatch,

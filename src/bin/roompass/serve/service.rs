@@ -1,12 +1,12 @@
 //! The service as the configuration, the keys and the policy are now. It can be loaded again while the old one serves.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
 use roompass::auth::Caller;
-use roompass::config::{Config, ConfigSource, Environment, PolicyPlace, caller_keys, read_policy};
+use roompass::config::{Config, caller_keys, read_policy};
 use roompass::domain::Project;
 use roompass::http::Hosts;
 use roompass::keys::{Keys, Projects};
@@ -29,8 +29,7 @@ pub(super) struct Service {
     pub(super) config: Config,
     pub(super) keys: Projects,
     pub(super) warnings: Vec<String>,
-    /// The caller that every request counts as, if there is one.
-    pub(super) always: Option<Caller>,
+    pub(super) authentication: Authentication,
     pub(super) has_page: bool,
 }
 
@@ -73,12 +72,14 @@ impl Service {
         if environment.metrics.is_some() {
             return Err(ServeError::MetricsOfFunction);
         }
-        let config_file = file_of(&environment).map(WatchedFile::new);
+        // The files are remembered before they are read, so that no change is missed.
+        let config_file = development::config_file(&environment).map(WatchedFile::new);
         if options.watch && config_file.is_none() {
             return Err(ServeError::NothingToWatch);
         }
-        let watched_policy = policy_file_of(&environment).map(WatchedFile::new);
-        let Loaded { config, policy, sources, policy_file } = development::load_sources(&environment)?;
+        let policy_file = development::policy_file(&environment).map(Path::to_owned);
+        let watched_policy = policy_file.as_deref().map(WatchedFile::new);
+        let Loaded { config, policy, sources } = development::load_sources(&environment)?;
         let authentication = authentication(options, &config, policy)?;
         let has_private_keys = development::has_private_keys(&environment.keys);
         let is_exposed = !address.is_loopback();
@@ -88,19 +89,15 @@ impl Service {
         let keys = development::keys(&environment, config.policy.rules())?;
         let warnings =
             warnings::all(&authentication, &environment, &config, &keys, &caller_keys(&config, &keys)?);
-        let needs_protection = match authentication {
+        let needs_protection = match &authentication {
             Authentication::Configured => false,
             Authentication::AlwaysAs(_) => true,
             Authentication::Off => has_private_keys,
         };
-        let always = match authentication {
-            Authentication::AlwaysAs(caller) => Some(caller),
-            Authentication::Configured | Authentication::Off => None,
-        };
         let has_page = !is_exposed && (options.page || !has_private_keys);
         let page = if has_page {
             Some(TryPage {
-                file: development::edited_file(&environment),
+                file: policy_file.as_deref().or(development::config_file(&environment)).map(Path::to_owned),
                 text: match &policy_file {
                     Some(file) => read_policy(file)?,
                     None => sources.text().to_owned(),
@@ -118,7 +115,7 @@ impl Service {
             sources,
             place: policy_file.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
             keys: Box::new(move |config| development::service_keys(&environment, config)),
-            always: always.clone(),
+            always: authentication.always().cloned(),
             hosts: if needs_protection { Hosts::ThisMachine } else { Hosts::Any },
             mint: roompass::mint::token,
             surroundings: roompass::system::context,
@@ -141,7 +138,7 @@ impl Service {
             None => router,
         };
         let serving = Serving { router, keys: signing };
-        Ok(Self { serving, policy, config_file, config, keys, warnings, always, has_page })
+        Ok(Self { serving, policy, config_file, config, keys, warnings, authentication, has_page })
     }
 }
 
@@ -155,7 +152,32 @@ impl Serving {
     }
 }
 
+impl Service {
+    /// Whether this service may replace a running one. An incomplete or deleted file must not turn authentication off.
+    ///
+    /// # Errors
+    /// If it has no authentication or no configuration file, and the running one has.
+    pub(super) fn may_replace(&self, running: &Self) -> Result<(), ServeError> {
+        if let (Some(file), None) = (&running.config_file, &self.config_file) {
+            return Err(ServeError::FileMissing(file.path().display().to_string()));
+        }
+        let is_open = self.authentication != Authentication::Configured;
+        if is_open && running.authentication == Authentication::Configured {
+            return Err(ServeError::TurnsAuthenticationOff);
+        }
+        Ok(())
+    }
+}
+
 impl Authentication {
+    /// The caller that every request counts as, if there is one.
+    pub(super) fn always(&self) -> Option<&Caller> {
+        match self {
+            Self::AlwaysAs(caller) => Some(caller),
+            Self::Configured | Self::Off => None,
+        }
+    }
+
     fn must_be_on(&self) -> Result<(), ServeError> {
         match self {
             Self::Configured => Ok(()),
@@ -180,19 +202,5 @@ fn authentication(
             let caller = caller_file::caller(file, options.named.as_deref(), &config.callers)?;
             Ok(Authentication::AlwaysAs(caller))
         }
-    }
-}
-
-fn policy_file_of(environment: &Environment) -> Option<PathBuf> {
-    match &environment.policy {
-        Some(PolicyPlace::File(path)) => Some(path.clone()),
-        _ => None,
-    }
-}
-
-fn file_of(environment: &Environment) -> Option<PathBuf> {
-    match &environment.config {
-        ConfigSource::File(path) | ConfigSource::Argument(path) => Some(path.clone()),
-        ConfigSource::CompiledIn | ConfigSource::Inline(_) => None,
     }
 }

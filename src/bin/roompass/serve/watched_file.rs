@@ -15,9 +15,9 @@ pub(super) struct WatchedFile {
 
 impl WatchedFile {
     /// Remembers the file's current text. To miss no change, call it before the file is loaded.
-    pub(super) fn new(path: PathBuf) -> Self {
-        let known = read_policy(&path).ok();
-        Self { path, last: known.clone(), known }
+    pub(super) fn new(path: &Path) -> Self {
+        let known = read_policy(path).ok();
+        Self { path: path.to_owned(), last: known.clone(), known }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -48,7 +48,7 @@ mod tests {
     fn a_new_text_counts_once_and_only_if_two_looks_find_the_same() {
         let path = std::env::temp_dir().join(format!("roompass-watched-{}", std::process::id()));
         fs::write(&path, "one").unwrap();
-        let mut file = WatchedFile::new(path.clone());
+        let mut file = WatchedFile::new(&path);
         assert!(!file.has_changed() && !file.has_changed());
         fs::write(&path, "tw").unwrap();
         assert!(!file.has_changed());
