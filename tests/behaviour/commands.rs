@@ -236,7 +236,10 @@ fn check_against_claims_prints_who_gets_what_and_what_changes() {
 
     for (arguments, error) in [
         (vec!["check", "--against", "no/such"], "cannot read no/such: "),
-        (vec!["check", "--against", "src"], "src has no file that ends in .json"),
+        (
+            vec!["check", "--against", concat!(env!("CARGO_MANIFEST_DIR"), "/src")],
+            "src has no file that ends in .json",
+        ),
         ([&against[..], &["--rooms", "a,"]].concat(), "invalid room \"\": room_name must not be empty"),
         ([&against[..], &["--diff", "no/such.toml"]].concat(), "no/such.toml can't be read: "),
     ] {

@@ -8,10 +8,11 @@ use serde_json::Value;
 
 use crate::support::unverified_claims;
 
-/// The program with nothing in its environment but what a test gives it.
+/// The program with nothing in its environment but what a test gives it, in a folder without a `.env`.
 pub(crate) fn roompass(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_roompass"));
     command
+        .current_dir(env!("CARGO_TARGET_TMPDIR"))
         .args(arguments)
         .env_clear()
         .envs(variables.iter().copied())
