@@ -26,7 +26,7 @@ before(async () => {
   await buildPrebuilt('lambda', LAMBDA_IMAGE);
 });
 
-/** A folder with files that the container's user may read, and nobody else but root. */
+/** A folder with files that the container's user can read. */
 function secrets(t, files) {
   const folder = mkdtempSync(`${tmpdir()}/roompass-secrets-`);
   t.after(() => rmSync(folder, { recursive: true }));
@@ -78,6 +78,19 @@ test('without keys, a container is healthy and gives tokens of the development k
   assert.equal(lines.find(({ message }) => message === 'listening').address, '0.0.0.0:3000');
   // The page is for the machine that the program runs on.
   assert.equal((await fetch(`${container.url}/_page/state`)).status, 404);
+});
+
+test("the README's line starts a container that issues a token", async (t) => {
+  const section = readFileSync(`${repo}/README.md`, 'utf8').split('\n### Run a container\n')[1].split(/\n##+ /)[0];
+  const [, options, args] = section.match(/^docker run --rm (.*) roompass (.*)$/m);
+  // Port 3000 may be in use on this machine.
+  assert.equal(options, '--publish 127.0.0.1:3000:3000');
+  const started = performance.now();
+  const container = await startContainer(t, { args: args.split(' ') });
+  await responding(container);
+  const { participant_token: token } = await (await ask(container.url, { room_name: 'hello' })).json();
+  await verified(token, 'devkey', 'secret');
+  assert.ok(performance.now() - started < 60_000, 'within a minute');
 });
 
 test('a container whose endpoint does not respond is unhealthy', async (t) => {
