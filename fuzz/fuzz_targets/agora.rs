@@ -86,13 +86,13 @@ impl Asked {
             let said: Value = serde_json::from_slice(body).expect("an accepted body is JSON");
             let user = match &said["uid"] {
                 Value::String(text) => text.clone(),
-                number => number.to_string(),
+                number => whole(number).map_or_else(|| number.to_string(), |number| number.to_string()),
             };
             return Self {
                 channel: said["channel"].as_str().unwrap_or_default().to_owned(),
                 users: vec![user],
                 publishes: matches!(said["role"].as_str(), Some("publisher" | "1")),
-                seconds: said["expire"].as_u64(),
+                seconds: whole(&said["expire"]),
             };
         }
         let given = |name: &str| path.get(name).cloned();
@@ -170,6 +170,12 @@ impl Asked {
         let user = if service.name() == "rtc" { self.users.first() } else { self.users.last() };
         user.is_some_and(|user| is(name, user) && !means_anyone(user))
     }
+}
+
+/// A number as its digits say, with an exponent or a fraction of zero.
+fn whole(value: &Value) -> Option<u64> {
+    let float = value.as_f64().filter(|float| float.fract() == 0.0 && *float >= 0.0);
+    value.as_u64().or_else(|| format!("{:.0}", float?).parse().ok())
 }
 
 fn is_uid_zero(ask: &Ask) -> bool {
