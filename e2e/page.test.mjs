@@ -106,6 +106,19 @@ test('without a credential, and with a wrong one, the request is refused as by t
   assert.match(await page.locator('#details').textContent(), /Not authenticated: /);
 });
 
+test('while a request runs, no earlier response is shown, and a server that is down is named', async (t) => {
+  const page = await open(t);
+  assert.match(await send(page), /^401 no_credential/);
+  let abort;
+  const reached = new Promise((resolve) => page.route('**/_page/ask', (route) => resolve((abort = () => route.abort()))));
+  await page.getByRole('button', { name: 'Send the request' }).click();
+  await reached;
+  assert.equal(await page.locator('#result').textContent(), 'Waiting for the response …');
+  assert.equal(await page.locator('#details').textContent(), '');
+  abort();
+  await page.getByText('Not sent. The server is unreachable. Is roompass serve still running?').waitFor();
+});
+
 test('the edited text decides at once, its mistakes are at their lines, and nothing is saved until asked', async (t) => {
   const page = await open(t);
   const file = join(folder, 'roompass.toml');
