@@ -1,7 +1,8 @@
 // The templates and the function under SAM's emulator, as on a laptop with Docker and without an AWS account.
 
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { after, before, test } from 'node:test';
 import { clean, freePort, repo, run, start, until } from './lib/programs.mjs';
 import { roompass } from './lib/services.mjs';
@@ -184,8 +185,32 @@ const NEEDS_ACCOUNT = /^(aws |sam deploy |sam delete |curl -X POST https:)/;
 /** The build for a deployment. Its test above builds for this machine's processor instead of arm64. */
 const DEPLOYMENT = 'sam build';
 
+const ownCommands = commandsOf('docs/deploy.md').filter((command) => !NEEDS_ACCOUNT.test(command) && command !== DEPLOYMENT);
+/** The first ones are for a folder with the files of a release. */
+const firstOfBuild = ownCommands.findIndex((command) => command.startsWith('sam build '));
+
+test("the commands of docs/deploy.md for a release work as they are written in a folder with the release's files", async (t) => {
+  const cwd = mkdtempSync(`${tmpdir()}/roompass-deploy-`);
+  t.after(() => rmSync(cwd, { recursive: true }));
+  cpSync(`${repo}/release/out`, cwd, { recursive: true });
+  const [, policy] = readFileSync(`${repo}/docs/policy-examples.md`, 'utf8').match(/```toml\n([^]*?)```/);
+  writeFileSync(`${cwd}/policy.toml`, policy);
+  const outputs = [];
+  for (const command of ownCommands.slice(0, firstOfBuild)) {
+    const { code, stdout, stderr } = await run('bash', ['--norc', '-c', command], { env: clean(), cwd });
+    assert.equal(code, 0, `${command}\n${stdout}\n${stderr}`);
+    outputs.push([command, `${stdout}${stderr}`]);
+  }
+  const [[check, sums], [unpack], [roompass, checked]] = outputs;
+  assert.match(check, /^sha256sum /);
+  const files = readdirSync(`${repo}/release/out`).filter((name) => name !== 'SHA256SUMS');
+  assert.deepEqual(sums.trim().split('\n').sort(), files.map((name) => `${name}: OK`).sort());
+  assert.match(unpack, /^tar /);
+  assert.match(roompass, /roompass check$/);
+  assert.match(checked, /policy\.toml/);
+});
+
 testInDocker('the commands of docs/deploy.md that need no AWS account work as they are written', async (t) => {
-  const commands = commandsOf('docs/deploy.md').filter((command) => !NEEDS_ACCOUNT.test(command) && command !== DEPLOYMENT);
   const port = await freePort();
   // On this machine, another port and an image that was built here.
   const here = (command) => {
@@ -194,7 +219,7 @@ testInDocker('the commands of docs/deploy.md that need no AWS account work as th
     return [program, args];
   };
   const outcomes = [];
-  for (const command of commands) {
+  for (const command of ownCommands.slice(firstOfBuild)) {
     const [program, args] = here(command);
     if (args[1] === 'start-api') {
       const api = start(program, args, { env, cwd: repo });
