@@ -64,14 +64,16 @@ for (const architecture of architectures) {
     assert.deepEqual(await entries(zip(architecture)), [{ name: 'bootstrap', mode: '100755', seconds: seconds - (seconds % 2), sha256: content }]);
   });
 
-  test(`for ${architecture}, the archive has one folder with the program, the licences and a README`, async () => {
+  test(`for ${architecture}, the archive has one folder with the program, the licences, a README and the documents`, async () => {
     const found = await entries(archive(architecture));
-    const [top, licence, readme, thirdParty, program] = found;
-    assert.equal(found.length, 5);
+    const [top, licence, readme, thirdParty, ...rest] = found;
+    const [program] = rest.splice(-1);
+    const documents = readdirSync(`${repo}/docs`, { recursive: true }).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`).sort();
     assert.deepEqual([top.name, top.mode, top.seconds], [folder(architecture), '755', seconds]);
     const file = (name, mode, content) => ({ name: `${folder(architecture)}/${name}`, mode, seconds, sha256: sha256(content) });
     assert.deepEqual(licence, file('LICENSE', '644', readFileSync(`${repo}/LICENSE`)));
     assert.deepEqual(thirdParty, file('THIRD-PARTY-LICENCES.txt', '644', readFileSync(`${out}/THIRD-PARTY-LICENCES.txt`)));
+    assert.deepEqual(rest, documents.map((name) => file(name, '644', readFileSync(`${repo}/${name}`))));
     assert.deepEqual(program, file('roompass', '755', readFileSync(compiled(architecture).program)));
     assert.deepEqual([readme.name, readme.mode, readme.seconds], [`${folder(architecture)}/README.md`, '644', seconds]);
     // Neither a file name nor a time in the header of gzip.

@@ -35,6 +35,8 @@ def main(out, version, seconds, *architectures):
             "README.md": readme().encode(),
             "THIRD-PARTY-LICENCES.txt": (out / "THIRD-PARTY-LICENCES.txt").read_bytes(),
             "roompass": program,
+            # The documents that messages of the program name.
+            **{str(document): document.read_bytes() for document in Path("docs").rglob("*.md")},
         }
         (out / f"{folder}.tar.gz").write_bytes(tarred(folder, files, seconds))
     for nested in NESTED:
@@ -56,7 +58,7 @@ def zipped(bootstrap, seconds):
 
 
 def tarred(folder, files, seconds):
-    """An archive with one folder."""
+    """An archive with one folder. Each file's name may have further folders, and tar makes them."""
     written = io.BytesIO()
     # Without a name and a time in the header, as with `gzip --no-name`.
     with (

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum JsonError {
     /// The text isn't valid JSON or UTF-8, or has a duplicate member.
-    #[error("is not valid JSON with unique member names (line {line}, column {column})")]
+    #[error("is not valid JSON, or has a duplicate member (line {line}, column {column})")]
     Syntax {
         /// The line, from 1.
         line: usize,

@@ -58,6 +58,10 @@ pub(crate) async fn send_to(
     headers: &[(&str, &str)],
     body: String,
 ) -> Result<Answer, RequestError> {
+    if !["http://", "https://"].iter().any(|scheme| url.starts_with(scheme)) {
+        let reason = "the URL must begin with http:// or https://".to_owned();
+        return Err(RequestError::Unreachable { server: server.to_owned(), reason });
+    }
     let request = Request::builder().method(method).uri(url);
     let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
     let request = request.body(Body::from(body)).map_err(|error| RequestError::Unreachable {

@@ -255,7 +255,7 @@ mod tests {
             ),
             (
                 vec![(API_KEYS, "canary")],
-                "ROOMPASS_API_KEYS is not valid JSON with unique member names (line 1, column 1)",
+                "ROOMPASS_API_KEYS is not valid JSON, or has a duplicate member (line 1, column 1)",
             ),
             (vec![(API_KEYS, "{\"\": \"sha256:\"}")], "ROOMPASS_API_KEYS has a key without a name"),
         ] {

@@ -379,7 +379,7 @@ mod tests {
             (vec![(PROJECTS, "[]")], "ROOMPASS_PROJECTS: must be a JSON object"),
             (
                 vec![(PROJECTS, "canary")],
-                "ROOMPASS_PROJECTS: is not valid JSON with unique member names (line 1, column 1)",
+                "ROOMPASS_PROJECTS: is not valid JSON, or has a duplicate member (line 1, column 1)",
             ),
             (
                 vec![(PROJECTS, r#"{"eu": "canary"}"#)],

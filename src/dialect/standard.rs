@@ -185,7 +185,10 @@ mod tests {
             ),
             (r#"{"room_config": "x"}"#, "The field room_config must be an object."),
             ("[]", "The body must be a JSON object."),
-            ("{\"room_name\":\n5", "The body is not valid JSON with unique member names (line 2, column 1)."),
+            (
+                "{\"room_name\":\n5",
+                "The body is not valid JSON, or has a duplicate member (line 2, column 1).",
+            ),
         ] {
             assert_eq!(refused(body), message);
         }

@@ -614,7 +614,7 @@ fn the_file_as_it_comes_is_what_cargo_run_makes_of_it_to_check_and_explain_too()
     assert_eq!(code, 0);
     assert!(
         says.starts_with(
-            "Valid. In Lambda every request is refused, because no [[caller]] is configured. `cargo run` accepts every request, by this policy:\n\nDIALECT"
+            "Valid. In Lambda every request is refused, because no [[caller]] is configured. `serve` accepts every request, by this policy:\n\nDIALECT"
         ),
         "{says}"
     );
@@ -626,7 +626,7 @@ fn the_file_as_it_comes_is_what_cargo_run_makes_of_it_to_check_and_explain_too()
     assert_eq!(
         lines,
         [
-            "policy       development, as for `cargo run`: no [[caller]] is configured, so in Lambda every request is refused",
+            "policy       development, as for `serve`: no [[caller]] is configured, so in Lambda every request is refused",
             "caller       anyone",
             "requested    no room",
         ]

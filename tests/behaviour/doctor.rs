@@ -359,6 +359,19 @@ fn an_endpoint_that_lacks_an_origin_or_a_caller_or_that_is_open_is_found() {
 }
 
 #[test]
+fn an_endpoint_in_development_mode_is_found_although_it_refuses_an_invalid_credential() {
+    let serving = Serving::start(roompass(&["serve", "--listen", "127.0.0.1:0"], &[]), "Press Ctrl-C");
+    let url = format!("{}/getToken", serving.started_with[0].rsplit_once(' ').unwrap().1);
+    let config = GUESTS.replace("anonymous", "api-key");
+    let found = of_endpoint(&config, &url);
+    let what = format!("endpoint {url}: returned 201 Created to a request without a credential");
+    assert_eq!(finding(&found, "endpoint ")[0], what);
+    let found = of_endpoint(&config, url.trim_start_matches("http://"));
+    let [_, why, _] = finding(&found, "endpoint ");
+    assert!(why.ends_with("the URL must begin with http:// or https://"), "{why}");
+}
+
+#[test]
 fn clients_without_a_credential_are_counted_in_a_log_of_either_format() {
     let folder = folder("log");
     let config = format!("{PAGES}{GUESTS}");

@@ -316,12 +316,36 @@ mod tests {
     }
 
     #[test]
+    fn a_text_without_a_value_cannot_come_from_a_template() {
+        let template = template("ab-{claims.team}-z").unwrap();
+        for (text, can) in
+            [("ab-c-z", true), ("ab--z", false), ("ab-z", false), ("b-cc-z", false), ("ab-c-y", false)]
+        {
+            assert_eq!(template.can_begin_and_end_as(text), can, "{text}");
+        }
+    }
+
+    #[test]
+    fn values_outside_of_strings_are_no_mistake_in_a_text() {
+        for text in [r#"{{"a": {claims.n}, ":b": 1}}"#, r#"{{"a": "{claims.n}", "b": 1}}"#] {
+            assert_eq!(template(text).unwrap().text_mistake(), None, "{text}");
+        }
+        for text in [r#"{{"{claims.n}": 1}}"#, r#"{{"a":"[{claims.n}]"}}"#, r#"{{"a": "x: \"{claims.n}\""}}"#]
+        {
+            assert!(template(text).unwrap().text_mistake().is_some(), "{text}");
+        }
+    }
+
+    #[test]
     fn a_mistake_in_a_template_is_reported() {
         assert_eq!(template(""), Err(InvalidTemplate::Empty));
         for text in ["{", "}", "{sub", "a}b", "{sub}}"] {
             assert_eq!(template(text), Err(InvalidTemplate::Brace), "{text}");
         }
         assert_eq!(template("{sub}{random}"), Err(InvalidTemplate::Adjacent));
+        for text in ["{{sub}}", "a {{ claims.name }}", "{{$.random}}"] {
+            assert!(matches!(template(text), Err(InvalidTemplate::Doubled(_))), "{text}");
+        }
         for text in ["{name}", "{sandbox_id}"] {
             assert!(matches!(template(text), Err(InvalidTemplate::Placeholder(_))), "{text}");
         }

@@ -497,7 +497,7 @@ const CLASS: &str = r#"
     departure_timeout = "30s"
     metadata = "of {claims.team}"
     tags = { team = "{claims.team}" }
-    egress = { room = "class/{claims.team}/{{room_name}}", tracks = "tracks/{claims.team}" }
+    egress = { room = "class/{claims.team}/{{room_name}}", participant = "each/{claims.team}", tracks = "tracks/{claims.team}" }
 "#;
 
 /// The room's settings in the pass, as LiveKit's JSON, for Ada and these settings of a client.
@@ -519,6 +519,7 @@ fn a_rule_makes_the_rooms_settings() {
         "tags": {"team": "red"},
         "egress": {
             "room": {"fileOutputs": [{"filepath": "class/red/{room_name}"}]},
+            "participant": {"fileOutputs": [{"filepath": "each/red"}]},
             "tracks": {"filepath": "tracks/red"},
         },
     });
@@ -600,6 +601,23 @@ fn more_than_eight_agents_together_are_refused() {
 }
 
 #[test]
+fn the_rooms_settings_are_shown_in_one_line_and_have_all_of_their_templates() {
+    let settings = CLASS.split("[rule.room_config]").nth(1).unwrap();
+    let settings: RoomSettings = toml::from_str(settings).unwrap();
+    assert_eq!(
+        settings.to_string(),
+        "agent tutor, max_participants = 20, empty_timeout = 5m, departure_timeout = 30s, metadata = of {claims.team}, \
+         tag team = {claims.team}, room egress to class/{claims.team}/{{room_name}}, participant egress to \
+         each/{claims.team}, tracks egress to tracks/{claims.team}"
+    );
+    let texts: Vec<_> = settings.texts().map(ToString::to_string).collect();
+    assert_eq!(texts, [r#"{{"team": "{claims.team}"}}"#, "of {claims.team}", "{claims.team}"]);
+    let all: Vec<_> = settings.templates().map(ToString::to_string).collect();
+    let paths = ["class/{claims.team}/{{room_name}}", "each/{claims.team}", "tracks/{claims.team}"];
+    assert_eq!(all, [&texts.iter().map(String::as_str).collect::<Vec<_>>()[..], &paths].concat());
+}
+
+#[test]
 fn a_caller_whose_value_cannot_be_in_a_files_path_skips_the_rule() {
     let mut eve = ada();
     eve.claims.insert("team".into(), json!("../blue"));
@@ -633,6 +651,7 @@ fn a_mistake_in_the_rooms_settings_is_reported() {
             "egress.room = 'x/{room_name}.mp4'",
             "has {room_name}, which is a placeholder of LiveKit's egress: write {{room_name}}, with doubled braces",
         ),
+        ("egress.room = 'x/{nope}.mp4'", "the placeholder \"nope\" is unknown"),
         ("timeout = 1", "unknown field `timeout`, expected one of `agents`, `max_participants`"),
     ] {
         let found = problem(settings);

@@ -92,8 +92,8 @@ fn summarised(config: &Config, policy: PolicySource) -> Page {
     let mut page = Page::default();
     if policy == PolicySource::Development {
         page.line(
-            "Valid. In Lambda every request is refused, because no [[caller]] is configured. `cargo run` accepts every \
-             request, by this policy:",
+            "Valid. In Lambda every request is refused, because no [[caller]] is configured. `serve` accepts every request, \
+             by this policy:",
         );
         page.line("");
     }

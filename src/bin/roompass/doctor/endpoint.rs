@@ -1,9 +1,10 @@
-//! Sends requests to a running endpoint: one with a credential as of a client whose variable is not set, and those of web
-//! pages of the configured origins.
+//! Sends requests to a running endpoint: one without a credential, one with a credential as of a client whose variable is not
+//! set, and those of web pages of the configured origins.
 
 use axum::http::header::{ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_ORIGIN};
 use axum::http::{HeaderName, Method, StatusCode};
-use roompass::config::Origin;
+use roompass::auth::CallerKind;
+use roompass::config::{Config, Origin};
 use roompass::requests::{self, Answer, RequestError};
 use roompass::url;
 use serde_json::Value;
@@ -12,7 +13,7 @@ use super::clock::Asked;
 use super::report::{Entry, Report};
 
 /// Checks the token endpoint at this URL.
-pub(super) async fn check(endpoint: &str, origins: &[Origin], report: &mut Report) {
+pub(super) async fn check(endpoint: &str, config: &Config, report: &mut Report) {
     let shown = url::shown(endpoint).into_owned();
     let asked = Asked::now();
     let answer = match post(endpoint, None).await {
@@ -26,12 +27,25 @@ pub(super) async fn check(endpoint: &str, origins: &[Origin], report: &mut Repor
         }
     };
     report.add(of_answer(&shown, &answer));
+    let is_anonymous = config.callers.iter().any(|caller| matches!(caller.kind, CallerKind::Anonymous));
+    if let Ok(answer) = requests::send(Method::POST, endpoint, &[JSON], "{}".to_owned()).await
+        && answer.status.is_success()
+        && !is_anonymous
+    {
+        report.add(Entry::found(
+            format!("endpoint {shown}: returned {} to a request without a credential", answer.status),
+            "The configuration that was checked here has no anonymous caller: the endpoint uses another one, or authentication \
+             is off.",
+            "Compare --url with the endpoint's, and use this configuration there. Do not expose development mode.",
+        ));
+    }
     if let Some(entry) = asked.compare(&format!("endpoint {shown}"), &answer) {
         report.add(entry);
     }
     if answer.status == StatusCode::NOT_FOUND {
         return;
     }
+    let origins = &config.cors.origins;
     if origins.is_empty() {
         report.skipped("CORS: [cors] origins is empty, so web pages of other origins can't read responses");
     }
@@ -42,11 +56,13 @@ pub(super) async fn check(endpoint: &str, origins: &[Origin], report: &mut Repor
 
 /// A request as of a client whose token is not set, of a page of this origin.
 async fn post(endpoint: &str, origin: Option<&str>) -> Result<Answer, RequestError> {
-    let headers = [("content-type", "application/json"), ("authorization", "Bearer undefined")];
+    let headers = [JSON, ("authorization", "Bearer undefined")];
     let origin = origin.map(|origin| ("origin", origin));
     let headers: Vec<_> = headers.into_iter().chain(origin).collect();
     requests::send(Method::POST, endpoint, &headers, "{}".to_owned()).await
 }
+
+const JSON: (&str, &str) = ("content-type", "application/json");
 
 fn of_answer(shown: &str, answer: &Answer) -> Entry {
     let problem: Value = serde_json::from_slice(&answer.body).unwrap_or_default();

@@ -109,7 +109,7 @@ pub(crate) fn run(options: &DoctorOptions) -> Result<Examined, DoctorError> {
             livekit::check(&projects, &mut report).await;
         }
         match &options.url {
-            Some(url) => endpoint::check(url, &config.cors.origins, &mut report).await,
+            Some(url) => endpoint::check(url, &config, &mut report).await,
             None => report.skipped(
                 "the endpoint and CORS: give its URL with --url, such as http://127.0.0.1:3000/getToken",
             ),

@@ -232,8 +232,7 @@ fn as_text(caller: &Caller, policy: PolicySource, token_error: Option<&str>, out
     let mut page = Page::default();
     if policy == PolicySource::Development {
         page.line(
-            "policy       development, as for `cargo run`: no [[caller]] is configured, so in Lambda every request is \
-             refused",
+            "policy       development, as for `serve`: no [[caller]] is configured, so in Lambda every request is refused",
         );
     }
     page.line(format!("caller       {}{subject}", caller.name));

@@ -60,7 +60,9 @@ impl Answered {
                     suggested: default,
                     default,
                 };
-                if let Some(answer) = gathering.answer(&wanted, |text| question.read(text))? {
+                if let Some(answer) =
+                    gathering.answer(&wanted, |text| provider.read(question, text, &answers))?
+                {
                     answers.insert(question.option.clone(), answer);
                 }
             }

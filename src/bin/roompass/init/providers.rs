@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use roompass::config::{Config, ConfigError};
 use serde::Deserialize;
 
 /// A provider, or one kind of its tokens.
@@ -71,6 +72,23 @@ impl Provider {
         filled
     }
 
+    /// The answer to a question in this text. The answers to earlier questions are in `answers`.
+    ///
+    /// # Errors
+    /// What would be right, also if only the configuration file would refuse the answer.
+    pub(super) fn read(&self, question: &Question, text: &str, answers: &Answers) -> Result<String, String> {
+        let answer = question.read(text)?;
+        let examples = self.ask.iter().map(|question| (question.option.clone(), question.example.clone()));
+        let mut all: Answers = examples.collect();
+        all.extend(answers.clone());
+        all.insert(question.option.clone(), answer.clone());
+        let caller = format!("[[caller]]\nname = \"app\"\n{}", Self::filled(&self.caller, &all));
+        let Err(ConfigError::Mistakes(mistakes)) = Config::parse(&caller, "") else { return Ok(answer) };
+        let Some(mistake) = mistakes.iter().next() else { return Ok(answer) };
+        let problem = mistake.message.trim_start_matches("caller \"app\": ");
+        Err(format!("{problem}; it looks like {}", question.example))
+    }
+
     /// Whether its callers have claims.
     pub(super) fn has_claims(&self) -> bool {
         self.participant_name.is_some()
@@ -126,8 +144,10 @@ mod tests {
     use super::*;
 
     fn examples(provider: &Provider) -> Answers {
-        let example =
-            |question: &Question| (question.option.clone(), question.read(&question.example).unwrap());
+        let example = |question: &Question| {
+            let read = provider.read(question, &question.example, &Answers::new());
+            (question.option.clone(), read.unwrap())
+        };
         provider.ask.iter().map(example).collect()
     }
 
@@ -202,6 +222,21 @@ mod tests {
                 && filled.contains("[\"a\", \"b\"]"),
             "{filled}"
         );
+    }
+
+    #[test]
+    fn an_answer_that_the_file_would_refuse_is_refused_at_once() {
+        let oidc = find("oidc").unwrap();
+        for (question, text, start) in [
+            (0, "login.example.com/realms/x", "issuer (or jwks_url) must be an https URL"),
+            (0, "http://login.example.com/", "issuer (or jwks_url) must be an https URL"),
+            (2, "none", "unknown variant `none`"),
+        ] {
+            let question = &oidc.ask[question];
+            let problem = oidc.read(question, text, &Answers::new()).unwrap_err();
+            assert!(problem.contains(start), "{problem}");
+            assert!(problem.ends_with(&format!("; it looks like {}", question.example)), "{problem}");
+        }
     }
 
     #[test]

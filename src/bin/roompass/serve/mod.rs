@@ -38,7 +38,7 @@ pub(crate) struct ServeOptions {
     #[command(flatten)]
     config: ConfigOption,
     /// The address to listen on; by default 127.0.0.1:3000, or the next free port
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = address)]
     listen: Option<SocketAddr>,
     /// Let other machines connect although authentication is off: every client of the network gets tokens
     #[arg(long)]
@@ -65,8 +65,15 @@ pub(crate) struct ServeOptions {
     #[arg(long)]
     page: bool,
     /// Serve Prometheus' metrics at /metrics on this address, such as 127.0.0.1:9464
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = address)]
     metrics_listen: Option<SocketAddr>,
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let port = text.strip_prefix("localhost:").and_then(|port| port.parse().ok());
+    let local = port.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    let address = local.or_else(|| text.parse().ok());
+    address.ok_or_else(|| "must be an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080".to_owned())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
