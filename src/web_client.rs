@@ -1,6 +1,7 @@
-//! The HTTPS client, for issuers and for the requests of the command.
+//! The HTTPS client, for issuers, the AWS SDK, and the requests of the command.
 
 use std::io;
+use std::sync::OnceLock;
 
 use axum::body::Body;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -12,9 +13,16 @@ use hyper_util::rt::TokioExecutor;
 /// continues.
 pub(crate) type HttpsClient = Client<HttpsConnector<HttpConnector>, Body>;
 
+/// The client of this process. The first call reads the roots.
+///
 /// # Errors
 /// If the system's TLS roots can't be read.
 pub(crate) fn client() -> Result<HttpsClient, io::Error> {
+    static CLIENT: OnceLock<HttpsClient> = OnceLock::new();
+    if let Some(client) = CLIENT.get() {
+        return Ok(client.clone());
+    }
     let connector = HttpsConnectorBuilder::new().with_native_roots()?.https_or_http().enable_http1().build();
-    Ok(Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector))
+    let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
+    Ok(CLIENT.get_or_init(|| client).clone())
 }

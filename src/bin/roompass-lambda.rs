@@ -15,7 +15,6 @@ use roompass::metrics::Metrics;
 use roompass::metrics::emf::Emf;
 use roompass::reload::{self, Parts, PolicyFile, Reloading};
 use roompass::{lambda, log};
-use tokio::sync::OnceCell;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -50,15 +49,14 @@ async fn configured() -> Result<Router, ConfigError> {
     let environment = Environment::of_this_process(deployment)?;
     let sources = Sources::read(&environment)?;
     let config = sources.config()?;
-    let aws = OnceCell::new();
-    let aws = async || aws.get_or_init(Aws::from_environment).await.clone();
+    let aws = Aws::new(variable);
     let new_store: Option<NewStore> = match &environment.keys {
         KeySource::Secret(id) => {
-            let secret = aws().await.secret(id.clone());
+            let secret = aws.secret(id.clone());
             Some(Box::new(move || Box::new(secret.clone())))
         }
         KeySource::Parameter(name) => {
-            let parameter = aws().await.parameter(name.clone());
+            let parameter = aws.parameter(name.clone());
             Some(Box::new(move || Box::new(parameter.clone())))
         }
         KeySource::Given(_) | KeySource::Unset => None,
@@ -69,8 +67,8 @@ async fn configured() -> Result<Router, ConfigError> {
         None => None,
         Some(place) => {
             let store: Box<dyn SecretStore> = match &place {
-                PolicyPlace::Secret(id) => Box::new(aws().await.secret(id.clone())),
-                PolicyPlace::Parameter(name) => Box::new(aws().await.parameter(name.clone()).of_any_type()),
+                PolicyPlace::Secret(id) => Box::new(aws.secret(id.clone())),
+                PolicyPlace::Parameter(name) => Box::new(aws.parameter(name.clone()).of_any_type()),
                 PolicyPlace::File(path) => Box::new(PolicyFile(path.clone())),
             };
             Some((place.to_string(), store))

@@ -3,11 +3,11 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use aws_config::SdkConfig;
+use aws_sdk_ssm::Client;
 use aws_sdk_ssm::types::ParameterType;
-use aws_sdk_ssm::{Client, config};
+use aws_types::SdkConfig;
 
-use super::{FreshConnections, store_error};
+use super::store_error;
 use crate::keys::{SecretStore, StoreError, StoredSecret};
 
 /// One parameter, of the type `SecureString` unless it isn't confidential.
@@ -20,8 +20,7 @@ pub struct ParameterStore {
 
 impl ParameterStore {
     pub(super) fn new(settings: &SdkConfig, name: String) -> Self {
-        let config = config::Builder::from(settings).interceptor(FreshConnections).build();
-        Self { client: Client::from_conf(config), name, must_be_encrypted: true }
+        Self { client: Client::new(settings), name, must_be_encrypted: true }
     }
 
     /// The same parameter, which may also have the type `String`, because it isn't confidential.

@@ -3,10 +3,10 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use aws_config::SdkConfig;
-use aws_sdk_secretsmanager::{Client, config};
+use aws_sdk_secretsmanager::Client;
+use aws_types::SdkConfig;
 
-use super::{FreshConnections, store_error};
+use super::store_error;
 use crate::keys::{SecretStore, StoreError, StoredSecret};
 
 /// One secret in AWS Secrets Manager: its value with the stage `AWSCURRENT`.
@@ -18,8 +18,7 @@ pub struct SecretsManager {
 
 impl SecretsManager {
     pub(super) fn new(settings: &SdkConfig, id: String) -> Self {
-        let config = config::Builder::from(settings).interceptor(FreshConnections).build();
-        Self { client: Client::from_conf(config), id }
+        Self { client: Client::new(settings), id }
     }
 
     async fn get(&self) -> Result<StoredSecret, StoreError> {
