@@ -155,7 +155,7 @@ fn check_prints_mistakes_and_fails() {
     assert_eq!(mistakes.lines().count(), 1);
     let (_, mistakes, code) = run(&["check", "no/such/file.toml"], POLICY);
     assert_eq!(code, 1);
-    assert!(mistakes.starts_with("roompass: no/such/file.toml can't be read: "), "{mistakes}");
+    assert!(mistakes.starts_with("roompass: cannot read no/such/file.toml: "), "{mistakes}");
 }
 
 #[test]
@@ -241,7 +241,7 @@ fn check_against_claims_prints_who_gets_what_and_what_changes() {
             "src has no file that ends in .json",
         ),
         ([&against[..], &["--rooms", "a,"]].concat(), "invalid room \"\": room_name must not be empty"),
-        ([&against[..], &["--diff", "no/such.toml"]].concat(), "no/such.toml can't be read: "),
+        ([&against[..], &["--diff", "no/such.toml"]].concat(), "cannot read no/such.toml: "),
     ] {
         let (says, errors, code) = run(&arguments, tutoring);
         assert_eq!((says.as_str(), code), ("", 1), "{arguments:?}");

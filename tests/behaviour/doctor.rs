@@ -471,7 +471,7 @@ fn a_secret_is_read_as_the_function_reads_it_and_never_shown() {
 fn without_a_configuration_or_a_file_it_does_not_run() {
     let folder = folder("not-run");
     for (arguments, message) in [
-        (&["--config", "no.toml"][..], "roompass: no.toml can't be read: "),
+        (&["--config", "no.toml"][..], "roompass: cannot read no.toml: "),
         (&["--log", "no.log"], "roompass: cannot read no.log: "),
         (&["--secret", "no.json"], "roompass: cannot read no.json: "),
         (&["--account-settings", "no.json"], "roompass: cannot read no.json: "),

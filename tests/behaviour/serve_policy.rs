@@ -168,6 +168,6 @@ fn check_explain_and_serve_read_the_policy_and_show_its_mistakes() {
     }
     assert_eq!(
         in_aws("file:/no/such/file"),
-        "roompass: ROOMPASS_POLICY: /no/such/file can't be read: No such file or directory (os error 2)\n"
+        "roompass: ROOMPASS_POLICY: cannot read /no/such/file: No such file or directory (os error 2)\n"
     );
 }

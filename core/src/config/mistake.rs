@@ -14,7 +14,7 @@ pub enum ConfigError {
     #[error(transparent)]
     Mistakes(#[from] Mistakes),
     /// The file can't be read.
-    #[error("{named_by}{} can't be read: {reason}", url::shown(&.path.to_string_lossy()))]
+    #[error("{named_by}cannot read {}: {reason}", url::shown(&.path.to_string_lossy()))]
     Unreadable {
         /// The variable with the file's name, and a colon. Empty if the name is from the command line.
         named_by: &'static str,

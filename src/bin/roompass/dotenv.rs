@@ -9,7 +9,7 @@ use std::path::Path;
 pub(crate) enum DotenvError {
     #[error(".env:{0}: must be NAME=value, with quotes around a value that has white space, # or $")]
     Line(usize),
-    #[error(".env can't be read: {0}")]
+    #[error("cannot read .env: {0}")]
     Unreadable(std::io::Error),
 }
 
