@@ -37,7 +37,7 @@
 //! | `requests` | sends requests for the command; not in the Lambda function |
 //! | `server_api` | calls LiveKit's server API with the operator's keys, and checks a token there, for people; not in the Lambda function |
 //! | [`system`] | the system's time and randomness |
-//! | `web_client` | the HTTPS client, for `auth` and `requests` |
+//! | `web_client` | the HTTPS client, for `auth`, `keys` and `requests` |
 //!
 //! The core crate makes the decisions, without I/O: [`domain`], [`policy`], [`escape`] and [`url`] are its modules.
 //!

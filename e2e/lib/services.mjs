@@ -123,7 +123,6 @@ export const account = {
   AWS_REGION: REGION,
   AWS_ACCESS_KEY_ID: 'test',
   AWS_SECRET_ACCESS_KEY: 'canary-of-the-role',
-  AWS_EC2_METADATA_DISABLED: 'true',
 };
 
 /** The path of the `roompass` command. */

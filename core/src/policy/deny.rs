@@ -102,7 +102,7 @@ impl Denied {
         let key = subject.filter(|_| self.of_api_keys.contains(&caller.name));
         let in_room =
             |pattern: &RoomPattern| room.is_some_and(|room| pattern.matches(room, caller) == Ok(true));
-        entry.until.is_none_or(|Time(until)| now < until)
+        !entry.has_ended(now)
             && lists(&entry.callers, Some(&caller.name))
             && lists(&entry.sub, subject)
             && lists(&entry.identity, identity)

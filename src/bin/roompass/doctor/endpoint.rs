@@ -27,7 +27,13 @@ pub(super) async fn check(endpoint: &str, config: &Config, report: &mut Report) 
         }
     };
     report.add(of_answer(&shown, &answer));
-    let is_anonymous = config.callers.iter().any(|caller| matches!(caller.kind, CallerKind::Anonymous));
+    if let Some(entry) = asked.compare(&format!("endpoint {shown}"), &answer) {
+        report.add(entry);
+    }
+    if answer.status == StatusCode::NOT_FOUND {
+        return;
+    }
+    let is_anonymous = config.callers.iter().any(|caller| caller.kind == CallerKind::Anonymous);
     if let Ok(answer) = requests::send(Method::POST, endpoint, &[JSON], "{}".to_owned()).await
         && answer.status.is_success()
         && !is_anonymous
@@ -38,12 +44,6 @@ pub(super) async fn check(endpoint: &str, config: &Config, report: &mut Report) 
              is off.",
             "Compare --url with the endpoint's, and use this configuration there. Do not expose development mode.",
         ));
-    }
-    if let Some(entry) = asked.compare(&format!("endpoint {shown}"), &answer) {
-        report.add(entry);
-    }
-    if answer.status == StatusCode::NOT_FOUND {
-        return;
     }
     let origins = &config.cors.origins;
     if origins.is_empty() {
