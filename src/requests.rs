@@ -16,6 +16,14 @@ pub enum RequestError {
     /// The system's TLS roots can't be read.
     #[error("cannot read the system's TLS roots: {0}")]
     TlsRoots(#[from] std::io::Error),
+    /// The request can't be sent.
+    #[error("invalid URL {server}: {problem}")]
+    InvalidUrl {
+        /// The URL.
+        server: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The server is unreachable, or doesn't respond in time.
     #[error("{server} is unreachable: {reason}")]
     Unreachable {
@@ -58,16 +66,13 @@ pub(crate) async fn send_to(
     headers: &[(&str, &str)],
     body: String,
 ) -> Result<Answer, RequestError> {
+    let invalid = |problem| RequestError::InvalidUrl { server: server.to_owned(), problem };
     if !["http://", "https://"].iter().any(|scheme| url.starts_with(scheme)) {
-        let reason = "the URL must begin with http:// or https://".to_owned();
-        return Err(RequestError::Unreachable { server: server.to_owned(), reason });
+        return Err(invalid("must begin with http:// or https://".to_owned()));
     }
     let request = Request::builder().method(method).uri(url);
     let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
-    let request = request.body(Body::from(body)).map_err(|error| RequestError::Unreachable {
-        server: server.to_owned(),
-        reason: error.to_string(),
-    })?;
+    let request = request.body(Body::from(body)).map_err(|error| invalid(error.to_string()))?;
     call(request, server).await
 }
 

@@ -813,6 +813,11 @@ fn explain_notes_where_such_a_token_would_not_be_accepted_at_all() {
         let arguments = ["explain", "--caller", claims.to_str().unwrap()];
         let (says, _, code) = run(&arguments, &strict);
         assert_eq!(code, 0, "{says}");
+        let (_, error, code) = run(&["token", "--caller", claims.to_str().unwrap()], &strict);
+        let expected = note.map_or_else(String::new, |note| {
+            format!("roompass: note: a token with these claims is not accepted: {note}\n")
+        });
+        assert_eq!((error, code), (expected, 0));
         let noted = says
             .lines()
             .find_map(|line| line.strip_prefix("note         a token with these claims is not accepted: "));
@@ -1135,7 +1140,7 @@ fn with_caller_every_request_counts_as_that_caller_and_the_policy_decides() {
     let serving = Serving::start(roompass(&arguments, &[("ROOMPASS_CONFIG", POLICY)]), "Ctrl-C");
     let printed = serving.started_with.join("\n");
     assert!(
-        printed.contains("Warning: development mode: every request counts as ada, because of --caller, and tokens are signed with LiveKit's public development key. Do not expose it to the internet.\n"),
+        printed.contains("Warning: development mode: authentication is off, because --caller is set: every request counts as ada, and tokens are signed with LiveKit's public development key. Do not expose it to the internet.\n"),
         "{printed}"
     );
     assert_eq!(serving.asked_as("evil.example:PORT").1["code"], "wrong_host");

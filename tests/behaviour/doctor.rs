@@ -367,8 +367,9 @@ fn an_endpoint_in_development_mode_is_found_although_it_refuses_an_invalid_crede
     let what = format!("endpoint {url}: returned 201 Created to a request without a credential");
     assert_eq!(finding(&found, "endpoint ")[0], what);
     let found = of_endpoint(&config, url.trim_start_matches("http://"));
-    let [_, why, _] = finding(&found, "endpoint ");
-    assert!(why.ends_with("the URL must begin with http:// or https://"), "{why}");
+    let [what, why, _] = finding(&found, "endpoint ");
+    assert!(what.ends_with("/getToken: invalid URL"), "{what}");
+    assert!(why.ends_with("/getToken: must begin with http:// or https://"), "{why}");
 }
 
 #[test]

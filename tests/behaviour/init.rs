@@ -1,6 +1,7 @@
 //! `roompass init`: a first roompass.toml by options. Its questions on a terminal are tested where they are asked.
 
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 
 use crate::serve::roompass;
@@ -16,7 +17,12 @@ fn folder(name: &str) -> PathBuf {
 
 /// What the command prints in this folder, and the exit code.
 fn run(folder: &PathBuf, arguments: &[&str]) -> (String, String, i32) {
-    let output = roompass(arguments, &[]).current_dir(folder).output().unwrap();
+    run_as("roompass", folder, arguments)
+}
+
+/// The same, where the shell calls the program like this.
+fn run_as(program: &str, folder: &PathBuf, arguments: &[&str]) -> (String, String, i32) {
+    let output = roompass(arguments, &[]).arg0(program).current_dir(folder).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (text(output.stdout), text(output.stderr), output.status.code().unwrap())
 }
@@ -36,6 +42,15 @@ const AUTH0: [&str; 9] = [
 fn files(folder: &PathBuf) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap();
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn the_next_commands_call_the_program_as_it_was_called() {
+    let folder = folder("called");
+    let (says, ..) = run_as("./roompass", &folder, &AUTH0);
+    for command in ["check ", "token --caller claims.json ", "serve "] {
+        assert!(says.contains(&format!("\n  ./roompass {command}")), "{says}");
+    }
 }
 
 #[test]

@@ -211,6 +211,9 @@ fn verified(token: &str, key: &str, secret: &str) -> bool {
 fn a_reload_never_turns_authentication_off_for_other_machines() {
     let folder = Folder::with("reload-exposed", "roompass.toml", OPEN);
     let mut serving = Serving::start(folder.run(&["serve", "--listen", "0.0.0.0:0"], &[]), "Ctrl-C");
+    let started = serving.started_with.join("\n");
+    assert!(started.contains("listening on http://0.0.0.0:"), "{started}");
+    assert!(started.contains("curl -X POST http://127.0.0.1:"), "{started}");
     folder.write("roompass.toml", "");
     serving.signal("HUP");
     let line = serving.next_line();

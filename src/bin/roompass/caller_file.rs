@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use roompass::auth::{Caller, CallerConfig, CallerKind, Issuer};
+use roompass::auth::{Caller, CallerConfig, CallerKind, Issuer, check_claims};
 use roompass::{json, url};
 use serde_json::{Map, Value};
 
@@ -22,6 +22,31 @@ pub(crate) enum InvalidCallerFile {
     Unknown(String),
     #[error("the claims' iss does not match exactly one [[caller]]: select one by name with --as")]
     Ambiguous,
+}
+
+/// The caller for the options `--caller` and `--as`. Without either, the anonymous one, if there is one.
+pub(crate) fn selected(
+    file: Option<&Path>,
+    named: Option<&str>,
+    callers: &[CallerConfig],
+) -> Result<Option<Caller>, InvalidCallerFile> {
+    let config = match (file, named) {
+        (Some(file), _) => return caller(file, named, callers).map(Some),
+        (None, Some(name)) => Some(
+            callers
+                .iter()
+                .find(|caller| caller.name == name)
+                .ok_or_else(|| InvalidCallerFile::Unknown(name.to_owned()))?,
+        ),
+        (None, None) => callers.iter().find(|caller| caller.kind == CallerKind::Anonymous),
+    };
+    Ok(config.map(|config| Caller::anonymous(&config.name)))
+}
+
+/// Why an endpoint doesn't accept a token with the claims of this caller, if it doesn't.
+pub(crate) fn token_error(caller: &Caller, callers: &[CallerConfig], now: u64) -> Option<String> {
+    let config = callers.iter().find(|config| config.name == caller.name)?;
+    check_claims(config, &caller.claims, now).err().map(|why| format!("invalid token: {why}"))
 }
 
 /// The caller of a JWT with these claims: the configured caller with this name, or with the issuer in `iss`. Without an

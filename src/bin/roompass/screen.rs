@@ -92,6 +92,11 @@ impl Page {
     }
 }
 
+/// Writes a note to standard error, in one line.
+pub(crate) fn print_note(note: &str) {
+    let _ = writeln!(io::stderr().lock(), "roompass: note: {}", escaped(note));
+}
+
 /// Writes an error to standard error, in one line; for the configuration, one line for each mistake.
 pub(crate) fn print_error(error: &(dyn Error + 'static)) {
     let mut causes = iter::successors(Some(error), |&error| error.source());

@@ -7,7 +7,7 @@ use axum::http::Request;
 use axum::http::header::CONTENT_TYPE;
 use clap::Args;
 use http_body_util::BodyExt;
-use roompass::auth::{Caller, CallerKind, Callers};
+use roompass::auth::{Caller, Callers};
 use roompass::config::{Config, ConfigError};
 use roompass::domain::Ttl;
 use roompass::http::{Hosts, router_for};
@@ -17,7 +17,7 @@ use tower::ServiceExt;
 use crate::caller_file::{self, InvalidCallerFile};
 use crate::config_option::ConfigOption;
 use crate::development;
-use crate::screen::Page;
+use crate::screen::{Page, print_note};
 
 #[derive(Args)]
 pub(crate) struct TokenOptions {
@@ -124,17 +124,15 @@ pub(crate) fn run(options: &TokenOptions) -> Result<Page, NoToken> {
 
 impl TokenOptions {
     fn requested_by(&self, config: &Config) -> Result<Caller, NoToken> {
-        let anonymous = config.callers.iter().find(|caller| caller.kind == CallerKind::Anonymous);
-        let name = self.named.as_deref();
-        match (&self.caller, name, anonymous) {
-            (Some(file), ..) => Ok(caller_file::caller(file, name, &config.callers)?),
-            (None, Some(name), _) => match config.callers.iter().find(|caller| caller.name == name) {
-                Some(caller) => Ok(Caller::anonymous(&caller.name)),
-                None => Err(InvalidCallerFile::Unknown(name.to_owned()).into()),
-            },
-            (None, None, Some(caller)) => Ok(Caller::anonymous(&caller.name)),
-            (None, None, None) => Err(NoToken::NoCaller),
+        let selected = caller_file::selected(self.caller.as_deref(), self.named.as_deref(), &config.callers)?;
+        let caller = selected.ok_or(NoToken::NoCaller)?;
+        let now = roompass::system::context().now;
+        if let Some(why) =
+            self.caller.as_ref().and_then(|_| caller_file::token_error(&caller, &config.callers, now))
+        {
+            print_note(&format!("a token with these claims is not accepted: {why}"));
         }
+        Ok(caller)
     }
 
     /// The request's body.

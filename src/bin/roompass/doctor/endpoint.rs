@@ -19,8 +19,12 @@ pub(super) async fn check(endpoint: &str, config: &Config, report: &mut Report) 
     let answer = match post(endpoint, None).await {
         Ok(answer) => answer,
         Err(error) => {
+            let problem = match &error {
+                RequestError::InvalidUrl { .. } => "invalid URL",
+                _ => "unreachable",
+            };
             return report.add(Entry::found(
-                format!("endpoint {shown}: unreachable"),
+                format!("endpoint {shown}: {problem}"),
                 error.to_string(),
                 "Compare --url with the output TokenEndpoint of `sam deploy`, or with the first line of `roompass serve`.",
             ));

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args;
-use roompass::auth::{Caller, CallerConfig, CallerKind, check_claims};
+use roompass::auth::{Caller, CallerConfig};
 use roompass::config::{Config, ConfigError};
 use roompass::domain::{Ask, Context, LoginService, Pass, Provider, RoomName};
 use roompass::http::Refusal;
@@ -116,7 +116,7 @@ pub(crate) fn run(options: &ExplainOptions) -> Result<Explanation, ExplainError>
     let request = ExplainedRequest { path, sandbox, body: body.as_bytes() };
     let context = roompass::system::context();
     let token_error =
-        options.caller.as_ref().and_then(|_| token_error(&caller, &config.callers, context.now));
+        options.caller.as_ref().and_then(|_| caller_file::token_error(&caller, &config.callers, context.now));
     let outcome = outcome(&config, &caller, &request, &context)?;
     let code = if outcome.refusal.is_some() { REFUSED } else { 0 };
     let page = if options.json {
@@ -190,27 +190,16 @@ fn skipped_elements(rules: &[Rule], caller: &Caller) -> Vec<String> {
     reasons
 }
 
-/// Why a token with the caller's claims is invalid.
-fn token_error(caller: &Caller, callers: &[CallerConfig], now: u64) -> Option<String> {
-    let config = callers.iter().find(|config| config.name == caller.name)?;
-    check_claims(config, &caller.claims, now).err().map(|why| format!("invalid token: {why}"))
-}
-
 fn caller(
     options: &ExplainOptions,
     callers: &[CallerConfig],
     policy: PolicySource,
 ) -> Result<Caller, ExplainError> {
-    let anonymous = callers.iter().find(|caller| caller.kind == CallerKind::Anonymous);
-    Ok(match (&options.caller, &options.named) {
-        (Some(_), _) if policy == PolicySource::Development => {
-            return Err(InvalidCallerFile::NoCallers.into());
-        }
-        (Some(file), named) => caller_file::caller(file, named.as_deref(), callers)?,
-        (None, Some(name)) if callers.iter().any(|caller| caller.name == *name) => Caller::anonymous(name),
-        (None, Some(name)) => return Err(InvalidCallerFile::Unknown(name.clone()).into()),
-        (None, None) => Caller::anonymous(&anonymous.ok_or(ExplainError::NoCaller)?.name),
-    })
+    if options.caller.is_some() && policy == PolicySource::Development {
+        return Err(InvalidCallerFile::NoCallers.into());
+    }
+    let selected = caller_file::selected(options.caller.as_deref(), options.named.as_deref(), callers)?;
+    selected.ok_or(ExplainError::NoCaller)
 }
 
 fn as_json(caller: &Caller, policy: PolicySource, token_error: Option<String>, outcome: Outcome) -> Value {

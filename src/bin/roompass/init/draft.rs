@@ -53,8 +53,8 @@ pub(super) fn text(answered: &Answered) -> String {
     text
 }
 
-/// The line for a client, and the next commands.
-pub(super) fn next(answered: &Answered, file: &Path, page: &mut Page) {
+/// The line for a client, and the next commands of this program.
+pub(super) fn next(answered: &Answered, file: &Path, program: &str, page: &mut Page) {
     let Answered { provider, answers, rooms, platform, .. } = answered;
     page.line("");
     match (&provider.token, platform) {
@@ -90,7 +90,7 @@ pub(super) fn next(answered: &Answered, file: &Path, page: &mut Page) {
     page.line("Next:");
     let config =
         if file == Path::new("roompass.toml") { String::new() } else { format!(" --config {}", shown(file)) };
-    let mut commands = vec![(format!("roompass check{config}"), "who gets what")];
+    let mut commands = vec![(format!("{program} check{config}"), "who gets what")];
     let claims = Value::from(claims(rooms.claim.as_deref())).to_string();
     if provider.has_claims() {
         commands.push((
@@ -99,18 +99,18 @@ pub(super) fn next(answered: &Answered, file: &Path, page: &mut Page) {
         ));
     }
     match (provider.has_claims(), platform) {
-        (true, Platform::Livekit) => commands.push((format!("roompass token --caller claims.json{config}"), "a token for this user")),
+        (true, Platform::Livekit) => commands.push((format!("{program} token --caller claims.json{config}"), "a token for this user")),
         (false, Platform::Livekit) => commands.push((
-            format!("roompass token --as {} --identity ada{config}", caller_name(provider)),
+            format!("{program} token --as {} --identity ada{config}", caller_name(provider)),
             "a token for the user ada",
         )),
         (true, Platform::Agora) => commands.push((
-            format!("roompass explain --caller claims.json --path /agora/rtc/CHANNEL/publisher/userAccount/ada{config}"),
+            format!("{program} explain --caller claims.json --path /agora/rtc/CHANNEL/publisher/userAccount/ada{config}"),
             "what this user gets",
         )),
         (false, Platform::Agora) => {}
     }
-    commands.push((format!("roompass serve{config}"), "the endpoint on this machine"));
+    commands.push((format!("{program} serve{config}"), "the endpoint on this machine"));
     for (command, what) in commands {
         page.line(format!("  {command:44}  # {what}"));
     }

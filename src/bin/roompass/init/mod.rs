@@ -126,8 +126,14 @@ pub(crate) fn run(options: &InitOptions) -> Result<Page, InitError> {
     }
     file::write(&options.output, &text, options.force)?;
     page.line(format!("Wrote {}", shown(&options.output)));
-    draft::next(&answered, &options.output, &mut page);
+    draft::next(&answered, &options.output, &program(), &mut page);
     Ok(page)
+}
+
+/// The program as it was called: by its name, or by a path.
+fn program() -> String {
+    let called = std::env::args().next().filter(|called| called.contains(std::path::is_separator));
+    called.unwrap_or_else(|| "roompass".to_owned())
 }
 
 fn shown(file: &Path) -> String {

@@ -1,6 +1,6 @@
 //! The message at startup, as text or as log lines.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use roompass::config::{Config, Dialect, Origin};
 use roompass::dialect::{PathMatching, Routes, Row};
@@ -26,7 +26,7 @@ impl Banner<'_> {
         let Service { config, keys, warnings, has_page, .. } = self.service;
         let Config { dialects, cors, .. } = config;
         let mut page = Page::default();
-        page.line(format!("Roompass {} listening on {}", env!("CARGO_PKG_VERSION"), self.url()));
+        page.line(format!("Roompass {} listening on {}", env!("CARGO_PKG_VERSION"), self.url(self.address)));
         let paths = livekit_paths(dialects);
         match &paths {
             Some(paths) => {
@@ -110,12 +110,19 @@ impl Banner<'_> {
         (!projects.is_empty()).then(|| projects.join(", "))
     }
 
-    fn url(&self) -> String {
-        format!("http://{}{}", self.address, self.service.config.http.base_path.as_str())
+    fn url(&self, address: SocketAddr) -> String {
+        format!("http://{address}{}", self.service.config.http.base_path.as_str())
     }
 
     fn sample(&self) -> Result<String, &'static str> {
-        sample::curl(&self.url(), &self.service.config, self.service.authentication.always())
+        let mut address = self.address;
+        // All addresses of the machine include its loopback address.
+        match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+            IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+            _ => {}
+        }
+        sample::curl(&self.url(address), &self.service.config, self.service.authentication.always())
     }
 }
 

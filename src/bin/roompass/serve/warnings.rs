@@ -78,7 +78,7 @@ fn has_own_pair(environment: &Environment) -> bool {
 
 fn every_request_is(caller: &Caller) -> String {
     let subject = caller.subject.as_deref().unwrap_or("a caller without a subject");
-    format!("every request counts as {subject}, because of --caller")
+    format!("authentication is off, because --caller is set: every request counts as {subject}")
 }
 
 /// A warning that the development pair signs tokens for a server that is not on this machine.
