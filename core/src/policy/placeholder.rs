@@ -431,6 +431,8 @@ mod tests {
             (json!([]), "the caller has no {claims.classes[]}"),
             (json!(null), "the caller has no {claims.classes[]}"),
             (json!("math"), "the caller's {claims.classes[]} is a string: it must be a list"),
+            (json!(7), "the caller's {claims.classes[]} is a number: it must be a list"),
+            (json!(1.5), "the caller's {claims.classes[]} is a number that is not whole: it must be a list"),
             (json!({"0": "math"}), "the caller's {claims.classes[]} is an object: it must be a list"),
             (
                 json!([true]),
@@ -446,6 +448,28 @@ mod tests {
             rooms("{claims.classes[]}", &json!({"_claim_names": {"classes": "src1"}})),
             Err("the caller has no {claims.classes[]}: the issuer left the claim out of the token (_claim_names)".to_owned())
         );
+    }
+
+    #[test]
+    fn each_mistake_in_a_fallback_has_its_own_error() {
+        for text in [
+            "claims.a ?? claims.b",
+            "claims.a or claims.b",
+            "claims.a || claims.b",
+            "claims.a |",
+            "| claims.a",
+        ] {
+            assert_eq!(Placeholder::parse(text), Err(InvalidPlaceholder::Separator), "{text}");
+        }
+        assert_eq!(Placeholder::parse("claims.a | \"Guest\""), Err(InvalidPlaceholder::DoubleQuotes));
+        assert_eq!(Placeholder::parse("claims.a | claims.b[]"), Err(InvalidPlaceholder::List));
+        for text in ["'Guest'", "'Guest' | claims.a", "'Guest' | 'User'"] {
+            assert_eq!(Placeholder::parse(text), Err(InvalidPlaceholder::Text), "{text}");
+        }
+        for text in ["", "\"a\"", "team"] {
+            let source = InvalidPlaceholder::Source(InvalidSource::new(text));
+            assert_eq!(Placeholder::parse(text), Err(source), "{text}");
+        }
     }
 
     #[test]

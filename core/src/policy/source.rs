@@ -222,6 +222,29 @@ mod tests {
     }
 
     #[test]
+    fn what_other_systems_write_gets_the_likely_source() {
+        for (text, expected) in [
+            ("user.sub", Some("sub")),
+            ("subject", Some("sub")),
+            ("$user_id", Some("sub")),
+            ("claims.uid", Some("sub")),
+            ("token.iss", Some("iss")),
+            ("issuer", Some("iss")),
+            ("", None),
+            ("claims", None),
+            ("jwt.", None),
+            (" .team ", Some("claims.team")),
+            ("input.claims.app_metadata.class", Some("claims.app_metadata.class")),
+            ("claims.https://a.example/roles", Some("claims.\"https://a.example/roles\"")),
+            ("\"https://a.example/roles\"", Some("claims.\"https://a.example/roles\"")),
+            ("https://a\"b", None),
+            ("a..b", None),
+        ] {
+            assert_eq!(likely(text).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn text_is_a_string_or_a_whole_number() {
         let claims = json!({"s": "x", "e": "", "n": 42, "f": 1.5, "b": true, "l": ["x"], "o": {"p": "y"}});
         let caller = Caller { claims: claims.as_object().unwrap().clone(), ..Caller::anonymous("a") };
