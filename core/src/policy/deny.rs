@@ -317,6 +317,7 @@ mod tests {
         callers = ["backend"]
         rooms = ["*"]
         client_may_set = ["participant_identity"]
+        grants.destination_room = "stage"
 
         [[rule]]
         name = "guests"
@@ -414,6 +415,18 @@ mod tests {
             ..RoomAsk::default()
         };
         assert!(is_denied("identity = 'mallory'", &key("web"), openvidu.into()));
+    }
+
+    #[test]
+    fn a_room_is_denied_as_the_destination_of_a_participant_too() {
+        assert!(is_denied("room = 'stage'", &key("web"), join(Some("r"), None)));
+        assert!(!is_denied("room = 'other'", &key("web"), join(Some("r"), None)));
+        assert!(!is_denied("room = 'stage'", &ada(), join(Some("r"), None)), "a rule without a destination");
+        assert!(!is_denied(
+            "room = 'stage'\nidentity = 'mallory'",
+            &key("web"),
+            join(Some("r"), Some("ada"))
+        ));
     }
 
     #[test]
