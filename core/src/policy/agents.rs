@@ -123,3 +123,58 @@ fn up_to_max_agents<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize,
 }
 
 const ANY: &str = "*";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(text: &str) -> Result<AllowedAgent, String> {
+        #[derive(Deserialize)]
+        struct File {
+            agent: AllowedAgent,
+        }
+        let file: Result<File, _> = toml::from_str(&format!("agent = {text}"));
+        file.map(|file| file.agent).map_err(|error| error.message().to_owned())
+    }
+
+    #[test]
+    fn a_name_alone_allows_one_dispatch_without_other_members() {
+        let tutor = entry("'tutor'").unwrap();
+        assert_eq!((tutor.max(), tutor.to_string().as_str()), (1, "tutor (max 1)"));
+        assert!(tutor.covers("tutor", None));
+        assert!(!tutor.covers("tutor", Some("eu")) && !tutor.covers("scribe", None));
+        assert!(AgentDispatch::MEMBERS.iter().all(|member| !tutor.allows_member(member)));
+    }
+
+    #[test]
+    fn a_table_allows_what_it_lists() {
+        let tutor =
+            entry("{ name = 'tutor', deployments = ['eu', 'us'], client_may_set = ['metadata'], max = 3 }")
+                .unwrap();
+        assert_eq!(tutor.max(), 3);
+        assert_eq!(tutor.to_string(), "tutor (deployments eu, us; may set metadata; max 3)");
+        assert!(tutor.covers("tutor", Some("us")) && !tutor.covers("tutor", Some("as")));
+        for member in AgentDispatch::MEMBERS {
+            assert_eq!(tutor.allows_member(member), *member == "metadata", "{member}");
+        }
+        let any = entry("{ name = '*', deployments = ['*'] }").unwrap();
+        assert!(any.covers("scribe", Some("as")));
+        for (max, problem) in [(0, "must be 1 to 8"), (AgentDispatch::MAX + 1, "must be 1 to 8")] {
+            let error = entry(&format!("{{ name = 'tutor', max = {max} }}")).unwrap_err();
+            assert!(error.contains(problem), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_entry_covers_another_if_it_allows_its_name_and_all_of_its_deployments() {
+        let covers = |one: &str, other: &str| entry(one).unwrap().covers_all_of(&entry(other).unwrap());
+        assert!(covers("'tutor'", "'tutor'"));
+        assert!(covers("'*'", "'tutor'"));
+        assert!(!covers("'tutor'", "'*'"));
+        assert!(!covers("'*'", "{ name = 'tutor', deployments = ['eu'] }"));
+        let two = "{ name = 'tutor', deployments = ['eu', 'us'] }";
+        assert!(covers(two, "{ name = 'tutor', deployments = ['us'] }"));
+        assert!(!covers("{ name = 'tutor', deployments = ['us'] }", two));
+        assert!(covers("{ name = '*', deployments = ['*'] }", two));
+    }
+}
