@@ -17,10 +17,10 @@ pub enum RequestError {
     #[error("cannot read the system's TLS roots: {0}")]
     TlsRoots(#[from] std::io::Error),
     /// The request can't be sent.
-    #[error("invalid URL {server}: {problem}")]
+    #[error("invalid URL {url}: {problem}")]
     InvalidUrl {
-        /// The URL.
-        server: String,
+        /// The URL, or the server if the URL may contain a token.
+        url: String,
         /// What is wrong with it.
         problem: String,
     },
@@ -66,7 +66,7 @@ pub(crate) async fn send_to(
     headers: &[(&str, &str)],
     body: String,
 ) -> Result<Answer, RequestError> {
-    let invalid = |problem| RequestError::InvalidUrl { server: server.to_owned(), problem };
+    let invalid = |problem| RequestError::InvalidUrl { url: server.to_owned(), problem };
     if !["http://", "https://"].iter().any(|scheme| url.starts_with(scheme)) {
         return Err(invalid("must begin with http:// or https://".to_owned()));
     }

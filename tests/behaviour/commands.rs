@@ -788,7 +788,7 @@ fn explain_names_a_claim_that_the_issuer_left_out() {
 }
 
 #[test]
-fn explain_notes_where_such_a_token_would_not_be_accepted_at_all() {
+fn explain_and_token_note_where_such_a_token_would_not_be_accepted_at_all() {
     let strict = POLICY.replace("kind = \"jwt\"", "kind = \"jwt\"\nrequired_claims = { kind = \"person\" }");
     for (claims, note) in [
         (json!({"sub": "ada", "team": "red", "role": "host", "kind": "person"}), None),

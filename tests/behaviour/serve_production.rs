@@ -208,12 +208,19 @@ fn verified(token: &str, key: &str, secret: &str) -> bool {
 }
 
 #[test]
-fn a_reload_never_turns_authentication_off_for_other_machines() {
-    let folder = Folder::with("reload-exposed", "roompass.toml", OPEN);
-    let mut serving = Serving::start(folder.run(&["serve", "--listen", "0.0.0.0:0"], &[]), "Ctrl-C");
+fn on_all_addresses_the_printed_curl_command_uses_the_loopback_address() {
+    let folder = Folder::with("all-addresses", "roompass.toml", OPEN);
+    let serving = Serving::start(folder.run(&["serve", "--listen", "0.0.0.0:0"], &[]), "Ctrl-C");
     let started = serving.started_with.join("\n");
     assert!(started.contains("listening on http://0.0.0.0:"), "{started}");
     assert!(started.contains("curl -X POST http://127.0.0.1:"), "{started}");
+    assert!(serving.as_the_curl_command_says().0.contains(" 201 "));
+}
+
+#[test]
+fn a_reload_never_turns_authentication_off_for_other_machines() {
+    let folder = Folder::with("reload-exposed", "roompass.toml", OPEN);
+    let mut serving = Serving::start(folder.run(&["serve", "--listen", "0.0.0.0:0"], &[]), "Ctrl-C");
     folder.write("roompass.toml", "");
     serving.signal("HUP");
     let line = serving.next_line();

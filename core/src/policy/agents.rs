@@ -159,9 +159,9 @@ mod tests {
         }
         let any = entry("{ name = '*', deployments = ['*'] }").unwrap();
         assert!(any.covers("scribe", Some("as")));
-        for (max, problem) in [(0, "must be 1 to 8"), (AgentDispatch::MAX + 1, "must be 1 to 8")] {
+        for max in [0, AgentDispatch::MAX + 1] {
             let error = entry(&format!("{{ name = 'tutor', max = {max} }}")).unwrap_err();
-            assert!(error.contains(problem), "{error}");
+            assert!(error.contains("must be 1 to 8"), "{error}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! The caller for `--caller`: made of a file with claims, to try a policy.
+//! The caller for the options `--caller` and `--as`, to try a policy: made of a file with claims, or without any.
 
 use std::path::{Path, PathBuf};
 
@@ -32,12 +32,7 @@ pub(crate) fn selected(
 ) -> Result<Option<Caller>, InvalidCallerFile> {
     let config = match (file, named) {
         (Some(file), _) => return caller(file, named, callers).map(Some),
-        (None, Some(name)) => Some(
-            callers
-                .iter()
-                .find(|caller| caller.name == name)
-                .ok_or_else(|| InvalidCallerFile::Unknown(name.to_owned()))?,
-        ),
+        (None, Some(name)) => Some(by_name(name, callers)?),
         (None, None) => callers.iter().find(|caller| caller.kind == CallerKind::Anonymous),
     };
     Ok(config.map(|config| Caller::anonymous(&config.name)))
@@ -66,10 +61,7 @@ pub(crate) fn caller_of(
     callers: &[CallerConfig],
 ) -> Result<Caller, InvalidCallerFile> {
     let config = match (named, callers) {
-        (Some(name), _) => callers
-            .iter()
-            .find(|caller| caller.name == name)
-            .ok_or_else(|| InvalidCallerFile::Unknown(name.to_owned()))?,
+        (Some(name), _) => by_name(name, callers)?,
         (None, [only]) => only,
         (None, _) => {
             let iss = claims.get("iss");
@@ -97,6 +89,11 @@ pub(crate) fn caller_of(
     let subject = text("sub");
     let expires = claims.get("exp").and_then(Value::as_u64);
     Ok(Caller { name: config.name.clone(), issuer, subject, claims, expires })
+}
+
+fn by_name<'a>(name: &str, callers: &'a [CallerConfig]) -> Result<&'a CallerConfig, InvalidCallerFile> {
+    let found = callers.iter().find(|caller| caller.name == name);
+    found.ok_or_else(|| InvalidCallerFile::Unknown(name.to_owned()))
 }
 
 fn names(issuer: &Issuer, iss: &Value) -> bool {

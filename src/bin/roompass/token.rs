@@ -41,7 +41,7 @@ pub(crate) struct TokenOptions {
     /// A file with the caller's claims, as their JWT has them
     #[arg(long, value_name = "FILE")]
     caller: Option<PathBuf>,
-    /// The [[caller]] that requests the token; by default the anonymous one
+    /// The [[caller]] that requests the token; by default the one of the claims' issuer, or the anonymous one
     #[arg(long = "as", value_name = "NAME")]
     named: Option<String>,
     /// Give what is requested without the policy; only with LiveKit's development key

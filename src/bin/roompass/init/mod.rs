@@ -132,7 +132,8 @@ pub(crate) fn run(options: &InitOptions) -> Result<Page, InitError> {
 
 /// The program as it was called: by its name, or by a path.
 fn program() -> String {
-    let called = std::env::args().next().filter(|called| called.contains(std::path::is_separator));
+    let called = std::env::args_os().next().and_then(|called| called.into_string().ok());
+    let called = called.filter(|called| called.contains(std::path::is_separator));
     called.unwrap_or_else(|| "roompass".to_owned())
 }
 
